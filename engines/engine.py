@@ -1,0 +1,70 @@
+"""What every engine looks like, whatever its backend and mode. Imports no torch.
+
+    state = engine.start(batch=1)
+    positions, state = engine.step(chunk, state)      # again and again
+    positions = engine.flush(tail, state)             # at the end of the video
+
+A `window` engine takes 64 ticks a step and remembers nothing. A `continual` or `preview` engine takes 8 new ticks a
+step and keeps the rest in its state, which belongs to the caller: one engine serves any number of streams.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.spec import Mode, StreamSpec, Weights
+
+POSITION_TICKS = 8
+"""Ticks from one temporal position of the network to the next: position t answers for ticks 8 t .. 8 t + 15."""
+POSITION_SPAN_TICKS = 16
+"""Ticks that one position answers for (its receptive field is wider)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """Logits of consecutive temporal positions of each stream of a batch."""
+
+    logits: NDArray[np.float32]
+    """float32 (B, positions, classes)."""
+    first: NDArray[np.int64]
+    """int64 (B,): number of the position at logits[b, 0], counted from the start of the stream (of the chunk in
+    `window` mode). Positions below zero do not exist: the stream is still too young."""
+    settled: int
+    """So many leading positions are final; those behind are provisional and come again."""
+
+
+class Engine(Protocol):
+    """One network for one stream kind, ready to run."""
+
+    spec: StreamSpec
+    weights: Weights
+    mode: Mode
+    backend: str
+    """"torch", "openvino", "tensorrt", ..."""
+    precision: str
+    """"float32", "bfloat16", "float16" or "int8"."""
+    device: str
+    """Processor or GPU that it runs on, as its maker names it."""
+    chunk_ticks: int
+    """Ticks that one step takes: 64 in `window` mode, else 8."""
+
+    def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
+        """Fresh state of `batch` streams. `lead_ticks`: see `engines.nets.continual.lead_ticks`."""
+
+    def step(self, chunk: NDArray[Any], state: Any) -> tuple[Positions, Any]:
+        """uint8 (B, chunk_ticks, 224, 224, 3) or float16 (B, chunk_ticks, 224, 224, 2) -> positions, next state.
+
+        The state that went in must not be used again.
+        """
+
+    def flush(self, tail: NDArray[Any], state: Any) -> Positions:
+        """The last 0 to chunk_ticks - 1 ticks (B, ticks, 224, 224, C) -> the positions that are still to come."""
+
+    def merge(self, states: Sequence[Any]) -> Any:
+        """One state of many streams from states of fewer, in their order."""
+
+    def split(self, state: Any) -> list[Any]:
+        """A state of one stream each, in the order of the batch."""

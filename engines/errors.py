@@ -1,0 +1,25 @@
+"""The errors of the model side. `realtime.errors` draws the whole tree."""
+
+
+class I3DLiveError(Exception):
+    """Base of all errors raised on purpose: one line that says what was given, what is allowed, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(I3DLiveError):
+    """What was asked for cannot be."""
+
+    exit_code = 2
+
+
+class EngineError(I3DLiveError):
+    """An engine cannot be built or run here."""
+
+
+class WeightsError(EngineError):
+    """Weights are missing, damaged or of the wrong shape."""
+
+
+class NotFetched(EngineError):
+    """An asset could not be downloaded."""

@@ -1,0 +1,133 @@
+"""Inflated Inception-V1 (I3D), layer by layer as in *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3).
+
+Parameter names are those of the pytorch-i3d ecosystem, so that its checkpoints load unchanged. Video is
+(N, C, T, H, W) in [-1, 1]; temporal position t of the logits answers for the frames around 8 t .. 8 t + 15.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Triple = tuple[int, int, int]
+
+# Channels of an Inception block: b0 1x1 | b1 1x1 -> 3x3x3 | b2 1x1 -> 3x3x3 | b3 pool -> 1x1.
+INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+
+
+def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's SAME padding (front, behind) of one axis: the smaller half in front."""
+    total = max(kernel - (length % stride or stride), 0)
+    return total // 2, total - total // 2
+
+
+def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
+    """Zeros around (N, C, T, H, W) so that every stride-th position has an output."""
+    t, h, w = (same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True))
+    return F.pad(x, (*w, *h, *t))
+
+
+class Unit3D(nn.Module):
+    """SAME convolution, then batch norm and ReLU; the classifier has a bias instead of both."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Triple = (1, 1, 1),
+        stride: Triple = (1, 1, 1),
+        *,
+        classifier: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=classifier)
+        if not classifier:
+            self.bn = nn.BatchNorm3d(out_channels, eps=0.001, momentum=0.01)
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv3d(pad_same(x, self.kernel, self.stride))
+        return x if self.classifier else F.relu(self.bn(x))
+
+
+class MaxPool3dSame(nn.Module):
+    """SAME max pool. It always follows a ReLU, so padding with zeros changes no maximum."""
+
+    def __init__(self, kernel: Triple, stride: Triple) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+
+
+class InceptionBlock(nn.Module):
+    """Four branches over the same input, joined along the channels."""
+
+    def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        b0, b1_in, b1, b2_in, b2, b3 = channels
+        self.b0 = Unit3D(in_channels, b0)
+        self.b1a = Unit3D(in_channels, b1_in)
+        self.b1b = Unit3D(b1_in, b1, (3, 3, 3))
+        self.b2a = Unit3D(in_channels, b2_in)
+        self.b2b = Unit3D(b2_in, b2, (3, 3, 3))
+        self.b3a = MaxPool3dSame((3, 3, 3), (1, 1, 1))
+        self.b3b = Unit3D(in_channels, b3)
+        self.out_channels = b0 + b1 + b2 + b3
+
+    def forward(self, x: Tensor) -> Tensor:
+        b1 = self.b1b(self.b1a(x))
+        b2 = self.b2b(self.b2a(x))
+        return torch.cat((self.b0(x), b1, b2, self.b3b(self.b3a(x))), dim=1)
+
+
+class I3D(nn.Module):
+    """The whole network. Any T >= 9, H = W = 224; `features` are 1024 a temporal position."""
+
+    def __init__(self, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2))
+        self.MaxPool3d_2a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
+        self.Conv3d_2b_1x1 = Unit3D(64, 64)
+        self.Conv3d_2c_3x3 = Unit3D(64, 192, (3, 3, 3))
+        self.MaxPool3d_3a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
+        self.Mixed_3b = InceptionBlock(192, INCEPTION["Mixed_3b"])
+        self.Mixed_3c = InceptionBlock(256, INCEPTION["Mixed_3c"])
+        self.MaxPool3d_4a_3x3 = MaxPool3dSame((3, 3, 3), (2, 2, 2))
+        self.Mixed_4b = InceptionBlock(480, INCEPTION["Mixed_4b"])
+        self.Mixed_4c = InceptionBlock(512, INCEPTION["Mixed_4c"])
+        self.Mixed_4d = InceptionBlock(512, INCEPTION["Mixed_4d"])
+        self.Mixed_4e = InceptionBlock(512, INCEPTION["Mixed_4e"])
+        self.Mixed_4f = InceptionBlock(528, INCEPTION["Mixed_4f"])
+        self.MaxPool3d_5a_2x2 = MaxPool3dSame((2, 2, 2), (2, 2, 2))
+        self.Mixed_5b = InceptionBlock(832, INCEPTION["Mixed_5b"])
+        self.Mixed_5c = InceptionBlock(832, INCEPTION["Mixed_5c"])
+        self.avg_pool = nn.AvgPool3d((2, 7, 7), stride=1)
+        self.dropout = nn.Dropout(dropout)
+        self.logits = Unit3D(1024, num_classes, classifier=True)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """(N, C, T, 224, 224) -> Mixed_5c, (N, 1024, ceil(T / 8), 7, 7)."""
+        x = self.MaxPool3d_2a_3x3(self.Conv3d_1a_7x7(x))
+        x = self.MaxPool3d_3a_3x3(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)))
+        x = self.MaxPool3d_4a_3x3(self.Mixed_3c(self.Mixed_3b(x)))
+        x = self.Mixed_4f(self.Mixed_4e(self.Mixed_4d(self.Mixed_4c(self.Mixed_4b(x)))))
+        return self.Mixed_5c(self.Mixed_5b(self.MaxPool3d_5a_2x2(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, 224, 224) in [-1, 1] -> logits (N, positions, classes), positions = ceil(T / 8) - 1."""
+        x = self.logits(self.dropout(self.avg_pool(self.trunk(x))))
+        return x.flatten(2).transpose(1, 2)

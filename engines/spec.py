@@ -1,0 +1,48 @@
+"""The data contract of a model: everything that whoever feeds it has to know. Imports no torch."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+Modality = Literal["rgb", "flow"]
+Mode = Literal["window", "continual", "preview"]
+MODES: tuple[Mode, ...] = ("window", "continual", "preview")
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """How the input of one network is made. Preprocessing reads it; nothing else knows these numbers."""
+
+    modality: Modality
+    channels: int
+    """3 for rgb (R, G, B as uint8), 2 for flow (u, v as float16 in [-1, 1])."""
+    fps: Fraction = Fraction(25)
+    """Ticks a second of media time."""
+    window_ticks: int = 64
+    """Ticks that the network sees at once; a shorter clip is repeated from its start."""
+    short_side_px: int = 256
+    """The shorter side of a frame after the resize; bilinear, aspect kept."""
+    crop_px: int = 224
+    """Side of the centre crop that the network sees."""
+    flow_bound_px: float = 20.0
+    """Flow is clipped to [-flow_bound_px, flow_bound_px] px a tick and scaled to [-1, 1]."""
+
+
+RGB = StreamSpec("rgb", channels=3)
+FLOW = StreamSpec("flow", channels=2)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A set of trained weights for one stream, as stored in the cache folder."""
+
+    name: str
+    """Name of the set: "kinetics", "imagenet-kinetics", or what `weights import --name` gave."""
+    modality: Modality
+    labels: tuple[str, ...]
+    """One name a class, in the order of the logits."""
+    sha256: str
+    """Of the safetensors file."""
+    source: str
+    """Where they came from."""
+    licence: str

@@ -1,0 +1,108 @@
+"""The values that flow from stage to stage. All are frozen; media time is exact (`Fraction` seconds)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture as the source gave it."""
+
+    rgb: Image
+    """uint8 (H, W, 3), R G B, upright."""
+    pts: Fraction
+    """Seconds since the first frame of the source; never decreases."""
+    duration: Fraction
+    """Seconds for which the picture is meant to be shown; positive."""
+    after_gap: bool = False
+    """True where frames before this one are known to be missing (reconnect, clock jump)."""
+    taken_s: float | None = None
+    """`time.monotonic()` when the frame was read; only the pump looks at it."""
+
+    def __post_init__(self) -> None:
+        if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
+            raise ValueError(
+                f"Frame.rgb must be uint8 (H, W, 3), got {self.rgb.dtype} {self.rgb.shape}"
+            )
+        if self.duration <= 0:
+            raise ValueError(f"Frame.duration must be positive, got {self.duration}")
+
+    def __repr__(self) -> str:
+        height, width = self.rgb.shape[:2]
+        return f"Frame({width}x{height}, pts={float(self.pts):.3f} s)"
+
+
+@dataclass(frozen=True, eq=False)
+class Tick:
+    """One beat of the model's clock and the frame that is shown at it."""
+
+    index: int
+    """Number of the tick; its time is index / fps seconds."""
+    frame: Frame
+    repeated: bool
+    """True when the tick before shows the same frame."""
+
+    def __repr__(self) -> str:
+        return f"Tick({self.index}, {self.frame!r}{', repeated' if self.repeated else ''})"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of media time without frames. Windows never span one."""
+
+    start: Fraction
+    """Seconds: end of the last frame before it."""
+    end: Fraction
+    """Seconds: first frame after it."""
+    cause: str
+    """"no frames", "dropped", "reconnected", "clock jump", "size change"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the recogniser says of one span of media time."""
+
+    start_tick: int
+    stop_tick: int
+    """It speaks of the ticks [start_tick, stop_tick)."""
+    start_s: float
+    end_s: float
+    """Seconds of media time, start_tick / fps and stop_tick / fps."""
+    probabilities: NDArray[np.float32]
+    """float32 (classes,), sums to 1."""
+    top: tuple[tuple[str, float], ...]
+    """The five likeliest labels with their probabilities, likeliest first."""
+    streams: tuple[str, ...]
+    """Streams that were fused: "rgb", "flow"."""
+    mode: str
+    """Mode of the engine: "window", "continual", "preview"."""
+    settled: bool = True
+    """False for a provisional answer that a later one will replace."""
+
+    @property
+    def label(self) -> str:
+        return self.top[0][0]
+
+    @property
+    def probability(self) -> float:
+        return self.top[0][1]
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.start_s:.2f}-{self.end_s:.2f} s, {self.label} {self.probability:.2f})"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One action from its start to its end."""
+
+    label: str
+    start_s: float
+    end_s: float
+    """Seconds of media time, [start_s, end_s)."""
+    probability: float
+    """Mean over the predictions in it."""
