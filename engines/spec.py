@@ -27,6 +27,11 @@ class StreamSpec:
     flow_bound_px: float = 20.0
     """Flow is clipped to [-flow_bound_px, flow_bound_px] px a tick and scaled to [-1, 1]."""
 
+    @property
+    def dtype(self) -> str:
+        """What one tick is made of: "uint8" for rgb, which the engine scales itself, "float16" for flow."""
+        return "uint8" if self.modality == "rgb" else "float16"
+
 
 RGB = StreamSpec("rgb", channels=3)
 FLOW = StreamSpec("flow", channels=2)

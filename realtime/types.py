@@ -60,7 +60,7 @@ class Gap:
     end: Fraction
     """Seconds: first frame after it."""
     cause: str
-    """"no frames", "dropped", "reconnected", "clock jump", "size change"."""
+    """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, clock jump)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,75 @@
+"""From predictions to actions with a start and an end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from realtime.types import Event, Prediction
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """When an action counts as begun and ended."""
+
+    on: float = 0.5
+    """It begins when it leads with at least this probability."""
+    off: float = 0.3
+    """It ends when its probability falls below this, or another one leads with at least `on`."""
+    min_length_s: float = 0.5
+    """Shorter events are not given."""
+
+
+class Events:
+    """Stage: settled predictions in, finished events out.
+
+    A prediction speaks of a span; a change is placed in the middle of the span in which it shows, since that is where
+    half of what was seen is new. The first prediction after a start or gap counts from its beginning, the last to its end.
+    """
+
+    def __init__(self, options: EventOptions) -> None:
+        self._options = options
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, the open event included."""
+        self._label: str | None = None
+        self._start_s = 0.0
+        self._probabilities: list[float] = []
+        self._last: Prediction | None = None
+
+    @property
+    def current(self) -> str | None:
+        """Label of the event that is going on."""
+        return self._label
+
+    def push(self, prediction: Prediction, labels: Sequence[str]) -> list[Event]:
+        """`labels`: names of the classes of `prediction.probabilities`."""
+        boundary_s = (
+            prediction.start_s if self._last is None else (prediction.start_s + prediction.end_s) / 2
+        )
+        self._last = prediction
+        ended: list[Event] = []
+        leads = prediction.probability >= self._options.on
+        if self._label is not None:
+            probability = float(prediction.probabilities[labels.index(self._label)])
+            replaced = leads and prediction.label != self._label
+            if probability >= self._options.off and not replaced:
+                self._probabilities.append(probability)
+                return []
+            ended = self._end(boundary_s)
+        if leads:
+            self._label, self._start_s = prediction.label, boundary_s
+            self._probabilities = [prediction.probability]
+        return ended
+
+    def flush(self) -> list[Event]:
+        """End of the stream or of a section before a gap: the open event lasts to the end of the last prediction."""
+        ended = self._end(self._last.end_s) if self._last and self._label is not None else []
+        self.reset()
+        return ended
+
+    def _end(self, end_s: float) -> list[Event]:
+        label, self._label = self._label, None
+        if label is None or end_s - self._start_s < self._options.min_length_s:
+            return []
+        mean = sum(self._probabilities) / len(self._probabilities)
+        return [Event(label, self._start_s, end_s, mean)]

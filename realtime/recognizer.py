@@ -1,0 +1,282 @@
+"""The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock."""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.clips import repeat_to
+from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
+from realtime.events import EventOptions, Events
+from realtime.fuse import fuse, softmax, top_labels
+from realtime.preprocess import resize_short_side
+from realtime.resample import MAX_GAP, Resample
+from realtime.ring import Ring
+from realtime.schedule import Schedule
+from realtime.smooth import Smooth
+from realtime.streams import Feed, feed_for
+from realtime.types import Event, Frame, Gap, Prediction, Tick
+
+Output = Prediction | Event | Gap
+Answer = tuple[int, int, NDArray[np.float32]]
+"""First tick, tick after the last, fused logits (classes,)."""
+
+DEFAULT_STRIDE_TICKS = 8
+DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
+"""Answers that are averaged: a window is a mean over 2.56 s already, a position is not."""
+
+
+@dataclass
+class Counts:
+    """What has gone through so far."""
+
+    frames: int = 0
+    ticks: int = 0
+    repeated_ticks: int = 0
+    gaps: int = 0
+    steps: int = 0
+    """Times that the engines ran."""
+    predictions: int = 0
+    events: int = 0
+
+
+@dataclass
+class Lane:
+    """One stream on its way through its engine."""
+
+    engine: Engine
+    feed: Feed
+    ring: Ring
+    state: Any
+
+
+class Recognizer:
+    """`push` frames in order of pts, `flush` at the end; any number of frames at a time gives the same answers."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        *,
+        stride_ticks: int = DEFAULT_STRIDE_TICKS,
+        smooth: int | None = None,
+        events: EventOptions | None = None,
+        max_gap: Fraction = MAX_GAP,
+        fusion_weights: Mapping[str, float] | None = None,
+        flow: str = "tvl1",
+        stopwatch: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
+    ) -> None:
+        """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
+
+        `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `stopwatch`: entered around
+        each stage with its name.
+        """
+        first = next(iter(engines.values()))
+        self.labels, self.mode, spec = first.weights.labels, first.mode, first.spec
+        self.streams = tuple(engines)
+        self.counts = Counts()
+        self._weights = fusion_weights or dict.fromkeys(engines, 1.0)
+        self._spec = spec
+        self._stopwatch = stopwatch
+        self._resample = Resample(spec.fps, max_gap=max_gap)
+        # RGB waits in its ring until the flow of the same ticks is known, which takes at most one gap.
+        capacity = spec.window_ticks + math.ceil(max_gap * spec.fps) + 1
+        self._lanes = {
+            name: Lane(
+                engine,
+                feed_for(engine.spec, flow),
+                Ring(capacity, (spec.crop_px, spec.crop_px, engine.spec.channels), engine.spec.dtype),
+                engine.start(),
+            )
+            for name, engine in engines.items()
+        }
+        stride = stride_ticks if self.mode == "window" else first.chunk_ticks
+        self._schedule = Schedule(first.chunk_ticks, stride)
+        self._smooth = Smooth(smooth or DEFAULT_SMOOTH[self.mode])
+        self._events = Events(events or EventOptions())
+        self._resized: tuple[Frame, NDArray[np.uint8]] | None = None
+        self._section_start: int | None = None
+        self._section_stop: int | None = None
+        self._ready = 0
+        self._answered = False
+
+    @property
+    def unseen_frames(self) -> int:
+        """Frames that no tick showed because the source is faster than the model's rate."""
+        return self._resample.unseen_frames
+
+    @property
+    def current_event(self) -> str | None:
+        """Label of the action that is going on."""
+        return self._events.current
+
+    def push(self, frame: Frame) -> list[Output]:
+        """The next frame -> what has become certain with it."""
+        self.counts.frames += 1
+        return self._run(self._resample.push(frame))
+
+    def flush(self) -> list[Output]:
+        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts."""
+        out = self._run(self._resample.flush())
+        return [*out, *self._end_section(repeat_short=True)]
+
+    def reset(self) -> None:
+        """Forget the video so far, without an answer."""
+        self._resample.reset()
+        self._reset_section()
+
+    def _run(self, items: list[Tick | Gap]) -> list[Output]:
+        out: list[Output] = []
+        for item in items:
+            if isinstance(item, Gap):
+                self.counts.gaps += 1
+                out += [*self._end_section(repeat_short=False), item]
+            else:
+                out += self._push_tick(item)
+        return out
+
+    def _push_tick(self, tick: Tick) -> list[Output]:
+        self.counts.ticks += 1
+        self.counts.repeated_ticks += tick.repeated
+        if self._section_start is None:
+            self._section_start = self._ready = tick.index
+        if self._resized is None or self._resized[0] is not tick.frame:
+            with self._stopwatch("resize"):
+                self._resized = tick.frame, resize_short_side(tick.frame.rgb, self._spec.short_side_px)
+        for name, lane in self._lanes.items():
+            with self._stopwatch(f"{name} input"):
+                self._append(lane, lane.feed.push(tick, self._resized[1]))
+        return self._answer_ready()
+
+    @staticmethod
+    def _append(lane: Lane, values: list[tuple[int, NDArray[Any]]]) -> None:
+        for index, value in values:
+            lane.ring.append(index, value)
+
+    def _answer_ready(self) -> list[Output]:
+        """Run the engines over each span that all streams have come to the end of."""
+        out: list[Output] = []
+        stop = min(lane.ring.stop for lane in self._lanes.values())
+        for index in range(self._ready, stop):
+            for span in self._schedule.push(index):
+                out += self._step(*span)
+        self._ready = max(self._ready, stop)
+        return out
+
+    def _step(self, start: int, stop: int) -> list[Output]:
+        self.counts.steps += 1
+        positions: dict[str, Positions] = {}
+        for name, lane in self._lanes.items():
+            with self._stopwatch(f"{name} engine"):
+                positions[name], lane.state = lane.engine.step(lane.ring.read(start, stop)[None], lane.state)
+        if self.mode == "window":
+            mean = {name: p.logits[0].mean(axis=0) for name, p in positions.items()}
+            return self._settle((start, stop, fuse(mean, self._weights)))
+        return self._answers(positions)
+
+    def _answers(self, positions: Mapping[str, Positions]) -> list[Output]:
+        """Settled positions one by one, then one provisional answer for all that are not."""
+        first = next(iter(positions.values()))
+        out: list[Output] = []
+        provisional: list[Answer] = []
+        assert self._section_start is not None
+        for i in range(first.logits.shape[1]):
+            position = int(first.first[0]) + i
+            if position < 0:
+                continue
+            start = self._section_start + POSITION_TICKS * position
+            logits = fuse({name: p.logits[0, i] for name, p in positions.items()}, self._weights)
+            answer = (start, start + POSITION_SPAN_TICKS, logits)
+            if i < first.settled:
+                out += self._settle(answer)
+            else:
+                provisional.append(answer)
+        if provisional:
+            start, logits = self._smooth.peek([(s, logits) for s, _, logits in provisional])
+            out.append(self._predict((start, provisional[-1][1], logits), settled=False))
+        return out
+
+    def _settle(self, answer: Answer) -> list[Output]:
+        start, logits = self._smooth.push(answer[0], answer[2])
+        prediction = self._predict((start, answer[1], logits), settled=True)
+        self._answered = True
+        events = self._events.push(prediction, self.labels)
+        self.counts.events += len(events)
+        return [prediction, *events]
+
+    def _predict(self, answer: Answer, *, settled: bool) -> Prediction:
+        start, stop, logits = answer
+        stop = stop if self._section_stop is None else min(stop, self._section_stop)
+        self.counts.predictions += 1
+        probabilities = softmax(logits)
+        return Prediction(
+            start_tick=start,
+            stop_tick=stop,
+            start_s=float(start / self._spec.fps),
+            end_s=float(stop / self._spec.fps),
+            probabilities=probabilities,
+            top=top_labels(probabilities, self.labels),
+            streams=self.streams,
+            mode=self.mode,
+            settled=settled,
+        )
+
+    def _end_section(self, *, repeat_short: bool) -> list[Output]:
+        """The ticks end here, at a gap or for good: answer what can be answered, and start afresh."""
+        if self._section_start is None:
+            return []
+        for lane in self._lanes.values():
+            self._append(lane, lane.feed.flush())
+        out = self._answer_ready()
+        length, self._section_stop = self._ready - self._section_start, self._ready
+        if length >= self._spec.window_ticks:
+            out += self._flush_engines()
+        elif repeat_short and not self._answered:
+            out += self._repeat_section(length)
+        events = self._events.flush()
+        self.counts.events += len(events)
+        self._reset_section()
+        return [*out, *events]
+
+    def _flush_engines(self) -> list[Output]:
+        if self.mode == "window":
+            return []
+        start = self._schedule.next_start
+        assert start is not None
+        positions: dict[str, Positions] = {}
+        for name, lane in self._lanes.items():
+            tail = lane.ring.read(start, self._ready)[None]
+            with self._stopwatch(f"{name} engine"):
+                positions[name] = lane.engine.flush(tail, lane.state)
+        return self._answers(positions)
+
+    def _repeat_section(self, length: int) -> list[Output]:
+        """A clip shorter than the window is repeated from its start until it fills one."""
+        start, window = self._section_start, self._spec.window_ticks
+        assert start is not None
+        for lane in self._lanes.values():
+            ticks = repeat_to(lane.ring.read(start, start + length), window)
+            lane.ring.clear()
+            lane.state = lane.engine.start()
+            for i, value in enumerate(ticks):
+                lane.ring.append(start + i, value)
+        self._schedule.reset()
+        self._smooth.reset()
+        self._ready = start
+        return [*self._answer_ready(), *self._flush_engines()]
+
+    def _reset_section(self) -> None:
+        for lane in self._lanes.values():
+            lane.feed.reset()
+            lane.ring.clear()
+            lane.state = lane.engine.start()
+        self._schedule.reset()
+        self._smooth.reset()
+        self._events.reset()
+        self._resized = None
+        self._section_start = self._section_stop = None
+        self._answered = False

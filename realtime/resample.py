@@ -1,0 +1,89 @@
+"""From frames at any rate to ticks at the model's rate, by time stamp."""
+
+import math
+from fractions import Fraction
+
+from realtime.types import Frame, Gap, Tick
+
+MAX_GAP = Fraction(1)
+"""Seconds between two frames beyond which the time between them counts as missing."""
+
+
+class Resample:
+    """Stage: tick k shows the last frame with pts <= k / fps.
+
+        fps = 25, frames at 30 a second
+        frame   0    1    2    3    4    5    6    7
+        tick    0     1     2     3     4     5     6      tick 5 (0.2 s) shows frame 6 (0.2 s); frame 5 is never shown
+
+    A tick is given once a frame after it has come, so no later frame can change it. Where frames are more than `max_gap`
+    seconds apart, or the source says that it lost some, the ticks between them are left out and a `Gap` is given in their
+    place; numbering goes on by time. All arithmetic is exact and relative to zero: nothing adds up over days.
+    """
+
+    def __init__(self, fps: Fraction, *, max_gap: Fraction = MAX_GAP) -> None:
+        self._fps, self._max_gap = fps, max_gap
+        self.unseen_frames = 0
+        """Frames that no tick showed, because the source is faster than the model's rate."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the first state; the count of unseen frames goes on."""
+        self._frame: Frame | None = None
+        self._spacing: Fraction | None = None
+        self._next_tick = 0
+        self._frame_seen = False
+
+    def push(self, frame: Frame) -> list[Tick | Gap]:
+        """Frames in order of pts -> the ticks that are now certain, and gaps between them."""
+        last = self._frame
+        if last is None:
+            self._show(frame)
+            return []
+        spacing = frame.pts - last.pts
+        if spacing > self._max_gap or frame.after_gap:
+            stop = min(self._section_end(), frame.pts)
+            cause = "frames lost" if frame.after_gap else "no frames"
+            out = [*self._end_section(stop), Gap(stop, frame.pts, cause)]
+            self._show(frame)
+            return out
+        ticks = self._ticks_before(frame.pts)
+        self._count_unseen()
+        self._frame, self._frame_seen = frame, False
+        self._spacing = spacing or self._spacing
+        return ticks
+
+    def flush(self) -> list[Tick | Gap]:
+        """The ticks of the last frame, for as long as it is meant to be shown."""
+        ticks = [] if self._frame is None else self._end_section(self._section_end())
+        self.reset()
+        return ticks
+
+    def _show(self, frame: Frame) -> None:
+        self._frame, self._frame_seen, self._spacing = frame, False, None
+        self._next_tick = math.ceil(frame.pts * self._fps)
+
+    def _end_section(self, stop: Fraction) -> list[Tick | Gap]:
+        ticks = self._ticks_before(stop)
+        self._count_unseen()
+        return ticks
+
+    def _section_end(self) -> Fraction:
+        """Containers write the length of a hole as the duration of the frame before it, hence the limit."""
+        assert self._frame is not None
+        usual = self._spacing or 1 / self._fps
+        duration = self._frame.duration
+        return self._frame.pts + (duration if duration <= max(2 * usual, 1 / self._fps) else usual)
+
+    def _ticks_before(self, stop: Fraction) -> list[Tick | Gap]:
+        """Ticks of the current frame with k / fps < stop."""
+        assert self._frame is not None
+        ticks: list[Tick | Gap] = []
+        for k in range(self._next_tick, math.ceil(stop * self._fps)):
+            ticks.append(Tick(k, self._frame, repeated=self._frame_seen))
+            self._frame_seen = True
+            self._next_tick = k + 1
+        return ticks
+
+    def _count_unseen(self) -> None:
+        self.unseen_frames += not self._frame_seen

@@ -1,0 +1,50 @@
+"""What each stream's network is fed, tick by tick."""
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from engines.spec import StreamSpec
+from realtime.preprocess import rgb_input
+from realtime.types import Image, Tick
+
+Input = tuple[int, NDArray[Any]]
+"""Number of a tick and what the network takes for it."""
+
+
+class Feed(Protocol):
+    """Stage: ticks in, network inputs out, in order, one a tick; some streams know theirs only a few ticks later."""
+
+    def push(self, tick: Tick, resized: Image) -> list[Input]:
+        """`resized`: the tick's frame with its shorter side at 256."""
+
+    def flush(self) -> list[Input]:
+        """The inputs that are still owed; no tick follows."""
+
+    def reset(self) -> None:
+        """Forget all ticks."""
+
+
+class RgbFeed:
+    """The centre crop of every tick, at once: uint8 (224, 224, 3)."""
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._spec = spec
+
+    def push(self, tick: Tick, resized: Image) -> list[Input]:
+        return [(tick.index, rgb_input(resized, self._spec))]
+
+    def flush(self) -> list[Input]:
+        return []
+
+    def reset(self) -> None:
+        pass
+
+
+def feed_for(spec: StreamSpec, flow: str) -> Feed:
+    """The feed of a stream; `flow` names the method of the flow stream."""
+    if spec.modality == "rgb":
+        return RgbFeed(spec)
+    from realtime.flow.stage import FlowFeed
+
+    return FlowFeed(spec, flow)
