@@ -32,6 +32,11 @@ class StreamSpec:
         """What one tick is made of: "uint8" for rgb, which the engine scales itself, "float16" for flow."""
         return "uint8" if self.modality == "rgb" else "float16"
 
+    @property
+    def tick_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one tick."""
+        return (self.crop_px, self.crop_px, self.channels)
+
 
 RGB = StreamSpec("rgb", channels=3)
 FLOW = StreamSpec("flow", channels=2)

@@ -43,9 +43,7 @@ class Events:
 
     def push(self, prediction: Prediction, labels: Sequence[str]) -> list[Event]:
         """`labels`: names of the classes of `prediction.probabilities`."""
-        boundary_s = (
-            prediction.start_s if self._last is None else (prediction.start_s + prediction.end_s) / 2
-        )
+        boundary_s = prediction.start_s if self._last is None else (prediction.start_s + prediction.end_s) / 2
         self._last = prediction
         ended: list[Event] = []
         leads = prediction.probability >= self._options.on

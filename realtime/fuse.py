@@ -20,7 +20,9 @@ def softmax(logits: Floats) -> Floats:
     return np.asarray(exponentials / exponentials.sum(), dtype=np.float32)
 
 
-def top_labels(probabilities: Floats, labels: tuple[str, ...], count: int = 5) -> tuple[tuple[str, float], ...]:
+def top_labels(
+    probabilities: Floats, labels: tuple[str, ...], count: int = 5
+) -> tuple[tuple[str, float], ...]:
     """The likeliest labels with their probabilities, likeliest first; ties in the order of the classes."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return tuple((labels[i], float(probabilities[i])) for i in order)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.clips import repeat_to
+from engines.clips import clip_logits, repeat_to
 from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
 from realtime.events import EventOptions, Events
 from realtime.fuse import fuse, softmax, top_labels
@@ -89,7 +89,7 @@ class Recognizer:
             name: Lane(
                 engine,
                 feed_for(engine.spec, flow),
-                Ring(capacity, (spec.crop_px, spec.crop_px, engine.spec.channels), engine.spec.dtype),
+                Ring(capacity, engine.spec.tick_shape, engine.spec.dtype),
                 engine.start(),
             )
             for name, engine in engines.items()
@@ -255,19 +255,17 @@ class Recognizer:
         return self._answers(positions)
 
     def _repeat_section(self, length: int) -> list[Output]:
-        """A clip shorter than the window is repeated from its start until it fills one."""
-        start, window = self._section_start, self._spec.window_ticks
+        """A clip shorter than the window is repeated from its start until it fills one, and gets one answer."""
+        start = self._section_start
         assert start is not None
-        for lane in self._lanes.values():
-            ticks = repeat_to(lane.ring.read(start, start + length), window)
-            lane.ring.clear()
-            lane.state = lane.engine.start()
-            for i, value in enumerate(ticks):
-                lane.ring.append(start + i, value)
-        self._schedule.reset()
+        mean: dict[str, NDArray[np.float32]] = {}
+        for name, lane in self._lanes.items():
+            ticks = repeat_to(lane.ring.read(start, start + length), self._spec.window_ticks)
+            self.counts.steps += len(ticks) // lane.engine.chunk_ticks
+            with self._stopwatch(f"{name} engine"):
+                mean[name] = clip_logits(lane.engine, ticks, len(ticks)).mean(axis=0)
         self._smooth.reset()
-        self._ready = start
-        return [*self._answer_ready(), *self._flush_engines()]
+        return self._settle((start, start + length, fuse(mean, self._weights)))
 
     def _reset_section(self) -> None:
         for lane in self._lanes.values():

@@ -31,5 +31,5 @@ class Smooth:
 
     @staticmethod
     def _mean(answers: list[tuple[int, NDArray[np.float32]]]) -> tuple[int, NDArray[np.float32]]:
-        mean = np.mean(np.stack([logits for _, logits in answers]), axis=0, dtype=np.float32)
-        return answers[0][0], mean
+        stacked = np.stack([logits for _, logits in answers])
+        return answers[0][0], np.asarray(stacked.mean(axis=0), dtype=np.float32)

@@ -1,0 +1,77 @@
+"""How a clip of known length is put before the network. Imports no torch."""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.engine import Engine, Positions
+
+from engines.engine import Engine, Positions
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def repeat_to(ticks: NDArray[Scalar], window_ticks: int) -> NDArray[Scalar]:
+    """(T, ...) -> at least (window_ticks, ...): a clip shorter than the window is repeated from its start."""
+    if len(ticks) == 0:
+        raise ValueError("repeat_to needs at least one tick, got none")
+    if len(ticks) >= window_ticks:
+        return ticks
+    return ticks[np.arange(window_ticks) % len(ticks)]
+
+
+def lead_ticks(length_ticks: int) -> int:
+    """Blank ticks in front of a clip of this length that bring its strided layers into TensorFlow's phase.
+
+    SAME padding puts its smaller half in front, so how much stands in front of the strided layers depends on the length:
+    `Conv3d_1a` has 2 or 3 ticks, `MaxPool3d_4a` 0 or 1 positions. It comes to the same as filling the clip up in
+    front to a multiple of 4. A live stream, whose length nobody knows, starts with none.
+    """
+    return -length_ticks % 4
+
+
+def clip_logits(engine: Engine, ticks: Iterable[NDArray[Any]], length_ticks: int) -> NDArray[np.float32]:
+    """Logits (positions, classes) of a whole clip of `length_ticks` ticks, each (224, 224, C), given one by one.
+
+    A `continual` or `preview` engine takes any length and answers for every position of the clip, as the paper tests; a
+    `window` engine takes clips of one window. Shorter clips: see `repeat_to`.
+    """
+    found: list[NDArray[np.float32]] = []
+
+    def keep(positions: Positions) -> None:
+        young = max(0, -int(positions.first[0]))
+        found.append(positions.logits[0, young : positions.settled])
+
+    state = engine.start(lead_ticks=lead_ticks(length_ticks))
+    ticks = iter(ticks)
+    while len(chunk := list(islice(ticks, engine.chunk_ticks))) == engine.chunk_ticks:
+        positions, state = engine.step(np.stack(chunk)[None], state)
+        keep(positions)
+    if engine.mode != "window":
+        tail = np.stack(chunk) if chunk else np.empty((0, *engine.spec.tick_shape), engine.spec.dtype)
+        keep(engine.flush(tail[None], state))
+    return np.concatenate(found)
+
+
+def answers(engine: Engine, ticks: NDArray[Any]) -> NDArray[np.float32]:
+    """Every settled answer of `engine` to one clip (T, 224, 224, C) of at least a window -> (answers, classes).
+
+    In `continual` and `preview` mode these are the positions of the whole-video network, in `window` mode the positions of
+    one window after the other.
+    """
+    state = engine.start(lead_ticks=lead_ticks(len(ticks)))
+    found = []
+    whole = len(ticks) - len(ticks) % engine.chunk_ticks
+    for start in range(0, whole, engine.chunk_ticks):
+        positions, state = engine.step(ticks[None, start : start + engine.chunk_ticks], state)
+        found.append(existing(positions))
+    found.append(existing(engine.flush(ticks[None, whole:], state)))
+    return np.concatenate(found)
+
+
+def existing(positions: Positions) -> NDArray[np.float32]:
+    """Of the first stream: its settled positions, without those before the start of the stream."""
+    return positions.logits[0, max(0, -int(positions.first[0])) : positions.settled]
