@@ -1,0 +1,73 @@
+"""One line of text in a box of a picture.
+
+Text is set in OpenCV's built-in scalable font, which has Latin, Greek, Cyrillic, Chinese, Japanese and Korean letters and
+needs no file and no further package. A `FontFace` holds the size while it draws, so two threads must not share one; making
+one takes a microsecond, and each call makes its own.
+"""
+
+from functools import lru_cache
+
+from realtime.types import Image
+
+Colour = tuple[int, int, int]
+"""R G B, 0 to 255."""
+REGULAR, BOLD = 400, 600
+
+
+def write_line(
+    box: Image,
+    text: str,
+    size_px: int,
+    colour: Colour,
+    weight: int = REGULAR,
+    *,
+    least_px: int | None = None,
+    right: bool = False,
+) -> int:
+    """Write one line into `box`, a view of the picture, in its middle height; returns its width in px.
+
+    Nothing is written outside the box, however long or strange the text. What is too long is set smaller, down to
+    `least_px` (`size_px` unless given), and then ends in an ellipsis. `right`: flush right instead of left.
+    """
+    import cv2
+
+    height, width = box.shape[:2]
+    fitted, size_px, used = _fit(text, size_px, least_px or size_px, weight, width)
+    if fitted and height:
+        baseline = (height + round(0.68 * size_px)) // 2
+        left = width - used if right else 0
+        cv2.putText(box, fitted, (left, baseline), colour, cv2.FontFace("sans"), size_px, weight)
+    return used
+
+
+@lru_cache(maxsize=512)
+def _fit(text: str, size_px: int, least_px: int, weight: int, width_px: int) -> tuple[str, int, int]:
+    """What of the text fits, the size at which it does, and its width in px."""
+    # A lone surrogate would end the process inside OpenCV, and a line feed would start a second line.
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    for size in range(size_px, least_px - 1, -1):
+        used = _width(clean, size, weight)
+        if used <= width_px:
+            return clean, size, used
+    fits, too_long = 0, len(clean)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if _width(_shortened(clean, middle), least_px, weight) <= width_px:
+            fits = middle
+        else:
+            too_long = middle
+    shortened = _shortened(clean, fits) if fits else ""
+    return shortened, least_px, _width(shortened, least_px, weight)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text[:length].rstrip(" (") + "…"
+
+
+def _width(text: str, size_px: int, weight: int) -> int:
+    import cv2
+
+    if not text:
+        return 0
+    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), size_px, weight)
+    return int(left + width)
