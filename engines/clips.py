@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from engines.engine import Engine, Positions
 
-from engines.engine import Engine, Positions
-
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -54,24 +52,3 @@ def clip_logits(engine: Engine, ticks: Iterable[NDArray[Any]], length_ticks: int
         tail = np.stack(chunk) if chunk else np.empty((0, *engine.spec.tick_shape), engine.spec.dtype)
         keep(engine.flush(tail[None], state))
     return np.concatenate(found)
-
-
-def answers(engine: Engine, ticks: NDArray[Any]) -> NDArray[np.float32]:
-    """Every settled answer of `engine` to one clip (T, 224, 224, C) of at least a window -> (answers, classes).
-
-    In `continual` and `preview` mode these are the positions of the whole-video network, in `window` mode the positions of
-    one window after the other.
-    """
-    state = engine.start(lead_ticks=lead_ticks(len(ticks)))
-    found = []
-    whole = len(ticks) - len(ticks) % engine.chunk_ticks
-    for start in range(0, whole, engine.chunk_ticks):
-        positions, state = engine.step(ticks[None, start : start + engine.chunk_ticks], state)
-        found.append(existing(positions))
-    found.append(existing(engine.flush(ticks[None, whole:], state)))
-    return np.concatenate(found)
-
-
-def existing(positions: Positions) -> NDArray[np.float32]:
-    """Of the first stream: its settled positions, without those before the start of the stream."""
-    return positions.logits[0, max(0, -int(positions.first[0])) : positions.settled]

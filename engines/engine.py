@@ -39,20 +39,33 @@ class Positions:
 class Engine(Protocol):
     """One network for one stream kind, ready to run."""
 
-    spec: StreamSpec
-    weights: Weights
-    mode: Mode
-    backend: str
-    """"torch", "openvino", "tensorrt", ..."""
-    precision: str
-    """"float32", "bfloat16", "float16" or "int8"."""
-    device: str
-    """Processor or GPU that it runs on, as its maker names it."""
-    chunk_ticks: int
-    """Ticks that one step takes: 64 in `window` mode, else 8."""
+    @property
+    def spec(self) -> StreamSpec: ...
+
+    @property
+    def weights(self) -> Weights: ...
+
+    @property
+    def mode(self) -> Mode: ...
+
+    @property
+    def backend(self) -> str:
+        """ "torch", "openvino", "tensorrt", ..."""
+
+    @property
+    def precision(self) -> str:
+        """ "float32", "bfloat16", "float16" or "int8"."""
+
+    @property
+    def device(self) -> str:
+        """Processor or GPU that it runs on, as its maker names it."""
+
+    @property
+    def chunk_ticks(self) -> int:
+        """Ticks that one step takes: 64 in `window` mode, else 8."""
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
-        """Fresh state of `batch` streams. `lead_ticks`: see `engines.nets.continual.lead_ticks`."""
+        """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see `engines.clips.lead_ticks`."""
 
     def step(self, chunk: NDArray[Any], state: Any) -> tuple[Positions, Any]:
         """uint8 (B, chunk_ticks, 224, 224, 3) or float16 (B, chunk_ticks, 224, 224, 2) -> positions, next state.

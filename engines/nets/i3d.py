@@ -4,26 +4,18 @@ Parameter names are those of the pytorch-i3d ecosystem, so that its checkpoints 
 (N, C, T, H, W) in [-1, 1]; temporal position t of the logits answers for the frames around 8 t .. 8 t + 15.
 """
 
+import copy
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-Triple = tuple[int, int, int]
+from engines.architecture import INCEPTION, Triple
 
-# Channels of an Inception block: b0 1x1 | b1 1x1 -> 3x3x3 | b2 1x1 -> 3x3x3 | b3 pool -> 1x1.
-INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
-    "Mixed_3b": (64, 96, 128, 16, 32, 32),
-    "Mixed_3c": (128, 128, 192, 32, 96, 64),
-    "Mixed_4b": (192, 96, 208, 16, 48, 64),
-    "Mixed_4c": (160, 112, 224, 24, 64, 64),
-    "Mixed_4d": (128, 128, 256, 24, 64, 64),
-    "Mixed_4e": (112, 144, 288, 32, 64, 64),
-    "Mixed_4f": (256, 160, 320, 32, 128, 128),
-    "Mixed_5b": (256, 160, 320, 32, 128, 128),
-    "Mixed_5c": (384, 192, 384, 48, 128, 128),
-}
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -32,9 +24,17 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
+def anchored_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
+    """The same number of positions, but in front always what a length that divides by the stride has."""
+    front = max(kernel - stride, 0) // 2
+    return front, max(kernel + stride * (-(-length // stride) - 1) - length - front, 0)
+
+
+def pad_same(x: Tensor, kernel: Triple, stride: Triple, *, anchored: bool = False) -> Tensor:
     """Zeros around (N, C, T, H, W) so that every stride-th position has an output."""
     t, h, w = (same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True))
+    if anchored:
+        t = anchored_padding(x.shape[2], kernel[0], stride[0])
     return F.pad(x, (*w, *h, *t))
 
 
@@ -49,28 +49,30 @@ class Unit3D(nn.Module):
         stride: Triple = (1, 1, 1),
         *,
         classifier: bool = False,
+        anchored: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.anchored = kernel, stride, anchored
         self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=classifier)
         if not classifier:
             self.bn = nn.BatchNorm3d(out_channels, eps=0.001, momentum=0.01)
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv3d(pad_same(x, self.kernel, self.stride))
+        x = self.conv3d(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
         return x if self.classifier else F.relu(self.bn(x))
 
 
 class MaxPool3dSame(nn.Module):
     """SAME max pool. It always follows a ReLU, so padding with zeros changes no maximum."""
 
-    def __init__(self, kernel: Triple, stride: Triple) -> None:
+    def __init__(self, kernel: Triple, stride: Triple, *, anchored: bool = False) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.anchored = kernel, stride, anchored
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+        x = pad_same(x, self.kernel, self.stride, anchored=self.anchored)
+        return F.max_pool3d(x, self.kernel, self.stride)
 
 
 class InceptionBlock(nn.Module):
@@ -95,18 +97,24 @@ class InceptionBlock(nn.Module):
 
 
 class I3D(nn.Module):
-    """The whole network. Any T >= 9, H = W = 224; `features` are 1024 a temporal position."""
+    """The whole network. Any T >= 9, H = W = 224.
 
-    def __init__(self, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5) -> None:
+    With `anchored` what stands in front of the strided layers does not depend on the length: the network of a live stream,
+    whose length nobody knows. For lengths that divide by 4 it is the same network.
+    """
+
+    def __init__(
+        self, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5, *, anchored: bool = False
+    ) -> None:
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2))
+        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2), anchored=anchored)
         self.MaxPool3d_2a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
         self.Conv3d_2b_1x1 = Unit3D(64, 64)
         self.Conv3d_2c_3x3 = Unit3D(64, 192, (3, 3, 3))
         self.MaxPool3d_3a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
         self.Mixed_3b = InceptionBlock(192, INCEPTION["Mixed_3b"])
         self.Mixed_3c = InceptionBlock(256, INCEPTION["Mixed_3c"])
-        self.MaxPool3d_4a_3x3 = MaxPool3dSame((3, 3, 3), (2, 2, 2))
+        self.MaxPool3d_4a_3x3 = MaxPool3dSame((3, 3, 3), (2, 2, 2), anchored=anchored)
         self.Mixed_4b = InceptionBlock(480, INCEPTION["Mixed_4b"])
         self.Mixed_4c = InceptionBlock(512, INCEPTION["Mixed_4c"])
         self.Mixed_4d = InceptionBlock(512, INCEPTION["Mixed_4d"])
@@ -129,5 +137,21 @@ class I3D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, 224, 224) in [-1, 1] -> logits (N, positions, classes), positions = ceil(T / 8) - 1."""
-        x = self.logits(self.dropout(self.avg_pool(self.trunk(x))))
-        return x.flatten(2).transpose(1, 2)
+        logits: Tensor = self.logits(self.dropout(self.avg_pool(self.trunk(x))))
+        return logits.flatten(2).transpose(1, 2)
+
+
+def fold(net: Net) -> Net:
+    """A copy for inference alone, with every batch norm folded into the convolution before it."""
+    folded = copy.deepcopy(net).eval().requires_grad_(False)
+    for unit in folded.modules():
+        if isinstance(unit, Unit3D) and not unit.classifier:
+            unit.conv3d = fuse_conv_bn_eval(unit.conv3d, unit.bn)
+            unit.bn = nn.Identity()  # type: ignore[assignment]
+    return folded
+
+
+def to_video(chunk: Tensor, dtype: torch.dtype) -> Tensor:
+    """uint8 (N, T, H, W, 3) pixels or float (N, T, H, W, 2) flow -> (N, C, T, H, W) in [-1, 1]."""
+    video = chunk.permute(0, 4, 1, 2, 3).to(dtype)
+    return video / 127.5 - 1 if chunk.dtype == torch.uint8 else video

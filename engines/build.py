@@ -1,0 +1,219 @@
+"""From a model's name to engines that run: chooses the backend, builds what is not in the cache yet, loads it.
+
+A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/` with a manifest.json of everything
+that shaped it. If any of it differs from what would be built now, it is built again and the reason names the field.
+"""
+
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from numpy.typing import NDArray
+
+from engines.backends import Plan, Tensors, backend_module, choose_backend
+from engines.engine import Engine
+from engines.errors import EngineError, UsageError
+from engines.spec import FLOW, MODES, RGB, Modality, Mode
+
+Streams = Literal["auto", "rgb", "flow", "both"]
+Clips = Mapping[Modality, NDArray[Any]]
+"""By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
+SPECS = {"rgb": RGB, "flow": FLOW}
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a model, ready to run, and how they came to be chosen."""
+
+    rgb: Engine | None
+    flow: Engine | None
+    reason: str
+    """One line: backend, processor, precision and streams, and why."""
+
+    @property
+    def by_stream(self) -> dict[str, Engine]:
+        """As the recogniser takes them."""
+        both = {"rgb": self.rgb, "flow": self.flow}
+        return {name: engine for name, engine in both.items() if engine is not None}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a class, in the order of the logits."""
+        return next(iter(self.by_stream.values())).weights.labels
+
+
+def load_engines(
+    model: str = "kinetics",
+    backend: str = "auto",
+    precision: str | None = None,
+    mode: Mode = "window",
+    streams: Streams = "auto",
+    *,
+    clips: Clips | None = None,
+    rebuild: bool = False,
+) -> Engines:
+    """Engines of the weights `model`, from the cache or built now.
+
+    Args:
+        backend: "auto" takes the best that this machine can run; a named one is taken or is an error.
+        precision: "float32", "bfloat16", "float16" or "int8"; None takes the backend's default on this machine.
+        streams: "auto" takes what the model has weights for, and says in `reason` what it does without.
+        clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without.
+        rebuild: build even if the cache has the engine.
+
+    Raises:
+        UsageError: unknown mode, backend, precision or stream.
+        EngineError: the backend cannot run here, or the engine that was built is not right.
+        WeightsError: no such weights.
+    """
+    _check_choice("mode", mode, MODES)
+    _check_choice("streams", streams, get_args(Streams))
+    name, why = choose_backend(backend)
+    module = backend_module(name)
+    allowed = module.precisions()
+    precision = precision or allowed[0]
+    _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
+    modalities, without = _choose_streams(model, streams)
+    engines: dict[str, Engine] = {}
+    notes = []
+    for modality in modalities:
+        clip = (clips or {}).get(modality)
+        engines[modality], note = _load_engine(model, modality, name, precision, mode, clip, rebuild)
+        notes.append(f"{modality} {note}")
+    reason = "; ".join(
+        [f"{name} {precision} on {module.device()} ({why})", f"weights {model}", *notes, *without]
+    )
+    return Engines(engines.get("rgb"), engines.get("flow"), reason)
+
+
+def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise UsageError(f"{what} cannot be {given!r}; choose one of {', '.join(allowed)}")
+
+
+def _choose_streams(model: str, streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
+    """The streams to run, and a note on those that `auto` leaves out."""
+    from engines.weights import has_weights
+
+    named: dict[Streams, tuple[Modality, ...]] = {"rgb": ("rgb",), "flow": ("flow",), "both": ("rgb", "flow")}
+    if streams != "auto":
+        return named[streams], []
+    found: list[Modality] = [modality for modality in named["both"] if has_weights(model, modality)]
+    if not found:
+        return ("rgb",), []  # loading says what is missing and how to get it
+    return tuple(found), [f"no {m} weights in this set: without {m}" for m in named["both"] if m not in found]
+
+
+def _load_engine(
+    model: str,
+    modality: Modality,
+    backend: str,
+    precision: str,
+    mode: Mode,
+    clip: NDArray[Any] | None,
+    rebuild: bool,
+) -> tuple[Engine, str]:
+    """One engine, and whether it was in the cache."""
+    from engines.weights import cache_dir, load_weights
+
+    module = backend_module(backend)
+    weights, tensors = load_weights(model, modality)
+    plan = Plan(SPECS[modality], weights, mode, precision)
+    if not module.COMPILES:
+        return module.load(plan, None, tensors), "made in the process"
+    folder = cache_dir() / "engines" / f"{model}-{modality}-{mode}-{backend}-{precision}"
+    stale = "asked to" if rebuild else stale_field(folder, manifest(plan, backend, clip))
+    if stale is None:
+        return module.load(plan, folder, None), "from the cache"
+    return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
+
+
+def build_engine(
+    plan: Plan, backend: str, tensors: Tensors, folder: Path, clip: NDArray[Any] | None
+) -> Engine:
+    """Build into `folder`, replacing what is there, unless the engine fails its check.
+
+    Raises:
+        EngineError: torch is missing, or the engine's answers are beyond the tolerance.
+    """
+    from engines.check import check
+
+    module = backend_module(backend)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        module.build(plan, tensors, scratch, clip)
+        engine = module.load(plan, scratch, None)
+        failures = check(engine, tensors, {} if clip is None else {"clip": clip}).failures
+        if failures:
+            raise EngineError(
+                f"{backend} {plan.precision} built for {plan.mode} is not right: {'; '.join(failures)}"
+            )
+        facts = manifest(plan, backend, clip) | {"files": _sizes(scratch)}
+        (scratch / "manifest.json").write_text(json.dumps(facts, indent=2) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+    except ImportError as error:
+        raise EngineError(
+            f"building an engine needs {error.name}, which is not installed; pip install 'i3d-live[build]'"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return engine
+
+
+def manifest(plan: Plan, backend: str, clip: NDArray[Any] | None) -> dict[str, Any]:
+    """Everything that shapes a built engine."""
+    spec = {name: str(value) for name, value in asdict(plan.spec).items()}
+    module = backend_module(backend)
+    facts = {
+        "model": plan.weights.name,
+        "weights_sha256": plan.weights.sha256,
+        "spec": spec,
+        "mode": plan.mode,
+        "precision": plan.precision,
+        "backend": backend,
+        "processor": f"{module.device()} {platform.machine()}",
+        "versions": module.versions(),
+        "code_sha256": _code_sha256(),
+    }
+    if plan.precision == "int8" and clip is not None:
+        facts["calibration_sha256"] = hashlib.sha256(clip.tobytes()).hexdigest()
+    return facts
+
+
+def stale_field(folder: Path, wanted: Mapping[str, Any]) -> str | None:
+    """Why the engine in `folder` is not the wanted one: the first field that differs, or None if it is."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        return "not in the cache"
+    except ValueError:
+        return "its manifest cannot be read"
+    for field, value in wanted.items():
+        if found.get(field) != value:
+            return f"{field} was {found.get(field)}, is {value}"
+    if found.get("files") != _sizes(folder):
+        return "its files are not those that were stored"
+    return None
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {
+        path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name != "manifest.json"
+    }
+
+
+def _code_sha256() -> str:
+    """Of the sources that turn weights into an engine: another version of them builds another one."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*here.glob("nets/*.py"), *here.glob("backends/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

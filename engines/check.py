@@ -1,0 +1,109 @@
+"""Hold an engine against the reference: the paper's network in torch, float32, over the whole video at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.backends import Tensors
+from engines.clips import clip_logits
+from engines.engine import Engine
+from engines.spec import StreamSpec
+
+TOLERANCE = {
+    "float32": (5e-3, 5e-4),
+    "float16": (0.2, 0.02),
+    "bfloat16": (0.5, 0.05),
+    "int8": (2.0, 0.3),
+}
+"""By precision: the largest and the mean difference of a logit that pass. Logits of real clips go to about 30."""
+CLEAR_MARGIN = 1.0
+"""Where the reference's best class leads by so much, the engine must name the same."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One clip, engine against reference."""
+
+    clip: str
+    answers: int
+    largest: float
+    """Largest difference of a logit."""
+    mean: float
+    """Mean absolute difference of the logits."""
+    clear: int
+    """Answers where the reference's best class leads by more than `CLEAR_MARGIN`."""
+    agree: int
+    """Of those, so many have the same best class."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found."""
+
+    precision: str
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def failures(self) -> list[str]:
+        """One line for each thing beyond the tolerance; none if the engine passes."""
+        largest, mean = TOLERANCE[self.precision]
+        lines = []
+        for c in self.comparisons:
+            if not c.largest <= largest:
+                lines.append(f"{c.clip}: a logit is off by {c.largest:.3g}, allowed is {largest:.3g}")
+            if not c.mean <= mean:
+                lines.append(f"{c.clip}: logits are off by {c.mean:.3g} on average, allowed is {mean:.3g}")
+            if c.agree < c.clear:
+                lines.append(
+                    f"{c.clip}: another best class in {c.clear - c.agree} of {c.clear} clear answers"
+                )
+        return lines
+
+
+def check(engine: Engine, tensors: Tensors, clips: Mapping[str, NDArray[Any]] | None = None) -> Report:
+    """Compare on random ticks and on real clips.
+
+    Args:
+        tensors: the weights that the engine was built from.
+        clips: by name, ticks (T, 224, 224, C) of the stream's type, T >= 64. A `window` engine is asked about as many
+            whole windows as there are.
+    """
+    from engines.backends.torch import WholeVideo
+
+    reference = WholeVideo(tensors)
+    inputs = {"random": random_ticks(engine.spec), **(clips or {})}
+    return Report(
+        engine.precision,
+        tuple(_compare(name, engine, reference, ticks) for name, ticks in inputs.items()),
+    )
+
+
+def random_ticks(spec: StreamSpec, length: int = 88) -> NDArray[Any]:
+    """Noise (length, 224, 224, C) of the stream's type; always the same."""
+    shape = (length, spec.crop_px, spec.crop_px, spec.channels)
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    return (noise * 255 if spec.modality == "rgb" else noise * 2 - 1).astype(spec.dtype)
+
+
+def _compare(name: str, engine: Engine, reference: Any, ticks: NDArray[Any]) -> Comparison:
+    found = clip_logits(engine, ticks, len(ticks))
+    if engine.mode == "window":
+        windows = [ticks[i : i + 64] for i in range(0, len(ticks) - 63, 64)]
+        wanted = np.concatenate([reference(window[None])[0] for window in windows])
+    else:
+        wanted = reference(ticks[None])[0]
+    difference = np.abs(found - wanted)
+    best = np.sort(wanted, axis=1)
+    clear = best[:, -1] - best[:, -2] > CLEAR_MARGIN
+    agree = clear & (found.argmax(axis=1) == wanted.argmax(axis=1))
+    return Comparison(
+        name,
+        len(found),
+        float(difference.max()),
+        float(difference.mean()),
+        int(clear.sum()),
+        int(agree.sum()),
+    )

@@ -1,0 +1,59 @@
+"""The engine of `window` mode: the paper's network on 64 ticks at a time. Nothing is remembered. Imports no torch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.engine import Positions
+from engines.spec import Mode, StreamSpec, Weights
+
+
+def check_chunk(chunk: NDArray[Any], spec: StreamSpec, ticks: int | None) -> None:
+    """Raises ValueError unless `chunk` is (B, ticks, 224, 224, C) of the stream's type; any length if `ticks` is None."""
+    length = chunk.shape[1] if ticks is None and chunk.ndim == 5 else ticks
+    shape = ("B", length, spec.crop_px, spec.crop_px, spec.channels)
+    if chunk.ndim != 5 or chunk.shape[1:] != shape[1:] or chunk.dtype != spec.dtype:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(
+            f"a chunk of {spec.modality} must be {spec.dtype} ({wanted}), got {chunk.dtype} {chunk.shape}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class WindowEngine:
+    """See `engines.engine.Engine`. Its state is the number of streams."""
+
+    spec: StreamSpec
+    weights: Weights
+    backend: str
+    precision: str
+    device: str
+    run: Callable[[NDArray[Any]], NDArray[np.float32]]
+    """Chunk (B, 64, 224, 224, C) -> logits (B, positions, classes)."""
+    mode: Mode = "window"
+
+    @property
+    def chunk_ticks(self) -> int:
+        return self.spec.window_ticks
+
+    def start(self, batch: int = 1, lead_ticks: int = 0) -> int:
+        return batch
+
+    def step(self, chunk: NDArray[Any], state: int) -> tuple[Positions, int]:
+        check_chunk(chunk, self.spec, self.chunk_ticks)
+        logits = self.run(chunk)
+        return Positions(logits, np.zeros(len(chunk), np.int64), settled=logits.shape[1]), state
+
+    def flush(self, tail: NDArray[Any], state: int) -> Positions:
+        """Nothing is to come: a window that is not full has no answer."""
+        logits = np.empty((state, 0, len(self.weights.labels)), np.float32)
+        return Positions(logits, np.zeros(state, np.int64), settled=0)
+
+    def merge(self, states: Sequence[int]) -> int:
+        return sum(states)
+
+    def split(self, state: int) -> list[int]:
+        return [1] * state
