@@ -1,0 +1,52 @@
+"""The stream: everything that has to do with time.
+
+    from engines import load_engines
+    from realtime import Recognizer, open_video, stream
+
+    engines = load_engines("kinetics")
+    with open_video("video.mp4") as video:
+        for prediction in stream(video, Recognizer(engines.by_stream)):
+            print(prediction)
+
+Names are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from realtime.events import EventOptions
+    from realtime.pump import stream
+    from realtime.recognizer import Recognizer
+    from realtime.source import open_video
+    from realtime.types import Event, Frame, Gap, Prediction, Tick
+
+_HOME = {
+    "Event": "realtime.types",
+    "EventOptions": "realtime.events",
+    "Frame": "realtime.types",
+    "Gap": "realtime.types",
+    "Prediction": "realtime.types",
+    "Recognizer": "realtime.recognizer",
+    "Tick": "realtime.types",
+    "open_video": "realtime.source",
+    "stream": "realtime.pump",
+}
+
+__all__ = [
+    "Event",
+    "EventOptions",
+    "Frame",
+    "Gap",
+    "Prediction",
+    "Recognizer",
+    "Tick",
+    "open_video",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'realtime' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -76,7 +76,8 @@ class Recognizer:
         each stage with its name.
         """
         first = next(iter(engines.values()))
-        self.labels, self.mode, spec = first.weights.labels, first.mode, first.spec
+        self.labels, self.model = first.weights.labels, first.weights.name
+        self.mode, spec = first.mode, first.spec
         self.streams = tuple(engines)
         self.counts = Counts()
         self._weights = fusion_weights or dict.fromkeys(engines, 1.0)
@@ -94,9 +95,10 @@ class Recognizer:
             )
             for name, engine in engines.items()
         }
-        stride = stride_ticks if self.mode == "window" else first.chunk_ticks
-        self._schedule = Schedule(first.chunk_ticks, stride)
-        self._smooth = Smooth(smooth or DEFAULT_SMOOTH[self.mode])
+        self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
+        self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
+        self._schedule = Schedule(first.chunk_ticks, self.stride_ticks)
+        self._smooth = Smooth(self.smooth)
         self._events = Events(events or EventOptions())
         self._resized: tuple[Frame, NDArray[np.uint8]] | None = None
         self._section_start: int | None = None

@@ -1,0 +1,77 @@
+"""The command line `i3d-live`. Each verb is a function in `realtime.commands`; here they are listed and their errors shown.
+
+Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C.
+"""
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from realtime.commands import classify, demo, engine, run, weights
+from realtime.errors import I3DLiveError
+
+app = typer.Typer(
+    name="i3d-live",
+    help="Watch a video or a camera and say, continuously, what is being done.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4")(run.run)
+app.command(epilog="Example:  i3d-live classify clips/*.mp4 --json")(classify.classify)
+app.command(epilog="Example:  i3d-live demo --out demo-out")(demo.demo)
+app.command(epilog="Example:  i3d-live build --backend openvino --precision float32")(engine.build)
+app.command(epilog="Example:  i3d-live check --backend openvino --precision bfloat16")(engine.check)
+app.command(epilog="Example:  i3d-live info --json")(engine.info)
+app.add_typer(weights.app, name="weights")
+
+
+def version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version as version_of
+
+        print(f"i3d-live {version_of('i3d-live')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Watch a video or a camera and say, continuously, what is being done."""
+
+
+def main() -> None:
+    """Run the command line. Every error is one line on stderr."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except I3DLiveError as error:
+        code = _fail(str(error), error.exit_code)
+    except TyperException as error:
+        code = _fail(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("stopped; what was written so far is complete", 130)
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; there is nobody left to take it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _fail("stdout was closed by its reader; stopped", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: TyperException) -> str:
+    """Typer's message on one line, with the help to ask for."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "i3d-live"
+    return f"{' '.join(error.format_message().split())} (see {command} --help)"
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"i3d-live: {message}", file=sys.stderr)
+    return code

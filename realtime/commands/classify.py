@@ -1,0 +1,173 @@
+"""`i3d-live classify`: the paper's test procedure, one answer a file."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from engines.build import Engines
+from engines.clips import clip_logits, repeat_to
+from engines.engine import Engine
+from realtime.commands.options import (
+    BackendOption,
+    ModelOption,
+    PrecisionOption,
+    SquarePixelsOption,
+    StreamsName,
+    StreamsOption,
+    engines_for,
+)
+from realtime.errors import SourceError
+from realtime.fuse import fuse, softmax
+from realtime.offline import clip_inputs, count_ticks
+from realtime.source import frame_times, open_video
+
+VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one file shows."""
+
+    file: str
+    seconds: float
+    weights: str
+    top: tuple[tuple[str, float, float], ...]
+    """Five of label, logit, probability."""
+
+    def line(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        top = [{"label": name, "logit": round(x, 4), "probability": round(p, 5)} for name, x, p in self.top]
+        return {"file": self.file, "seconds": round(self.seconds, 3), "weights": self.weights, "top": top}
+
+
+def classify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders and globs.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a file instead of a table.")
+    ] = False,
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    streams: StreamsOption = StreamsName.auto,
+    square_pixels: SquarePixelsOption = True,
+) -> None:
+    """Say what each video shows as a whole: all of it through the network, logits averaged over time."""
+    paths = list(expand(files))
+    engines = engines_for(model, backend, precision, "continual", streams)
+    print(f"i3d-live: {engines.reason}", file=sys.stderr)
+    report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
+    failed = 0
+    with report:
+        for path in paths:
+            try:
+                report.add(classify_file(path, engines, square_pixels=square_pixels))
+            except SourceError as error:
+                failed += 1
+                report.failed(str(error))
+    if failed:
+        raise typer.Exit(1)
+
+
+def expand(given: list[str]) -> Iterator[str]:
+    """Files as they are, the videos in a folder, the matches of a pattern; in order."""
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+            if not found:
+                raise SourceError(
+                    f"no videos in the folder {text}; it must hold some of {', '.join(sorted(VIDEO_SUFFIXES))}"
+                )
+            yield from found
+        elif not path.exists() and (matches := sorted(glob(text, recursive=True))):
+            yield from matches
+        else:
+            yield text
+
+
+def classify_file(path: str, engines: Engines, *, square_pixels: bool = True) -> Answer:
+    """The answer for one file.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    spec = next(iter(engines.by_stream.values())).spec
+    length = count_ticks(frame_times(path), spec.fps)
+    logits = {
+        name: file_logits(path, engine, length, square_pixels=square_pixels).mean(axis=0)
+        for name, engine in engines.by_stream.items()
+    }
+    fused = fuse(logits, dict.fromkeys(logits, 1.0))
+    probabilities = softmax(fused)
+    top = tuple((engines.labels[i], float(fused[i]), float(probabilities[i])) for i in np.argsort(-fused)[:5])
+    weights = next(iter(engines.by_stream.values())).weights.name
+    return Answer(path, float(length / spec.fps), weights, top)
+
+
+def file_logits(path: str, engine: Engine, length: int, *, square_pixels: bool = True) -> NDArray[np.float32]:
+    """Logits (positions, classes) of one stream over a whole file of `length` ticks; short files are repeated."""
+    with open_video(path, square_pixels=square_pixels) as video:
+        ticks = clip_inputs(video, engine.spec)
+        if length < engine.spec.window_ticks:
+            repeated = repeat_to(np.stack(list(ticks)), engine.spec.window_ticks)
+            return clip_logits(engine, repeated, len(repeated))
+        return clip_logits(engine, ticks, length)
+
+
+class JsonReport:
+    """One object a line, as soon as it is known."""
+
+    def __enter__(self) -> "JsonReport":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def add(self, answer: Answer) -> None:
+        print(json.dumps(answer.line(), ensure_ascii=False), flush=True)
+
+    def failed(self, message: str) -> None:
+        print(f"i3d-live: {message}", file=sys.stderr)
+
+
+class TableReport:
+    """A progress bar, then a table."""
+
+    def __init__(self, count: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+        from rich.table import Table
+
+        self._console = Console()
+        self._table = Table("file", "seconds", "action", "probability", "next", box=None, pad_edge=False)
+        self._progress = Progress(console=self._console, transient=True)
+        self._task = self._progress.add_task("classifying", total=count)
+
+    def __enter__(self) -> "TableReport":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+        self._console.print(self._table)
+
+    def add(self, answer: Answer) -> None:
+        label, _, probability = answer.top[0]
+        others = ", ".join(f"{name} {p:.2f}" for name, _, p in answer.top[1:3])
+        name = Path(answer.file).name
+        self._table.add_row(
+            name, f"{answer.seconds:.2f}", f"[bold]{label}[/]", f"{probability:.3f}", f"[dim]{others}[/]"
+        )
+        self._progress.advance(self._task)
+
+    def failed(self, message: str) -> None:
+        self._progress.console.print(f"[red]{message}[/]")
+        self._progress.advance(self._task)

@@ -1,0 +1,169 @@
+"""`i3d-live build`, `check` and `info`: the engines and this machine."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from realtime.commands.options import (
+    BackendOption,
+    ModelOption,
+    ModeName,
+    ModeOption,
+    PrecisionOption,
+    StreamsName,
+    StreamsOption,
+    waiting,
+)
+
+ClipOption = Annotated[
+    Path | None,
+    typer.Option("--clip", help="Real video to check on and to calibrate int8 with; default: the demo clip."),
+]
+
+
+def build(
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    mode: ModeOption = ModeName.window,
+    streams: StreamsOption = StreamsName.auto,
+    clip: ClipOption = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
+) -> None:
+    """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
+    from engines.build import load_engines
+    from realtime.commands.weights import fetch_if_missing
+
+    fetch_if_missing(model, streams)
+    clips = calibration_clips(clip, streams)
+    with waiting("Building and checking the engine"):
+        engines = load_engines(
+            model,
+            backend=backend,
+            precision=precision,
+            mode=mode.value,
+            streams=streams.value,
+            clips=clips,
+            rebuild=rebuild,
+        )
+    print(engines.reason)
+
+
+def check(
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    mode: ModeOption = ModeName.window,
+    streams: StreamsOption = StreamsName.auto,
+    clip: ClipOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a stream instead of a table.")
+    ] = False,
+) -> None:
+    """Hold an engine against the reference (torch, float32). Exit code 1 if it is beyond the tolerance."""
+    from engines.check import check as compare
+    from engines.weights import load_weights
+    from realtime.commands.options import engines_for
+
+    engines = engines_for(model, backend, precision, mode.value, streams)
+    clips = calibration_clips(clip, streams)
+    failed = False
+    for name, engine in engines.by_stream.items():
+        with waiting(f"Comparing {name} with the reference"):
+            real = {"clip": clips[engine.spec.modality]} if engine.spec.modality in clips else {}
+            report = compare(engine, load_weights(model, engine.spec.modality)[1], real)
+        failed = failed or bool(report.failures)
+        if as_json:
+            facts = {
+                "stream": name,
+                "backend": engine.backend,
+                "precision": engine.precision,
+                "mode": engine.mode,
+            }
+            rows = [asdict(c) for c in report.comparisons]
+            print(json.dumps(facts | {"comparisons": rows, "failures": report.failures}))
+            continue
+        print(f"{name}: {engine.backend} {engine.precision} {engine.mode} on {engine.device}")
+        for c in report.comparisons:
+            print(
+                f"  {c.clip:<8} {c.answers:3} answers, largest difference {c.largest:.2g}, mean {c.mean:.2g}, "
+                f"same best class in {c.agree} of {c.clear} clear ones"
+            )
+        print(
+            "\n".join(f"  beyond the tolerance: {line}" for line in report.failures)
+            or "  within the tolerance"
+        )
+    if failed:
+        raise typer.Exit(1)
+
+
+def calibration_clips(clip: Path | None, streams: StreamsName) -> dict[Any, NDArray[Any]]:
+    """Ticks of a real clip for each stream, (N, 224, 224, C)."""
+    from engines.spec import FLOW, RGB
+    from engines.weights import demo_clip
+    from realtime.offline import clip_inputs
+    from realtime.source import open_video
+
+    path = clip or demo_clip()
+    specs = (
+        [RGB]
+        if streams in (StreamsName.auto, StreamsName.rgb)
+        else [FLOW]
+        if streams == StreamsName.flow
+        else [RGB, FLOW]
+    )
+    ticks = {}
+    for spec in specs:
+        with open_video(path) as video:
+            ticks[spec.modality] = np.stack(list(clip_inputs(video, spec)))
+    return ticks
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """What this machine can run, what is in the cache, and the versions of it all."""
+    facts = machine_facts()
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for name, text in value.items():
+                print(f"  {name:<34} {text}")
+        else:
+            print(f"{key}: {value}")
+    sys.stdout.flush()
+
+
+def machine_facts() -> dict[str, Any]:
+    """Versions, backends, models and cache."""
+    import os
+    import platform
+    from importlib.metadata import version
+
+    from engines.backends import REGISTRY, backend_module
+    from engines.errors import EngineError
+    from engines.weights import cache_dir, list_models
+    from realtime.session import VERSIONS
+
+    backends = {}
+    for name in REGISTRY:
+        try:
+            module = backend_module(name)
+            against = module.unavailable()
+            backends[name] = against or f"{', '.join(module.precisions())} on {module.device()}"
+        except EngineError as error:
+            backends[name] = str(error)
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
+        "versions": {name: version(name) for name in VERSIONS},
+        "backends": backends,
+        "models": {m.name: m.summary for m in list_models()},
+        "cache": str(cache_dir()),
+    }

@@ -1,0 +1,93 @@
+"""Options that several commands share, and what they make together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+
+from engines.build import Engines, load_engines
+from engines.spec import Mode
+
+
+class ModeName(StrEnum):
+    window = "window"
+    continual = "continual"
+    preview = "preview"
+
+
+class StreamsName(StrEnum):
+    auto = "auto"
+    rgb = "rgb"
+    flow = "flow"
+    both = "both"
+
+
+class RtspTransport(StrEnum):
+    tcp = "tcp"
+    udp = "udp"
+
+
+ModelOption = Annotated[str, typer.Option("--model", help="Weights to use; see i3d-live weights list.")]
+BackendOption = Annotated[
+    str, typer.Option("--backend", help="auto, openvino, torch, tensorrt, tensorrt-rtx or torch-tensorrt.")
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option("--precision", help="float32, bfloat16, float16 or int8; default: the backend's best."),
+]
+ModeOption = Annotated[
+    ModeName,
+    typer.Option(
+        "--mode",
+        help="window: the paper's 64 frames; continual: exact at an eighth of the work; preview: reacts fast.",
+    ),
+]
+StreamsOption = Annotated[
+    StreamsName, typer.Option("--streams", help="Streams to run; auto: those with weights.")
+]
+SquarePixelsOption = Annotated[
+    bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
+]
+ImageFpsOption = Annotated[
+    str | None, typer.Option("--fps", help="Rate of a folder of images, such as 25 or 30000/1001.")
+]
+
+
+def rate(text: str | None) -> Fraction | None:
+    """ "25", "29.97" or "30000/1001" as a fraction."""
+    if text is None:
+        return None
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise typer.BadParameter(
+            f"{text!r} is not a rate; give frames a second, such as 25 or 30000/1001", param_hint="--fps"
+        )
+    return value
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on stderr, on a terminal only."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+def engines_for(model: str, backend: str, precision: str | None, mode: Mode, streams: StreamsName) -> Engines:
+    """Engines from the cache, or fetched and built while a spinner turns."""
+    from realtime.commands.weights import fetch_if_missing
+
+    fetch_if_missing(model, streams)
+    with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
+        return load_engines(model, backend=backend, precision=precision, mode=mode, streams=streams.value)

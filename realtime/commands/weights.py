@@ -1,0 +1,100 @@
+"""`i3d-live weights`: trained weights, from the public places or from a file."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engines.spec import Modality
+from realtime.commands.options import StreamsName
+
+app = typer.Typer(help="Trained weights: what there is, fetch them, import your own.", no_args_is_help=True)
+
+StreamArgument = Annotated[
+    Modality | None, typer.Option("--stream", help="rgb or flow; default: all it has.")
+]
+
+
+@app.command("list", epilog="Example:  i3d-live weights list")
+def list_weights(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
+) -> None:
+    """Show the models that are stored here or can be fetched."""
+    from engines.weights import list_models
+
+    for model in list_models():
+        if as_json:
+            print(json.dumps(asdict(model)))
+            continue
+        print(f"{model.name}: {model.architecture}, {model.summary}")
+        for stream in model.streams:
+            stored = f"sha256 {stream.sha256[:12]}" if stream.sha256 else "not fetched"
+            print(f"  {stream.modality:<4}  {stored:<20} {stream.licence:<14} {stream.source}")
+
+
+@app.command(epilog="Example:  i3d-live weights fetch kinetics")
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="kinetics (rgb) or imagenet-kinetics (rgb and flow).")
+    ] = "kinetics",
+    stream: StreamArgument = None,
+) -> None:
+    """Fetch a public set of weights into the cache folder. What is there already is not fetched again."""
+    from engines.weights import fetch as fetch_set
+
+    with fetching() as progress:
+        fetch_set(name, stream, progress)
+    print(f"{name} is in the cache folder")
+
+
+@app.command("import", epilog="Example:  i3d-live weights import rgb_imagenet.pt --name mine --stream rgb")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="Flax pickle, .pt or .pth state dict, or safetensors.")],
+    name: Annotated[str, typer.Option(help="Name of the model to put it under.")],
+    stream: Annotated[Modality, typer.Option(help="rgb or flow.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="One class a line; default for 400 classes: Kinetics-400's.")
+    ] = None,
+) -> None:
+    """Store weights from a file as a model of your own, checked tensor by tensor."""
+    from engines.weights import import_file
+
+    weights = import_file(file, name=name, modality=stream, labels=labels)
+    print(f"{name}: {stream} with {len(weights.labels)} classes, sha256 {weights.sha256[:12]}")
+
+
+def fetch_if_missing(model: str, streams: StreamsName) -> None:
+    """The default set comes by itself; anything else is asked for with `weights fetch`, since it may be large."""
+    from engines.weights import fetch as fetch_set
+    from engines.weights import has_weights
+
+    if (
+        model == "kinetics"
+        and streams in (StreamsName.auto, StreamsName.rgb)
+        and not has_weights(model, "rgb")
+    ):
+        with fetching() as progress:
+            fetch_set(model, "rgb", progress)
+
+
+@contextmanager
+def fetching() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress bar on stderr, on a terminal only; yields what the fetching functions call."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks = {}
+
+        def progress(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield progress

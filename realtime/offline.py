@@ -1,0 +1,43 @@
+"""A file as a whole: the network inputs of all its ticks, through the same stages as a stream."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.spec import StreamSpec
+from realtime.preprocess import resize_short_side
+from realtime.resample import Resample
+from realtime.streams import feed_for
+from realtime.types import Frame, Gap, Tick
+
+
+def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
+    """All ticks of a video. Gaps leave no trace: a clip is one whole."""
+    resample = Resample(fps)
+    for frame in frames:
+        yield from _ticks(resample.push(frame))
+    yield from _ticks(resample.flush())
+
+
+def _ticks(items: list[Tick | Gap]) -> list[Tick]:
+    return [item for item in items if isinstance(item, Tick)]
+
+
+def clip_inputs(frames: Iterable[Frame], spec: StreamSpec, flow: str = "tvl1") -> Iterator[NDArray[Any]]:
+    """What the network of a stream takes for each tick of a video: (224, 224, C)."""
+    feed = feed_for(spec, flow)
+    last: Frame | None = None
+    for tick in ticks_of(frames, spec.fps):
+        if last is not tick.frame:
+            last, resized = tick.frame, resize_short_side(tick.frame.rgb, spec.short_side_px)
+        yield from (value for _, value in feed.push(tick, resized))
+    yield from (value for _, value in feed.flush())
+
+
+def count_ticks(times: Iterable[tuple[Fraction, Fraction]], fps: Fraction) -> int:
+    """Ticks of a video whose frames have these (pts, duration), in seconds."""
+    blank = np.zeros((1, 1, 3), np.uint8)
+    return sum(1 for _ in ticks_of((Frame(blank, pts, duration) for pts, duration in times), fps))
