@@ -9,7 +9,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from engines.architecture import parameter_shapes
 from engines.errors import WeightsError
 from engines.spec import FLOW, RGB, Modality
+
+if TYPE_CHECKING:
+    import torch
 
 Arrays = dict[str, NDArray[Any]]
 Tensors = dict[str, NDArray[np.float32]]
@@ -89,13 +92,18 @@ def read_torch(path: Path) -> Arrays:
             state = state[wrapper]
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict")
-    foreign = [f"{name!r}" for name, tensor in state.items() if not isinstance(tensor, torch.Tensor)]
+    foreign = [repr(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if foreign:
         raise WeightsError(f"{path} is no state dict: {_and_more(foreign)} is not a tensor")
-    return {
-        str(name): (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()
-        for name, tensor in state.items()
-    }
+    try:
+        return {str(name): _to_numpy(tensor) for name, tensor in state.items()}
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(f"{path} holds tensors that are not plain arrays: {error}") from error
+
+
+def _to_numpy(tensor: "torch.Tensor") -> NDArray[Any]:
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # numpy lacks bfloat16
 
 
 def read_safetensors(data: bytes, origin: str) -> Arrays:

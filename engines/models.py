@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engines.assets import cache_dir, locked, replace_file, sha256_of
 from engines.errors import UsageError, WeightsError
 from engines.formats import Tensors, checked, read_safetensors
-from engines.manifest import Manifest, StoredStream, read_manifest, write_manifest
+from engines.manifest import FILE, Manifest, StoredStream, read_manifest, write_manifest
 from engines.public import PUBLIC
 from engines.spec import FLOW, RGB, Modality, StreamSpec, Weights
 
@@ -71,6 +71,14 @@ def is_intact(name: str, modality: Modality) -> bool:
     return stored is not None and sha256_of(model_dir(name) / stored.file) == stored.sha256
 
 
+def forget_damaged(name: str) -> None:
+    """Remove a manifest that cannot be understood, so that the model can be stored anew. The caller holds its lock."""
+    try:
+        read_manifest(model_dir(name))
+    except WeightsError:
+        (model_dir(name) / FILE).unlink()
+
+
 def _stored(name: str, modality: Modality) -> tuple[Manifest, StoredStream]:
     manifest = read_manifest(model_dir(name))
     if manifest and modality in manifest.streams:
@@ -104,7 +112,10 @@ def describe(name: str, modality: Modality) -> Weights:
     Raises:
         WeightsError: not stored.
     """
-    manifest, stored = _stored(name, modality)
+    return _weights(name, modality, *_stored(name, modality))
+
+
+def _weights(name: str, modality: Modality, manifest: Manifest, stored: StoredStream) -> Weights:
     return Weights(name, modality, manifest.labels, stored.sha256, stored.source, stored.licence)
 
 
@@ -123,7 +134,6 @@ def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
     Raises:
         WeightsError: not stored, damaged, or not of the network's shapes.
     """
-    weights = describe(name, modality)
     manifest, stored = _stored(name, modality)
     path = model_dir(name) / stored.file
     if manifest.architecture != ARCHITECTURE:
@@ -135,11 +145,11 @@ def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}; {_again(name)}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != weights.sha256:
-        raise WeightsError(f"{path} is damaged: its sha256 is {found}, was {weights.sha256}; {_again(name)}")
+    if found != stored.sha256:
+        raise WeightsError(f"{path} is damaged: its sha256 is {found}, was {stored.sha256}; {_again(name)}")
     tensors = checked(read_safetensors(data, str(path)), str(path), modality)
-    _check_count(weights.labels, tensors, str(path))
-    return weights, tensors
+    _check_count(manifest.labels, tensors, str(path))
+    return _weights(name, modality, manifest, stored), tensors
 
 
 def _check_count(labels: tuple[str, ...], tensors: Tensors, origin: str) -> None:

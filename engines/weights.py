@@ -13,11 +13,12 @@ from engines.assets import Progress, cache_dir, demo_clip, fetch_member, locked,
 from engines.download import WebFile, download
 from engines.errors import NotFetched, UsageError, WeightsError
 from engines.formats import Tensors, read_flax, read_torch, read_weights, to_i3d
-from engines.manifest import FILE, Manifest, read_manifest
+from engines.manifest import Manifest, read_manifest
 from engines.models import (
     ARCHITECTURE,
     CLASSIFIER,
     describe,
+    forget_damaged,
     has_weights,
     is_intact,
     load_labels,
@@ -117,19 +118,24 @@ def fetch(name: str, modality: Modality | None = None, progress: Progress = sile
     if modality is not None and modality not in PUBLIC[name]:
         others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
         raise UsageError(f"{name} has no {modality} weights; {others or 'no public set'} has")
-    with locked(f"model-{name}"):
-        try:
-            read_manifest(model_dir(name))
-        except WeightsError:  # nothing is lost: it can be made again
-            (model_dir(name) / FILE).unlink()
-        for stream in [modality] if modality else PUBLIC[name]:
-            if not is_intact(name, stream):
+    wanted = [modality] if modality else list(PUBLIC[name])
+    if _missing(name, wanted):
+        with locked(f"model-{name}"):
+            for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
                 _fetch_stream(name, stream, progress)
     return _info(name)
 
 
+def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
+    try:
+        return [modality for modality in wanted if not is_intact(name, modality)]
+    except WeightsError:  # the manifest is damaged, so nothing in the folder can be believed
+        return wanted
+
+
 def _fetch_stream(name: str, modality: Modality, progress: Progress) -> None:
     """From the first of its sources that has it."""
+    forget_damaged(name)
     failures = []
     for source in PUBLIC[name][modality]:
         try:
@@ -139,8 +145,8 @@ def _fetch_stream(name: str, modality: Modality, progress: Progress) -> None:
         else:
             return
     raise NotFetched(
-        f"{name} {modality} is not here: {'; '.join(failures)}; try again where the network reaches it, "
-        "or bring the file and: i3d-live weights import FILE"
+        f"{name} {modality} is not here: {'; '.join(failures)}; try again where the network reaches it, or bring "
+        f"the file and: i3d-live weights import {PUBLIC[name][modality][0].file}"
     )
 
 
