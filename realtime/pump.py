@@ -1,18 +1,20 @@
 """The only file with threads: a reader fills a mailbox, the recogniser empties it in the caller's thread.
 
-    reader thread                 mailbox                       caller's thread
-    for frame in video: put ───→ [ . . . . ] ───→ get, recognizer.push ───→ outputs
+    reader thread, one a source     mailbox                      caller's thread
+    for frame in video: put ──────→ [ . . . . ] ───┬─→ take, recognizer.push ───→ outputs
+    for frame in video: put ──────→ [ . . . . ] ───┘
 
-A file waits while the mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frame in the
+A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frame in the
 mailbox makes room, and is counted.
 """
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
-from realtime.recognizer import Output, Recognizer
+from realtime.recognizer import Recognizer
 from realtime.source import Video
 from realtime.types import Frame, Prediction
 
@@ -23,68 +25,69 @@ LIVE_MAILBOX = 30
 """Frames: about one second of a camera, which is as late as an answer may become by waiting."""
 
 
-class Mailbox:
-    """Bounded queue of frames between two threads; ends by itself when the reader is done or failed."""
+class End:
+    """Comes after the last frame of a source. `error`: why it ended early, or None."""
 
-    def __init__(self, capacity: int, when_full: WhenFull) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class Mailbox:
+    """Bounded queue of frames between two threads. `changed` may be shared, to wait for several mailboxes at once."""
+
+    def __init__(
+        self, capacity: int, when_full: WhenFull, changed: threading.Condition | None = None
+    ) -> None:
         self._capacity, self._when_full = capacity, when_full
+        self._changed = changed or threading.Condition()
         self._frames: deque[Frame] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._error: BaseException | None = None
+        self._end: End | None = None
         self.dropped = 0
         """Frames that made room for newer ones."""
 
     def put(self, frame: Frame) -> bool:
         """Add a frame; False when nobody takes frames any more."""
         with self._changed:
-            while len(self._frames) >= self._capacity and not self._closed:
+            while len(self._frames) >= self._capacity and self._end is None:
                 if self._when_full == "drop oldest":
                     self._frames.popleft()
                     self.dropped += 1
                 else:
                     self._changed.wait()
-            if self._closed:
+            if self._end is not None:
                 return False
             self._frames.append(frame)
             self._changed.notify_all()
             return True
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more frames. `error` is raised to whoever takes frames, after those that are still there."""
+        """No more frames come; those that are there can still be taken."""
         with self._changed:
-            self._closed, self._error = True, self._error or error
+            self._end = self._end or End(error)
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[Frame]:
-        while (frame := self._take()) is not None:
-            yield frame
+    def take(self) -> Frame | End | None:
+        """The next frame, the end after the last one, or None if there is nothing yet. Does not wait."""
+        with self._changed:
+            if not self._frames:
+                return self._end
+            frame = self._frames.popleft()
+            self._changed.notify_all()
+            return frame
 
     def __len__(self) -> int:
         return len(self._frames)
-
-    def _take(self) -> Frame | None:
-        with self._changed:
-            while not self._frames and not self._closed:
-                self._changed.wait()
-            if self._frames:
-                frame = self._frames.popleft()
-                self._changed.notify_all()
-                return frame
-            if self._error is not None:
-                raise self._error
-            return None
 
 
 class Reader:
     """Reads a video in a thread of its own. A context manager: leaving it stops the thread and waits for it."""
 
-    def __init__(self, video: Video, capacity: int | None = None) -> None:
+    def __init__(
+        self, video: Video, *, capacity: int | None = None, changed: threading.Condition | None = None
+    ) -> None:
         self._video = video
-        live = video.live
-        self.mailbox = Mailbox(
-            capacity or (LIVE_MAILBOX if live else FILE_MAILBOX), "drop oldest" if live else "wait"
-        )
+        capacity = capacity or (LIVE_MAILBOX if video.live else FILE_MAILBOX)
+        self.mailbox = Mailbox(capacity, "drop oldest" if video.live else "wait", changed)
         self._thread = threading.Thread(target=self._read, name="i3d-live reader", daemon=True)
 
     def _read(self) -> None:
@@ -106,19 +109,34 @@ class Reader:
         self._video.close()
         self._thread.join()
 
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(self.mailbox)
 
+def read_all(videos: Sequence[Video], *, capacity: int | None = None) -> Iterator[tuple[int, Frame | End, Mailbox]]:
+    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End` each.
 
-def pump(reader: Reader, recognizer: Recognizer) -> Iterator[tuple[Frame | None, list[Output]]]:
-    """Each frame with what became certain by it; last, with no frame, what the end of the video made certain."""
-    for frame in reader:
-        yield frame, recognizer.push(frame)
-    yield None, recognizer.flush()
+    They take turns, so that one with many frames waiting does not hold up the others.
+    """
+    changed = threading.Condition()
+    with ExitStack() as stack:
+        readers = [stack.enter_context(Reader(video, capacity=capacity, changed=changed)) for video in videos]
+        open_places = list(range(len(videos)))
+        while open_places:
+            with changed:
+                taken = [(i, item) for i in open_places if (item := readers[i].mailbox.take()) is not None]
+                if not taken:
+                    changed.wait()
+            for i, item in taken:
+                yield i, item, readers[i].mailbox
+                if isinstance(item, End):
+                    open_places.remove(i)
 
 
 def stream(video: Video, recognizer: Recognizer) -> Iterator[Prediction]:
-    """Predictions of a video as they become certain. Files wait for the recogniser; live sources drop the oldest frames."""
-    with Reader(video) as reader:
-        for _, outputs in pump(reader, recognizer):
-            yield from (item for item in outputs if isinstance(item, Prediction))
+    """Predictions of a video as they become certain. Files wait for the recogniser; live sources drop the oldest frames.
+
+    Raises what the video raises, after the predictions that its frames still give.
+    """
+    for _, item, _ in read_all([video]):
+        outputs = recognizer.flush() if isinstance(item, End) else recognizer.push(item)
+        yield from (output for output in outputs if isinstance(output, Prediction))
+        if isinstance(item, End) and item.error is not None:
+            raise item.error

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from realtime.schedule import Schedule
 from realtime.smooth import Smooth
 from realtime.streams import Feed, feed_for
 from realtime.types import Event, Frame, Gap, Prediction, Tick
+
+if TYPE_CHECKING:
+    from realtime.flow.stage import FlowHealth
 
 Output = Prediction | Event | Gap
 Answer = tuple[int, int, NDArray[np.float32]]
@@ -110,6 +113,12 @@ class Recognizer:
     def unseen_frames(self) -> int:
         """Frames that no tick showed because the source is faster than the model's rate."""
         return self._resample.unseen_frames
+
+    @property
+    def flow_health(self) -> "FlowHealth | None":
+        """What the flow looks like so far; None without a flow stream."""
+        feed = self._lanes["flow"].feed if "flow" in self._lanes else None
+        return getattr(feed, "health", None)
 
     @property
     def current_event(self) -> str | None:

@@ -29,7 +29,7 @@ from realtime.commands.terminal import Terminal
 from realtime.errors import OutputError
 from realtime.events import EventOptions
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Output, Recognizer
-from realtime.session import Session, Sink, session_line
+from realtime.session import Session, Sink, run_sessions, session_line
 from realtime.sinks.log import Line, Log
 from realtime.source import Video, VideoWriter, open_video
 from realtime.types import Frame
@@ -162,6 +162,8 @@ def watch(
 
     with terminal:
         write(first_line)
-        Session(
+        session = Session(
             video, recognizer, write=write, sinks=sinks, stopwatch=stopwatch, progress=terminal.progress
-        ).run()
+        )
+        for error in run_sessions([session]):
+            raise error

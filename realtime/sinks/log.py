@@ -89,4 +89,6 @@ class Log:
 
     def _failed(self, error: OSError) -> OutputError:
         reason = error.strerror or str(error)
-        return OutputError(f"cannot write the log {self._path}: {reason}; name a path that can be written, or - for stdout")
+        return OutputError(
+            f"cannot write the log {self._path}: {reason}; name a path that can be written, or - for stdout"
+        )

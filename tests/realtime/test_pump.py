@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 
 from realtime.errors import SourceError
-from realtime.pump import Mailbox, Reader, pump, stream
+from realtime.pump import End, Mailbox, read_all, stream
 from realtime.recognizer import Recognizer
-from realtime.types import Frame
+from realtime.types import Frame, Prediction
 from tests.realtime.doubles import SawTicks, constant_rate, frame
 
 
@@ -36,52 +36,71 @@ def reader_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "i3d-live reader"]
 
 
+def numbers_of(items: list[tuple[int, Frame | End, Mailbox]]) -> list[tuple[int, int]]:
+    return [(place, int(item.rgb[0, 0, 0])) for place, item, _ in items if isinstance(item, Frame)]
+
+
+def small(count: int) -> list[Frame]:
+    return [frame(i, Fraction(i, 25), size_px=2) for i in range(count)]
+
+
 def test_through_the_pump_a_file_gives_what_it_gives_frame_by_frame() -> None:
     items = constant_rate(150, Fraction(30))
     direct = Recognizer({"rgb": SawTicks()})
     expected = [out for f in items for out in direct.push(f)] + direct.flush()
-    with Reader(MadeVideo(items)) as reader:
-        got = [out for _, outputs in pump(reader, Recognizer({"rgb": SawTicks()})) for out in outputs]
-    assert [repr(o) for o in got] == [repr(o) for o in expected]
-    assert reader.mailbox.dropped == 0
+    got = list(stream(MadeVideo(items), Recognizer({"rgb": SawTicks()})))
+    assert [repr(p) for p in got] == [repr(o) for o in expected if isinstance(o, Prediction)]
 
 
 def test_a_slow_consumer_loses_nothing_of_a_file_and_holds_few_frames() -> None:
-    items = [frame(i, Fraction(i, 25), size_px=2) for i in range(60)]
-    numbers, most = [], 0
-    with Reader(MadeVideo(items), capacity=3) as reader:
-        for f in reader:
-            most = max(most, len(reader.mailbox))
-            time.sleep(0.001)
-            numbers.append(int(f.rgb[0, 0, 0]))
-    assert numbers == list(range(60))
+    items, most = [], 0
+    for item in read_all([MadeVideo(small(60))], capacity=3):
+        items.append(item)
+        most = max(most, len(item[2]))
+        time.sleep(0.001)
+    assert numbers_of(items) == [(0, i) for i in range(60)]
     assert most <= 3
+    assert items[-1][2].dropped == 0
 
 
 def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
     mailbox = Mailbox(3, "drop oldest")
-    for i in range(10):
-        assert mailbox.put(frame(i, i, size_px=1))
+    for f in small(10):
+        assert mailbox.put(f)
     mailbox.close()
-    assert [int(f.rgb[0, 0, 0]) for f in mailbox] == [7, 8, 9]
+    taken = [mailbox.take() for _ in range(4)]
+    assert [int(f.rgb[0, 0, 0]) for f in taken if isinstance(f, Frame)] == [7, 8, 9]
+    assert isinstance(taken[3], End)
     assert mailbox.dropped == 7
 
 
-def test_an_error_of_the_reader_is_raised_after_the_frames_before_it() -> None:
-    seen = []
-    with (
-        pytest.raises(SourceError, match="cable cut"),
-        Reader(MadeVideo(constant_rate(5, Fraction(25)), error=SourceError("cable cut"))) as reader,
-    ):
-        seen += list(reader)
+def test_sources_take_turns_and_end_one_by_one() -> None:
+    error = SourceError("cable cut")
+    items = list(read_all([MadeVideo(small(20)), MadeVideo(small(5), error=error), MadeVideo(small(20))]))
+    for place, count in enumerate((20, 5, 20)):
+        assert [number for where, number in numbers_of(items) if where == place] == list(range(count))
+    ends = {place: item.error for place, item, _ in items if isinstance(item, End)}
+    assert ends == {0: None, 1: error, 2: None}
+    assert not reader_threads()
+
+
+def test_an_error_of_the_source_is_raised_after_the_answers_before_it() -> None:
+    video = MadeVideo(constant_rate(70, Fraction(25)), error=SourceError("cable cut"))
+    found = []
+    with pytest.raises(SourceError, match="cable cut"):
+        found.extend(stream(video, Recognizer({"rgb": SawTicks()})))
     assert not reader_threads()
 
 
 def test_a_consumer_that_fails_does_not_leave_the_thread_behind() -> None:
-    video = MadeVideo(constant_rate(100, Fraction(25)))
-    with pytest.raises(RuntimeError, match="consumer"), Reader(video, capacity=2) as reader:
-        for _ in reader:
+    video = MadeVideo(small(100))
+
+    def consume() -> None:
+        for _ in read_all([video], capacity=2):
             raise RuntimeError("consumer")
+
+    with pytest.raises(RuntimeError, match="consumer"):
+        consume()
     assert video.closed.is_set()
     assert not reader_threads()
 

@@ -1,0 +1,194 @@
+"""The flow stream: from ticks to flow fields, and from those to what the flow network takes.
+
+The field of tick t is the motion from its frame to the one that follows, so it is known one distinct frame later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.spec import StreamSpec
+from realtime.flow.methods import flow_method
+from realtime.flow.quality import residuals
+from realtime.preprocess import centre_crop
+from realtime.types import Image, Tick
+
+Field = NDArray[np.float32]
+Grey = NDArray[np.uint8]
+Region = Literal["square", "frame"]
+
+CUT_RESIDUAL = 20.0
+"""Grey levels: mean difference that is left between two frames after the flow has been taken out. Motion leaves 1 to 8."""
+CUT_SHARE = 0.5
+"""And this share of the difference before: a cut is what flow cannot explain."""
+BLANK_PX = 0.01
+"""A field whose largest vector is shorter than this is blank."""
+
+
+@dataclass
+class FlowHealth:
+    """What the flow of a stream looks like; a wrong range or sign shows here before it shows in the labels."""
+
+    fields: int = 0
+    blank: int = 0
+    """Fields without any motion."""
+    cuts: int = 0
+    """Scene cuts: pairs of frames that no flow joins."""
+    clipped: float = 0.0
+    """Sum over the fields of the share of values beyond the bound of the network."""
+    largest_px: float = 0.0
+    residual_before: float = 0.0
+    residual_after: float = 0.0
+    """Sums over the fields of the mean grey difference of two frames, without and with the flow taken out."""
+    backwards: int = 0
+    """Fields that explain the frames worse than their opposite does."""
+
+    def report(self) -> dict[str, float | int | str]:
+        """Means and a verdict, for the log."""
+        n = max(self.fields, 1)
+        moving = max(self.fields - self.blank, 1)
+        verdict = "good"
+        if self.backwards > moving / 2:
+            verdict = "the sign is wrong: fields explain the frames worse than their opposites"
+        elif self.clipped / n > 0.2:
+            verdict = "the range is wrong or motion is too fast: over a fifth of the values is clipped"
+        return {
+            "fields": self.fields,
+            "blank_share": round(self.blank / n, 4),
+            "clipped_share": round(self.clipped / n, 4),
+            "largest_px": round(self.largest_px, 2),
+            "residual_before": round(self.residual_before / n, 3),
+            "residual_after": round(self.residual_after / n, 3),
+            "cuts": self.cuts,
+            "verdict": verdict,
+        }
+
+
+class FlowStage:
+    """Stage: ticks in, (tick number, field) out; fields are float32 (2, H, W), u then v, in px a tick.
+
+    Flow is computed between distinct frames and divided by the time between them in ticks, so that a tick that repeats a
+    frame has the same share of the motion as the one before it: a slower camera gives the same field, not a blank one
+    between doubled ones. Across a scene cut there is no flow: the frame before it keeps the field of the frames before.
+    """
+
+    def __init__(
+        self, fps: Fraction, method: str = "tvl1", *, side_px: int = 256, region: Region = "square"
+    ) -> None:
+        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release."""
+        self._fps, self._region, self._side_px = fps, region, side_px
+        self._flow: Callable[[Grey, Grey], Field] = flow_method(method)
+        self.health = FlowHealth()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames; the health goes on."""
+        self._grey: Grey | None = None
+        self._pts = Fraction(0)
+        self._owed: list[int] = []
+        self._last: Field | None = None
+
+    def push(self, tick: Tick, resized: Image) -> list[tuple[int, Field]]:
+        """`resized`: the tick's frame with its shorter side at `side_px`."""
+        if tick.repeated and self._grey is not None:
+            self._owed.append(tick.index)
+            return []
+        grey, before = self._to_grey(resized), self._grey
+        out: list[tuple[int, Field]] = []
+        if before is not None:
+            ticks_between = float((tick.frame.pts - self._pts) * self._fps)
+            self._last = self._field(before, grey, ticks_between)
+            out = self._pay()
+        self._grey, self._pts, self._owed = grey, tick.frame.pts, [tick.index]
+        return out
+
+    def flush(self) -> list[tuple[int, Field]]:
+        """The last frame has no successor: its ticks keep the motion before it, or none."""
+        if self._grey is not None and self._last is None:
+            self._last = np.zeros((2, *self._grey.shape), np.float32)
+        out = self._pay()
+        self.reset()
+        return out
+
+    def _pay(self) -> list[tuple[int, Field]]:
+        assert self._last is not None or not self._owed
+        owed, self._owed = self._owed, []
+        return [(index, self._last) for index in owed if self._last is not None]
+
+    def _to_grey(self, resized: Image) -> Grey:
+        import cv2
+
+        if self._region == "square":
+            resized = np.ascontiguousarray(centre_crop(resized, self._side_px, self._side_px))
+        return np.asarray(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    def _field(self, before: Grey, after: Grey, ticks_between: float) -> Field:
+        """px a tick between two distinct frames; the field before it where they do not belong together."""
+        if before.shape != after.shape:
+            return self._cut(before)
+        raw = self._flow(before, after)
+        was, left, opposite = residuals(before, after, raw)
+        if left > CUT_RESIDUAL and left > CUT_SHARE * was:
+            return self._cut(before)
+        health = self.health
+        health.fields += 1
+        health.residual_before += was
+        health.residual_after += left
+        health.backwards += opposite < left
+        largest = float(np.abs(raw).max()) / ticks_between
+        health.blank += largest < BLANK_PX
+        health.largest_px = max(health.largest_px, largest)
+        return raw if ticks_between == 1 else raw / np.float32(ticks_between)
+
+    def _cut(self, before: Grey) -> Field:
+        self.health.cuts += 1
+        if self._last is not None and self._last.shape[1:] == before.shape:
+            return self._last
+        return np.zeros((2, *before.shape), np.float32)
+
+
+class FlowFeed:
+    """Feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
+
+    def __init__(
+        self, spec: StreamSpec, method: str = "tvl1", *, region: Region = "square", quantise: bool = True
+    ) -> None:
+        self._spec, self._quantise = spec, quantise
+        self.stage = FlowStage(spec.fps, method, side_px=spec.short_side_px, region=region)
+
+    def push(self, tick: Tick, resized: Image) -> list[tuple[int, NDArray[np.float16]]]:
+        return [(index, self._input(field)) for index, field in self.stage.push(tick, resized)]
+
+    def flush(self) -> list[tuple[int, NDArray[np.float16]]]:
+        return [(index, self._input(field)) for index, field in self.stage.flush()]
+
+    def reset(self) -> None:
+        self.stage.reset()
+
+    @property
+    def health(self) -> FlowHealth:
+        """What the flow looks like so far."""
+        return self.stage.health
+
+    def _input(self, field: Field) -> NDArray[np.float16]:
+        side, bound = self._spec.crop_px, self._spec.flow_bound_px
+        cropped = centre_crop(np.moveaxis(field, 0, 2), side, side)
+        self.health.clipped += float((np.abs(cropped) > bound).mean())
+        return network_input(cropped, bound, quantise=self._quantise)
+
+
+def network_input(field: Field, bound_px: float, *, quantise: bool = True) -> NDArray[np.float16]:
+    """Flow (..., 2) in px a tick -> float16 in [-1, 1].
+
+    Clipped to [-bound, bound] and, as the paper's release did, truncated to 256 levels: a still background becomes
+    -0.0039, not 0.
+    """
+    clipped = np.clip(field, -bound_px, bound_px)
+    if not quantise:
+        return (clipped / bound_px).astype(np.float16)
+    levels = np.floor((clipped + bound_px) * np.float32(255 / (2 * bound_px)))
+    return (levels / np.float32(127.5) - 1).astype(np.float16)
