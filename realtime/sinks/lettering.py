@@ -40,11 +40,15 @@ def write_line(
     return used
 
 
+def printable(text: str) -> str:
+    """Blanks for what is no letter: a lone surrogate ends the process inside OpenCV, a line feed starts a second line."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 @lru_cache(maxsize=512)
 def _fit(text: str, size_px: int, least_px: int, weight: int, width_px: int) -> tuple[str, int, int]:
     """What of the text fits, the size at which it does, and its width in px."""
-    # A lone surrogate would end the process inside OpenCV, and a line feed would start a second line.
-    clean = "".join(c if c.isprintable() else " " for c in text)
+    clean = printable(text)
     for size in range(size_px, least_px - 1, -1):
         used = _width(clean, size, weight)
         if used <= width_px:
