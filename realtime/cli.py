@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.command(epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4")(run.run)
 app.command(epilog="Example:  i3d-live classify clips/*.mp4 --json")(classify.classify)

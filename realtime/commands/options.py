@@ -32,17 +32,17 @@ class RtspTransport(StrEnum):
 
 ModelOption = Annotated[str, typer.Option("--model", help="Weights to use; see i3d-live weights list.")]
 BackendOption = Annotated[
-    str, typer.Option("--backend", help="auto, openvino, torch, tensorrt, tensorrt-rtx or torch-tensorrt.")
+    str, typer.Option("--backend", help="auto, or a name that i3d-live info shows.")
 ]
 PrecisionOption = Annotated[
     str | None,
-    typer.Option("--precision", help="float32, bfloat16, float16 or int8; default: the backend's best."),
+    typer.Option("--precision", help="float32, bfloat16, float16, int8; default: what is best here."),
 ]
 ModeOption = Annotated[
     ModeName,
     typer.Option(
         "--mode",
-        help="window: the paper's 64 frames; continual: exact at an eighth of the work; preview: reacts fast.",
+        help="The paper's window; the same at an eighth of the work; or reacting fast.",
     ),
 ]
 StreamsOption = Annotated[

@@ -31,20 +31,20 @@ from realtime.events import EventOptions
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Output, Recognizer
 from realtime.session import Session, Sink, run_sessions, session_line
 from realtime.sinks.log import Line, Log
-from realtime.source import Video, VideoWriter, open_video
+from realtime.source import Video, open_video
 from realtime.types import Frame
 
 
 def run(
     source: Annotated[
-        str, typer.Argument(help="File, folder of images, webcam:0, rtsp://, http(s)://, or - for stdin.")
+        str, typer.Argument(help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin.")
     ],
     log: Annotated[Path | None, typer.Option(help="Write JSON lines here too.")] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="Write the video with answers drawn over it (MP4).")
+        Path | None, typer.Option(help="Write the video with the answers drawn over it.")
     ] = None,
     timeline: Annotated[
-        Path | None, typer.Option(help="Write a picture of the answers over time (PNG).")
+        Path | None, typer.Option(help="Write a picture of the answers over time.")
     ] = None,
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
@@ -137,6 +137,7 @@ def picture_sinks(
         sinks.append(TimelinePicture(timeline, recognizer.labels, video.name, caption))
     if annotate is not None:
         from realtime.sinks.annotator import Annotator
+        from realtime.source import VideoWriter
 
         sinks.append(Annotator(VideoWriter(annotate, video.size_px), caption=caption))
     return sinks
