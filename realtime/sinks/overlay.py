@@ -183,7 +183,7 @@ def _track(track: Image, sizes: _Sizes, now_s: float, trail: list[Event], events
         left, right = column(event.start_s), column(event.end_s)
         bar = track[:, left:right]
         bar[:] = label_colour(event.label)
-        bar[:, -1:] = 0  # so that neighbours of one colour stay two
+        bar[:, 2:][:, -1:] = 0  # so that neighbours of one colour stay two
         if sizes.text and right - left > 4 * sizes.small:
             pad = sizes.margin // 2
             write_line(bar[:, pad : -pad - 1], event.label, sizes.small, (0, 0, 0), BOLD)
