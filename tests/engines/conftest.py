@@ -1,0 +1,33 @@
+"""A cache folder of its own and a network of three tensors, for tests of how weights are kept."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engines import download, formats, public
+from tests.engines.made_weights import MadeSet, tiny_shapes
+from tests.engines.webserver import file_server
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache folder, empty and not there yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "PAUSE_S", 0.0)
+    return tmp_path / "cache" / "i3d-live"
+
+
+@pytest.fixture
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of three tensors in place of I3D's 287; the layouts are held against the real one elsewhere."""
+    monkeypatch.setattr(formats, "parameter_shapes", tiny_shapes)
+
+
+@pytest.fixture
+def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeSet]:
+    """A public set named `made` on a server of its own."""
+    with file_server() as server:
+        site = MadeSet(server, tmp_path)
+        monkeypatch.setitem(public.PUBLIC, "made", site.table)
+        yield site

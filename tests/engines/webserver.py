@@ -1,0 +1,66 @@
+"""A real HTTP server on loopback whose faults are chosen by the test."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class FileServer:
+    """Serves `files` by path. Each request takes one entry from `cuts`: so many bytes, then the connection is closed."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.files: dict[str, bytes] = {}
+        self.cuts: list[int] = []
+        self.statuses: list[int] = []
+        """One a request, answered instead of the file until the list is empty."""
+        self.ranges = True
+        """Whether it knows the Range header."""
+        self.announce = True
+        """Whether it says how long the file is."""
+        self.requests: list[str] = []
+        """The Range header of each request so far, "" where it had none."""
+
+
+def _handler(site: FileServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers.get("Range", "")
+            site.requests.append(asked)
+            if site.statuses or self.path not in site.files:
+                self.send_error(site.statuses.pop(0) if site.statuses else 404)
+                return
+            data = site.files[self.path]
+            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and site.ranges else 0
+            if start >= len(data):
+                self.send_error(416)
+                return
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            if site.announce:
+                self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            self.wfile.write(data[start : start + site.cuts.pop(0)] if site.cuts else data[start:])
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def file_server() -> Iterator[FileServer]:
+    site = FileServer()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
+    site.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
