@@ -1,9 +1,12 @@
 """From the logits of the streams to one answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
+
+from realtime.errors import UsageError
 
 Floats = NDArray[np.float32]
 
@@ -26,3 +29,27 @@ def top_labels(
     """The likeliest labels with their probabilities, likeliest first; ties in the order of the classes."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return tuple((labels[i], float(probabilities[i])) for i in order)
+
+
+def watched_classes(labels: tuple[str, ...], watch: Sequence[str] | None) -> list[int]:
+    """Numbers, rising, of the classes to choose from; all where `watch` is None.
+
+    Raises UsageError for labels that are not in the model, and for fewer than two: one alone would always be certain.
+    """
+    if watch is None:
+        return list(range(len(labels)))
+    for label in watch:
+        if label not in labels:
+            near = get_close_matches(label, labels, n=3)
+            hint = (
+                f"did you mean {' or '.join(map(repr, near))}?"
+                if near
+                else "see i3d-live info for its labels"
+            )
+            raise UsageError(f"{label!r} cannot be watched: the model has no such label; {hint}")
+    classes = sorted({labels.index(label) for label in watch})
+    if len(classes) < 2:
+        raise UsageError(
+            "fewer than two labels to watch: one alone would always be certain; name at least two"
+        )
+    return classes

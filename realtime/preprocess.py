@@ -1,5 +1,7 @@
 """From a frame to what the network sees: shorter side to 256, centre crop of 224."""
 
+from typing import Literal
+
 import numpy as np
 
 from engines.spec import StreamSpec
@@ -8,6 +10,28 @@ from realtime.types import Image
 WIDEST = 4
 """Frames that are longer than this many times their shorter side are cut to it before the resize: only the middle is
 used, and a frame of 1 x 10,000 px would become one of 256 x 2,560,000."""
+
+Region = tuple[int, int, int, int] | Literal["full"] | None
+"""Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for the
+frame as it is, of which the network sees the middle square."""
+
+
+def views(image: Image, region: Region) -> list[Image]:
+    """The parts of a frame (H, W, 3) to look at, as views; cut before the resize.
+
+    A rectangle that reaches over the edge is cut off there, and one that lies outside becomes the nearest pixel: cameras
+    change their size while they run. "full": a square at each end of the longer side and one in the middle.
+    """
+    height, width = image.shape[:2]
+    if region is None:
+        return [image]
+    if region == "full":
+        side = min(height, width)
+        steps = [((width - side) * i // 2, (height - side) * i // 2) for i in range(3)]
+        return [image[y : y + side, x : x + side] for x, y in steps]
+    x, y = min(max(region[0], 0), width - 1), min(max(region[1], 0), height - 1)
+    right, bottom = max(region[0] + region[2], x + 1), max(region[1] + region[3], y + 1)
+    return [image[y:bottom, x:right]]
 
 
 def resize_short_side(image: Image, short_side_px: int) -> Image:

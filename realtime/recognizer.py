@@ -1,25 +1,22 @@
 """The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock."""
 
-import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.clips import clip_logits, repeat_to
 from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
 from realtime.events import EventOptions, Events
-from realtime.fuse import fuse, softmax, top_labels
-from realtime.preprocess import resize_short_side
+from realtime.fuse import fuse, softmax, top_labels, watched_classes
+from realtime.lanes import Lanes, Timer
+from realtime.preprocess import Region
 from realtime.resample import MAX_GAP, Resample
-from realtime.ring import Ring
 from realtime.schedule import Schedule
 from realtime.smooth import Smooth
-from realtime.streams import Feed, feed_for
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
 Output = Prediction | Event | Gap
 Answer = tuple[int, int, NDArray[np.float32]]
-"""First tick, tick after the last, fused logits (classes,)."""
+"""First tick, tick after the last, logits (streams, classes)."""
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
@@ -48,16 +45,6 @@ class Counts:
     events: int = 0
 
 
-@dataclass
-class Lane:
-    """One stream on its way through its engine."""
-
-    engine: Engine
-    feed: Feed
-    ring: Ring
-    state: Any
-
-
 class Recognizer:
     """`push` frames in order of pts, `flush` at the end; any number of frames at a time gives the same answers."""
 
@@ -71,39 +58,34 @@ class Recognizer:
         max_gap: Fraction = MAX_GAP,
         fusion_weights: Mapping[str, float] | None = None,
         flow: str = "tvl1",
-        stopwatch: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
+        region: Region = None,
+        watch: Sequence[str] | None = None,
+        stopwatch: Timer = lambda stage: nullcontext(),
     ) -> None:
         """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
 
-        `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `stopwatch`: entered around
-        each stage with its name.
+        `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of each frame
+        to look at, see `realtime.preprocess.views`; "full" costs three times as much. `watch`: labels to choose from,
+        probabilities sum to 1 over these; by default all. `stopwatch`: entered around each stage with its name.
+
+        Raises UsageError for labels to watch that are not in the model.
         """
         first = next(iter(engines.values()))
-        self.labels, self.model = first.weights.labels, first.weights.name
+        self._classes = watched_classes(first.weights.labels, watch)
+        self.labels = tuple(first.weights.labels[i] for i in self._classes)
+        self.model = first.weights.name
         self.mode, spec = first.mode, first.spec
         self.streams = tuple(engines)
         self.counts = Counts()
         self._weights = fusion_weights or dict.fromkeys(engines, 1.0)
         self._spec = spec
-        self._stopwatch = stopwatch
         self._resample = Resample(spec.fps, max_gap=max_gap)
-        # RGB waits in its ring until the flow of the same ticks is known, which takes at most one gap.
-        capacity = spec.window_ticks + math.ceil(max_gap * spec.fps) + 1
-        self._lanes = {
-            name: Lane(
-                engine,
-                feed_for(engine.spec, flow),
-                Ring(capacity, engine.spec.tick_shape, engine.spec.dtype),
-                engine.start(),
-            )
-            for name, engine in engines.items()
-        }
+        self._lanes = Lanes(engines, region, flow, max_gap, stopwatch)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
         self._schedule = Schedule(first.chunk_ticks, self.stride_ticks)
         self._smooth = Smooth(self.smooth)
         self._events = Events(events or EventOptions())
-        self._resized: tuple[Frame, NDArray[np.uint8]] | None = None
         self._section_start: int | None = None
         self._section_stop: int | None = None
         self._ready = 0
@@ -117,8 +99,7 @@ class Recognizer:
     @property
     def flow_health(self) -> "FlowHealth | None":
         """What the flow looks like so far; None without a flow stream."""
-        feed = self._lanes["flow"].feed if "flow" in self._lanes else None
-        return getattr(feed, "health", None)
+        return self._lanes.flow_health
 
     @property
     def current_event(self) -> str | None:
@@ -155,23 +136,13 @@ class Recognizer:
         self.counts.repeated_ticks += tick.repeated
         if self._section_start is None:
             self._section_start = self._ready = tick.index
-        if self._resized is None or self._resized[0] is not tick.frame:
-            with self._stopwatch("resize"):
-                self._resized = tick.frame, resize_short_side(tick.frame.rgb, self._spec.short_side_px)
-        for name, lane in self._lanes.items():
-            with self._stopwatch(f"{name} input"):
-                self._append(lane, lane.feed.push(tick, self._resized[1]))
+        self._lanes.push(tick)
         return self._answer_ready()
-
-    @staticmethod
-    def _append(lane: Lane, values: list[tuple[int, NDArray[Any]]]) -> None:
-        for index, value in values:
-            lane.ring.append(index, value)
 
     def _answer_ready(self) -> list[Output]:
         """Run the engines over each span that all streams have come to the end of."""
         out: list[Output] = []
-        stop = min(lane.ring.stop for lane in self._lanes.values())
+        stop = self._lanes.stop
         for index in range(self._ready, stop):
             for span in self._schedule.push(index):
                 out += self._step(*span)
@@ -180,13 +151,10 @@ class Recognizer:
 
     def _step(self, start: int, stop: int) -> list[Output]:
         self.counts.steps += 1
-        positions: dict[str, Positions] = {}
-        for name, lane in self._lanes.items():
-            with self._stopwatch(f"{name} engine"):
-                positions[name], lane.state = lane.engine.step(lane.ring.read(start, stop)[None], lane.state)
+        positions = self._lanes.step(start, stop)
         if self.mode == "window":
-            mean = {name: p.logits[0].mean(axis=0) for name, p in positions.items()}
-            return self._settle((start, stop, fuse(mean, self._weights)))
+            logits = self._stacked({name: p.logits[0].mean(axis=0) for name, p in positions.items()})
+            return self._settle((start, stop, logits))
         return self._answers(positions)
 
     def _answers(self, positions: Mapping[str, Positions]) -> list[Output]:
@@ -200,7 +168,7 @@ class Recognizer:
             if position < 0:
                 continue
             start = self._section_start + POSITION_TICKS * position
-            logits = fuse({name: p.logits[0, i] for name, p in positions.items()}, self._weights)
+            logits = self._stacked({name: p.logits[0, i] for name, p in positions.items()})
             answer = (start, start + POSITION_SPAN_TICKS, logits)
             if i < first.settled:
                 out += self._settle(answer)
@@ -210,6 +178,10 @@ class Recognizer:
             start, logits = self._smooth.peek([(s, logits) for s, _, logits in provisional])
             out.append(self._predict((start, provisional[-1][1], logits), settled=False))
         return out
+
+    def _stacked(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """(streams, classes) of the classes that are watched."""
+        return np.stack([logits[name][self._classes] for name in self.streams])
 
     def _settle(self, answer: Answer) -> list[Output]:
         start, logits = self._smooth.push(answer[0], answer[2])
@@ -223,7 +195,8 @@ class Recognizer:
         start, stop, logits = answer
         stop = stop if self._section_stop is None else min(stop, self._section_stop)
         self.counts.predictions += 1
-        probabilities = softmax(logits)
+        streams = dict(zip(self.streams, logits, strict=True))
+        probabilities = softmax(fuse(streams, self._weights))
         return Prediction(
             start_tick=start,
             stop_tick=stop,
@@ -231,6 +204,7 @@ class Recognizer:
             end_s=float(stop / self._spec.fps),
             probabilities=probabilities,
             top=top_labels(probabilities, self.labels),
+            by_stream={name: top_labels(softmax(own), self.labels) for name, own in streams.items()},
             streams=self.streams,
             mode=self.mode,
             settled=settled,
@@ -240,8 +214,7 @@ class Recognizer:
         """The ticks end here, at a gap or for good: answer what can be answered, and start afresh."""
         if self._section_start is None:
             return []
-        for lane in self._lanes.values():
-            self._append(lane, lane.feed.flush())
+        self._lanes.flush()
         out = self._answer_ready()
         length, self._section_stop = self._ready - self._section_start, self._ready
         if length >= self._spec.window_ticks:
@@ -258,34 +231,21 @@ class Recognizer:
             return []
         start = self._schedule.next_start
         assert start is not None
-        positions: dict[str, Positions] = {}
-        for name, lane in self._lanes.items():
-            tail = lane.ring.read(start, self._ready)[None]
-            with self._stopwatch(f"{name} engine"):
-                positions[name] = lane.engine.flush(tail, lane.state)
-        return self._answers(positions)
+        return self._answers(self._lanes.finish(start, self._ready))
 
     def _repeat_section(self, length: int) -> list[Output]:
         """A clip shorter than the window is repeated from its start until it fills one, and gets one answer."""
         start = self._section_start
         assert start is not None
-        mean: dict[str, NDArray[np.float32]] = {}
-        for name, lane in self._lanes.items():
-            ticks = repeat_to(lane.ring.read(start, start + length), self._spec.window_ticks)
-            self.counts.steps += len(ticks) // lane.engine.chunk_ticks
-            with self._stopwatch(f"{name} engine"):
-                mean[name] = clip_logits(lane.engine, ticks, len(ticks)).mean(axis=0)
+        mean, steps = self._lanes.repeat(start, start + length)
+        self.counts.steps += steps
         self._smooth.reset()
-        return self._settle((start, start + length, fuse(mean, self._weights)))
+        return self._settle((start, start + length, self._stacked(mean)))
 
     def _reset_section(self) -> None:
-        for lane in self._lanes.values():
-            lane.feed.reset()
-            lane.ring.clear()
-            lane.state = lane.engine.start()
+        self._lanes.reset()
         self._schedule.reset()
         self._smooth.reset()
         self._events.reset()
-        self._resized = None
         self._section_start = self._section_stop = None
         self._answered = False

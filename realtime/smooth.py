@@ -21,7 +21,7 @@ class Smooth:
         self._last.clear()
 
     def push(self, start_tick: int, logits: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-        """Answer that begins at `start_tick` -> first tick of the oldest answer in the mean, and the mean."""
+        """Answer (any shape) that begins at `start_tick` -> first tick of the oldest answer in the mean, and the mean."""
         self._last.append((start_tick, logits))
         return self._mean(list(self._last))
 

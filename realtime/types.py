@@ -1,6 +1,7 @@
 """The values that flow from stage to stage. All are frozen; media time is exact (`Fraction` seconds)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -81,6 +82,8 @@ class Prediction:
     """Mode of the engine: "window", "continual", "preview"."""
     settled: bool = True
     """False for a provisional answer that a later one will replace."""
+    by_stream: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    """What each stream says by itself, as in `top`."""
 
     @property
     def label(self) -> str:
