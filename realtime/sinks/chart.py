@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.sinks.lettering import printable
+from realtime.sinks.lettering import printable, shortened
 from realtime.sinks.overlay import PALETTE, label_colour
 from realtime.types import Event
 
@@ -191,10 +191,8 @@ def _time_text(time_s: float, end_s: float) -> str:
 
 def _fitted(text: str, size_pt: int, width_px: int) -> str:
     """As much of the text as fits, with nothing in it that Matplotlib would read as a formula."""
-    clean = printable(text[:300])
-    while clean and _width_px(clean, size_pt) > width_px:
-        clean = clean[:-2] + "…" if len(clean) > 1 else ""
-    return clean.replace("$", r"\$")
+    fitted = shortened(printable(text), lambda part: _width_px(part, size_pt) <= width_px)
+    return fitted.replace("$", r"\$")
 
 
 def _width_px(text: str, size_pt: int) -> int:

@@ -5,6 +5,7 @@ needs no file and no further package. A `FontFace` holds the size while it draws
 one takes a microsecond, and each call makes its own.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from realtime.types import Image
@@ -53,19 +54,22 @@ def _fit(text: str, size_px: int, least_px: int, weight: int, width_px: int) -> 
         used = _width(clean, size, weight)
         if used <= width_px:
             return clean, size, used
-    fits, too_long = 0, len(clean)
-    while too_long - fits > 1:
-        middle = (fits + too_long) // 2
-        if _width(_shortened(clean, middle), least_px, weight) <= width_px:
-            fits = middle
+    fitted = shortened(clean, lambda part: _width(part, least_px, weight) <= width_px)
+    return fitted, least_px, _width(fitted, least_px, weight)
+
+
+def shortened(text: str, fits: Callable[[str], bool]) -> str:
+    """The text where it `fits`, else as much of it as does, with an ellipsis; "" where not even one letter does."""
+    if fits(text):
+        return text
+    fitting, too_long = 0, len(text)
+    while too_long - fitting > 1:
+        middle = (fitting + too_long) // 2
+        if fits(text[:middle].rstrip(" (") + "…"):
+            fitting = middle
         else:
             too_long = middle
-    shortened = _shortened(clean, fits) if fits else ""
-    return shortened, least_px, _width(shortened, least_px, weight)
-
-
-def _shortened(text: str, length: int) -> str:
-    return text[:length].rstrip(" (") + "…"
+    return text[:fitting].rstrip(" (") + "…" if fitting else ""
 
 
 def _width(text: str, size_px: int, weight: int) -> int:
