@@ -1,0 +1,80 @@
+"""The networks of `engines.architectures` by name."""
+
+from torch import nn
+
+from engines.architectures import Architecture, architecture
+from engines.errors import UsageError
+from engines.nets.c3d import C3D
+from engines.nets.convnet_lstm import ConvNetLSTM
+from engines.nets.fused import FusedTwoStream
+from engines.nets.i3d import I3D, Unit3D
+from engines.nets.inception import InceptionV1
+from engines.nets.two_stream import Snapshots, TwoStream
+from engines.spec import Modality
+
+
+def network(
+    name: str,
+    num_classes: int = 400,
+    *,
+    stream: Modality | None = None,
+    dropout: float = 0.5,
+    divide: int = 1,
+    size_px: int | None = None,
+) -> nn.Module:
+    """A new network with random weights: of one stream, or the whole architecture.
+
+    It is called with one video a stream, float32 (N, C, T, size, size) in [-1, 1] with T ticks, rgb before flow, and
+    answers with class scores (N, positions, classes) whose mean over the positions is the answer for the video.
+    `divide` (1, 2, 4, 8) makes it narrower and `size_px` its pictures smaller than the contract says, for tests.
+    """
+    contract = architecture(name)
+    if contract.fused_inside:
+        if stream is not None:
+            raise UsageError(f"{name} is one network for both streams and has none for {stream} alone")
+        return FusedTwoStream(num_classes, dropout, divide)
+    if stream is None and len(contract.streams) == 2:
+        rgb = _of_stream(contract, "rgb", num_classes, dropout, divide, size_px)
+        flow = _of_stream(contract, "flow", num_classes, dropout, divide, size_px)
+        return TwoStream(rgb, flow)
+    return _of_stream(contract, stream or "rgb", num_classes, dropout, divide, size_px)
+
+
+def _of_stream(
+    contract: Architecture,
+    modality: Modality,
+    num_classes: int,
+    dropout: float,
+    divide: int,
+    size_px: int | None,
+) -> nn.Module:
+    stream = contract.stream(modality)
+    if contract.name == "convnet-lstm":
+        return ConvNetLSTM(num_classes, dropout, divide, stream.every_ticks)
+    if contract.name == "c3d":
+        return C3D(num_classes, dropout, divide, size_px or stream.spec.crop_px)
+    channels = stream.spec.channels * stream.stack
+    if contract.name == "two-stream":
+        net = InceptionV1(num_classes, channels, dropout, divide)
+        return Snapshots(net, stream.every_ticks, stream.stack)
+    net3d = I3D(num_classes, channels, dropout)
+    return net3d if divide == 1 and size_px is None else narrow(net3d, divide, size_px or stream.spec.crop_px)
+
+
+def narrow(net: I3D, divide: int, size_px: int) -> I3D:
+    """The same network with every layer `divide` times narrower, for pictures of another size; all weights are new."""
+    for unit in [m for m in net.modules() if isinstance(m, Unit3D)]:
+        old = unit.conv3d
+        first = unit is net.Conv3d_1a_7x7
+        unit.conv3d = nn.Conv3d(
+            old.in_channels if first else old.in_channels // divide,
+            old.out_channels if unit.classifier else old.out_channels // divide,
+            unit.kernel,
+            unit.stride,
+            bias=unit.classifier,
+        )
+        if not unit.classifier:
+            unit.bn = nn.BatchNorm3d(old.out_channels // divide, eps=unit.bn.eps, momentum=unit.bn.momentum)
+    side = -(-size_px // 32)
+    net.avg_pool = nn.AvgPool3d((2, side, side), stride=1)
+    return net
