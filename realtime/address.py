@@ -1,0 +1,139 @@
+"""What the text that names a video source means, and how it may be shown. Opens nothing."""
+
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Literal
+
+from realtime.errors import SourceError, UsageError
+
+Kind = Literal["file", "images", "webcam", "rtsp", "http", "stdin"]
+Transport = Literal["tcp", "udp"]
+
+ALLOWED = "a video file, a folder of images, webcam:N, rtsp(s)://..., http(s)://... or - for standard input"
+
+OPEN_LIMIT_S = 10.0
+"""Within this time a server that has accepted the connection must describe its stream."""
+STALL_LIMIT_S: dict[Kind, float] = {"rtsp": 5.0, "http": 30.0, "webcam": 5.0}
+"""Silence after which such a source is lost. HLS hands out whole segments, of ten seconds and more."""
+SOCKET_LIMIT_US = 5_000_000
+"""Silence of the network itself, in microseconds, that FFmpeg bears."""
+LOCAL_OPTIONS = {"pattern_type": "none"}
+"""Else %03d, * and ? in the name of an image mean other files to FFmpeg."""
+
+_SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?i)((?:user(?:name)?|login|pass(?:word|wd)?|pwd|token|secret|key|auth|sig)\w*=)[^&/;#]+"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A source that has been understood, not opened."""
+
+    kind: Kind
+    target: str
+    """Absolute path, complete URL, number of the camera, or "-". It may hold a password: never show it."""
+    name: str
+    """What may be printed and logged."""
+
+
+def parse_source(source: str | Path) -> Address:
+    """Understand `source` (see `ALLOWED`); UsageError where it is none of these, SourceError where it is missing."""
+    text = str(source)
+    if isinstance(source, Path):
+        return _local(text)
+    if text == "-":
+        return Address("stdin", "-", "standard input")
+    if text.lower().startswith("webcam:"):
+        return _webcam(text)
+    url = _URL.match(text)
+    if not url:
+        return _local(text)
+    kind = _SCHEMES.get(url[1].lower())
+    if kind is None:
+        raise UsageError(f"{masked(text)}: {url[1]}:// is not known; give {ALLOWED}")
+    return Address(kind, text, masked(text))
+
+
+def masked(source: str) -> str:
+    """`source` without its credentials.
+
+    Everything between :// and the last @ goes, also where an unescaped / in a password hides the end of the host part;
+    so do values that are named like a secret, as cameras want them in the path or the query.
+    """
+    url = _URL.match(source)
+    if not url:
+        return source
+    rest = source[url.end() :]
+    if "@" in rest:
+        rest = "***@" + rest.rpartition("@")[2]
+    return url[0] + _SECRET.sub(r"\1***", rest)
+
+
+def _webcam(text: str) -> Address:
+    number = text.partition(":")[2]
+    if not re.fullmatch(r"[0-9]{1,4}", number):
+        raise UsageError(f"{text}: give webcam:N with the number of the camera, webcam:0 for the first")
+    return Address("webcam", number, f"webcam:{int(number)}")
+
+
+def _local(text: str) -> Address:
+    try:
+        mode = os.stat(text).st_mode
+    except FileNotFoundError as error:
+        raise SourceError(f"{text}: no such file or folder; give {ALLOWED}") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{text}: cannot be read ({getattr(error, 'strerror', error)}); give {ALLOWED}"
+        ) from error
+    if stat.S_ISDIR(mode):
+        return Address("images", os.path.abspath(text), text)
+    if stat.S_ISCHR(mode):
+        raise UsageError(f"{text}: a device, not a file; for a camera write webcam:N")
+    if stat.S_ISREG(mode) and os.stat(text).st_size == 0:
+        raise SourceError(f"{text}: the file is empty; give {ALLOWED}")
+    return Address("file", os.path.abspath(text), text)
+
+
+def ffmpeg_options(address: Address, transport: Transport) -> dict[str, str]:
+    """How FFmpeg is asked to open `address`."""
+    if address.kind == "rtsp":
+        # Probing takes its time from every start; a fifth of a second of video tells enough.
+        return {
+            "rtsp_transport": transport,
+            "timeout": str(SOCKET_LIMIT_US),
+            "allowed_media_types": "video",
+            "analyzeduration": "200000",
+        }
+    if address.kind == "http":
+        return {"rw_timeout": str(SOCKET_LIMIT_US)}
+    if address.kind == "webcam":
+        # Without a rate AVFoundation asks for one that its own cameras refuse.
+        return {"framerate": "30"} if sys.platform == "darwin" else {}
+    return LOCAL_OPTIONS
+
+
+def camera_input(address: Address, directshow: list[str]) -> tuple[str, str]:
+    """What FFmpeg opens for a camera, and by which of its input formats. `directshow`: names of the cameras on Windows."""
+    number = int(address.target)
+    if sys.platform == "darwin":
+        return str(number), "avfoundation"
+    if sys.platform == "win32":
+        if number < len(directshow):
+            return f"video={directshow[number]}", "dshow"
+        raise SourceError(
+            f"{address.name}: no such camera; there are {len(directshow)} here, the first is webcam:0"
+        )
+    path = f"/dev/video{number}"
+    if not os.path.exists(path):
+        here = sorted("webcam:" + found.removeprefix("/dev/video") for found in glob("/dev/video[0-9]*"))
+        raise SourceError(
+            f"{address.name}: no such camera ({path} is missing); here: {', '.join(here) or 'none'}"
+        )
+    return path, "v4l2"

@@ -1,0 +1,299 @@
+"""Frames from files, folders of images, cameras and addresses, and H.264 files from frames. The only file that imports av.
+
+FFmpeg decodes here; `realtime.timing` says where a frame stands in media time, `realtime.address` what a source is.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from realtime.address import (
+    OPEN_LIMIT_S,
+    STALL_LIMIT_S,
+    Address,
+    Transport,
+    camera_input,
+    ffmpeg_options,
+    parse_source,
+)
+from realtime.errors import OutputError, SourceError, SourceLost, UsageError
+from realtime.images import ImageFeed
+from realtime.pipe import StandardInput
+from realtime.pixels import ToRgb
+from realtime.timing import Stamped, plausible_rate
+from realtime.trouble import reason
+from realtime.types import Image
+from realtime.video import Video as Video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.error import FFmpegError
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+ONE_CORE_MAX_PX = 1920 * 1088
+"""Up to this size one core decodes a camera in time. Threads by frame are faster, but each makes pictures a frame late."""
+BT709, LIMITED_RANGE = 1, 1
+WRITER_TICKS_PER_S = 9_000_000
+"""Exact for stamps in 1/90000 s, microseconds, and the rates 24, 30 and 60 with or without the 1000/1001 of television."""
+LONGEST_STILL_TICKS = 100 * WRITER_TICKS_PER_S
+"""MP4 has 32 bits for the time that a picture stands: before they are full it is written again."""
+ENCODER: Literal["libx264"] = "libx264"
+ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
+
+
+def open_video(
+    source: str | Path,
+    *,
+    image_fps: Fraction | None = None,
+    square_pixels: bool = True,
+    rtsp_transport: Transport = "tcp",
+) -> Video:
+    """Open `source` and decode its first frame.
+
+    source: path of a video, folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG), or
+        "-" for standard input. A `Path` is always a path.
+    image_fps: frames per second of a folder of images; needed there, an error elsewhere.
+    square_pixels: scale the width where pixels are stated not to be square, so that shapes are true.
+    rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
+
+    UsageError: no source, or options that do not fit. SourceError: missing, unreadable, refused, without a picture.
+    """
+    from av.video.reformatter import VideoReformatter
+
+    if rtsp_transport not in ("tcp", "udp"):
+        raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
+    address = parse_source(source)
+    if address.kind != "images":
+        if image_fps is not None:
+            raise UsageError(f"{address.name}: an image rate is for folders of images; leave it out")
+        feed = _StreamFeed(address, rtsp_transport)
+        return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None))
+    if image_fps is None or image_fps <= 0:
+        raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
+    return Video(ImageFeed(address, Fraction(image_fps), _read_image), ToRgb(VideoReformatter(), None))
+
+
+def frame_times(
+    source: str | Path, *, image_fps: Fraction | None = None
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """(pts, duration) of every frame that `open_video` gives of a file or folder; decodes, but converts no pixel."""
+    with open_video(source, image_fps=image_fps) as video:
+        if video.live:
+            raise UsageError(f"{video.name}: a live source has no known end; give a file")
+        yield from video.times()
+
+
+def _read_image(path: str, options: dict[str, str]) -> "VideoFrame | None":
+    import av
+
+    try:
+        with av.open(path, "r", options=options) as image:
+            return next(image.decode(video=0), None)
+    except (av.error.FFmpegError, IndexError):
+        return None
+
+
+class _StreamFeed:
+    """What FFmpeg opens, with the stamps of its container."""
+
+    def __init__(self, address: Address, transport: Transport) -> None:
+        self.address, self._name = address, address.name
+        self.corrupt_packets = 0
+        self.stopping = Event()
+        self._stall_limit_s = STALL_LIMIT_S.get(address.kind)
+        self._container = container = self._open(transport)
+        try:
+            self._stream = stream = self._choose_stream()
+        except SourceError:
+            self.shut()
+            raise
+        known_end = container.duration is not None or (container.size > 0 and container.format.name != "hls")
+        self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
+        self.average_fps = plausible_rate(stream.average_rate) or plausible_rate(stream.guessed_rate)
+        self.duration_s = None if self.live or container.duration is None else container.duration / 1e6
+        self.pixel_aspect = stream.sample_aspect_ratio
+        slices = self.live and stream.width * stream.height <= ONE_CORE_MAX_PX
+        stream.thread_type = "SLICE" if slices else "AUTO"
+
+    def frames(self) -> "Iterator[Stamped[VideoFrame]]":
+        time_base = Fraction(self._stream.time_base or 1)
+        for packet in chain(self._packets(), [None]):
+            for picture in self._decode(packet):
+                stamp = None if picture.pts is None else picture.pts * time_base
+                yield Stamped(stamp, picture.duration * time_base if picture.duration > 0 else None, picture)
+        if self.live and not self.stopping.is_set():
+            raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
+
+    def shut(self) -> None:
+        self._container.close()
+
+    def _open(self, transport: Transport) -> "InputContainer":
+        import av
+        from av.device import enumerate_input_devices
+
+        kind = self.address.kind
+        file: Any = StandardInput(self.stopping) if kind == "stdin" else self.address.target
+        file_format = None
+        if kind == "webcam":
+            directshow = enumerate_input_devices("dshow") if sys.platform == "win32" else []
+            cameras = [device.name for device in directshow if "video" in device.media_types]
+            file, file_format = camera_input(self.address, cameras)
+        limits = (OPEN_LIMIT_S, self._stall_limit_s) if self._stall_limit_s else None
+        options = ffmpeg_options(self.address, transport)
+        try:
+            container: InputContainer = av.open(file, "r", file_format, options, timeout=limits)
+            return container
+        except av.error.FFmpegError as error:
+            raise SourceError(f"{self._name}: cannot be opened: {self._reason(error)}") from error
+
+    def _choose_stream(self) -> "VideoStream":
+        from av.stream import Discard, Disposition
+
+        streams = self._container.streams
+        stream = streams.best("video")
+        if stream is None or stream.disposition & Disposition.attached_pic:
+            raise SourceError(f"{self._name}: no video in it, only sound or text; give a video")
+        if stream.codec_context is None or self._container.format.name == "tty":
+            raise SourceError(
+                f"{self._name}: nothing that can be decoded as video; convert it to H.264 first"
+            )
+        for other in streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        return next(video for video in streams.video if video.index == stream.index)
+
+    def _packets(self) -> "Iterator[Packet[Any]]":
+        """Packets of the video that are whole, to the end or as far as the source goes."""
+        import av
+
+        needs_key = self.live
+        heard_s = time.monotonic()
+        try:
+            for packet in self._container.demux():
+                if self.stopping.is_set():
+                    return
+                if packet.stream_index != self._stream.index or packet.size == 0:
+                    self._check_stall(heard_s)
+                    continue
+                # Joining a stream between two key frames gives broken pictures up to the next.
+                needs_key = needs_key and not packet.is_keyframe
+                self.corrupt_packets += packet.is_corrupt
+                if not (needs_key or packet.is_corrupt):
+                    yield packet
+                heard_s = time.monotonic()
+        except av.error.FFmpegError as error:
+            self._break_off(error)
+
+    def _check_stall(self, heard_s: float) -> None:
+        """FFmpeg's own limits do not notice a server that sends everything but video."""
+        if self.live and self._stall_limit_s and time.monotonic() - heard_s > self._stall_limit_s:
+            raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
+
+    def _break_off(self, error: "FFmpegError") -> None:
+        """Reading failed: because of `close`, a lost connection, or the end of a file that is cut off."""
+        import av
+
+        cut_off = isinstance(error, av.error.InvalidDataError) and not self.live
+        if self.stopping.is_set() or cut_off:
+            self.corrupt_packets += cut_off
+        elif self.live or self.address.kind == "http":
+            raise SourceLost(f"{self._name}: connection lost: {self._reason(error)}") from error
+        else:
+            raise SourceError(f"{self._name}: cannot be read any further: {self._reason(error)}") from error
+
+    def _reason(self, error: "FFmpegError") -> str:
+        error.args = error.args[:2]  # the rest holds the address, with its password
+        return reason(error, self.address)
+
+    def _decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
+        import av
+
+        try:
+            pictures = self._stream.codec_context.decode(packet)
+        except av.error.FFmpegError:
+            self.corrupt_packets += 1
+            return []
+        whole = [picture for picture in pictures if not picture.is_corrupt]
+        self.corrupt_packets += len(pictures) - len(whole)
+        return whole
+
+
+class VideoWriter:
+    """An H.264 file (.mp4, .mov) from RGB pictures with their times. A context manager.
+
+    What is written can be played even after a full disk or a killed process: the file is a row of fragments until it is
+    closed. All that can go wrong is an OutputError.
+    """
+
+    def __init__(self, path: str | Path, size_px: tuple[int, int]) -> None:
+        """`size_px`: (width, height), made even; pictures of another size are scaled to it."""
+        import av
+
+        if Path(path).suffix.lower() not in (".mp4", ".m4v", ".mov"):
+            raise OutputError(f"cannot write {path}: a video is written as .mp4 or .mov; name it so")
+        self._path, self._last, self._open = path, -1, True
+        self._still: VideoFrame | None = None
+        options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+        with self._translated():
+            self._file = av.open(str(path), "w", options=options)
+            self._stream = self._file.add_stream(ENCODER, rate=25, options=ENCODER_OPTIONS)
+            self._stream.width, self._stream.height = (size + size % 2 for size in size_px)
+            codec = self._stream.codec_context
+            codec.time_base = Fraction(1, WRITER_TICKS_PER_S)
+            codec.colorspace, codec.color_range = BT709, LIMITED_RANGE
+            self._file.start_encoding()
+
+    def write(self, rgb: Image, pts: Fraction) -> None:
+        """uint8 (H, W, 3) at `pts` seconds, exact to `WRITER_TICKS_PER_S`; left out where it is not later than the last one."""
+        from av.video.frame import VideoFrame
+
+        ticks = round(pts * WRITER_TICKS_PER_S)
+        if ticks <= self._last:
+            return
+        while self._still is not None and ticks - self._last > LONGEST_STILL_TICKS:
+            self._encode(self._still, self._last + LONGEST_STILL_TICKS)
+        width, height = self._stream.width, self._stream.height
+        self._still = VideoFrame.from_ndarray(np.ascontiguousarray(rgb)).reformat(
+            width, height, "yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE
+        )
+        self._encode(self._still, ticks)
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the index. Closing again does nothing."""
+        if self._open:
+            self._open = False
+            with self._translated():
+                self._file.mux(self._stream.encode())
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with suppress(OutputError) if error else nullcontext():
+            self.close()
+
+    def _encode(self, picture: "VideoFrame", ticks: int) -> None:
+        picture.pts, picture.time_base, self._last = ticks, Fraction(1, WRITER_TICKS_PER_S), ticks
+        with self._translated():
+            self._file.mux(self._stream.encode(picture))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import av
+
+        try:
+            yield
+        except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
+            why = getattr(error, "strerror", None) or f"this FFmpeg has no {ENCODER}; install av from PyPI"
+            raise OutputError(f"cannot write {self._path}: {why}") from error
