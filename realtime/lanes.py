@@ -71,8 +71,18 @@ class Lanes:
     @property
     def flow_health(self) -> "FlowHealth | None":
         """What the flow looks like so far; None without a flow stream."""
-        feeds = (lane.feed for lane in self._lanes if lane.stream == "flow")
-        return getattr(next(feeds, None), "health", None)
+        return getattr(self._flow_feed, "health", None)
+
+    @property
+    def flow_field(self) -> NDArray[np.float32] | None:
+        """The newest field (2, H, W), px a tick; None without a flow stream, or before its first field."""
+        return getattr(self._flow_feed, "field", None)
+
+    @property
+    def _flow_feed(self) -> Feed | None:
+        """Of the view in the middle."""
+        feeds = [lane.feed for lane in self._lanes if lane.stream == "flow"]
+        return feeds[len(feeds) // 2] if feeds else None
 
     def reset(self) -> None:
         for lane in self._lanes:

@@ -1,9 +1,11 @@
 """From a frame to what the network sees: shorter side to 256, centre crop of 224."""
 
+import re
 from typing import Literal
 
 import numpy as np
 
+from engines.errors import UsageError
 from engines.spec import StreamSpec
 from realtime.types import Image
 
@@ -14,6 +16,23 @@ used, and a frame of 1 x 10,000 px would become one of 256 x 2,560,000."""
 Region = tuple[int, int, int, int] | Literal["full"] | None
 """Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for the
 frame as it is, of which the network sees the middle square."""
+LEAST_REGION_PX = 16
+"""Less is no picture to tell an action by."""
+
+
+def parse_region(text: str) -> Region:
+    """ "" or "middle", "full", or "x,y,width,height" in px of the source. Raises UsageError for anything else."""
+    if text in ("", "middle"):
+        return None
+    if text == "full":
+        return "full"
+    numbers = [int(part) for part in text.split(",") if re.fullmatch(r"\s*[0-9]{1,5}\s*", part)]
+    if len(numbers) != 4 or text.count(",") != 3 or min(numbers[2:]) < LEAST_REGION_PX:
+        raise UsageError(
+            f"region {text[:60]!r}: give x,y,width,height in px of the source, at least {LEAST_REGION_PX} px each way, "
+            "or full for the whole picture"
+        )
+    return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 
 def views(image: Image, region: Region) -> list[Image]:

@@ -10,12 +10,11 @@ mailbox makes room, and is counted.
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Literal
+from typing import Literal, Protocol
 
 from realtime.recognizer import Recognizer
-from realtime.source import Video
 from realtime.types import Frame, Prediction
 
 WhenFull = Literal["wait", "drop oldest"]
@@ -23,6 +22,20 @@ WhenFull = Literal["wait", "drop oldest"]
 FILE_MAILBOX = 8
 LIVE_MAILBOX = 30
 """Frames: about one second of a camera, which is as late as an answer may become by waiting."""
+
+
+class Source(Protocol):
+    """Frames, once and in order. `realtime.video.Video` is one."""
+
+    name: str
+    """Safe to print."""
+    live: bool
+    """What is not read in time is lost."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """From any thread: the iteration ends."""
 
 
 class End:
@@ -83,7 +96,7 @@ class Reader:
     """Reads a video in a thread of its own. A context manager: leaving it stops the thread and waits for it."""
 
     def __init__(
-        self, video: Video, *, capacity: int | None = None, changed: threading.Condition | None = None
+        self, video: Source, *, capacity: int | None = None, changed: threading.Condition | None = None
     ) -> None:
         self._video = video
         capacity = capacity or (LIVE_MAILBOX if video.live else FILE_MAILBOX)
@@ -110,7 +123,26 @@ class Reader:
         self._thread.join()
 
 
-def read_all(videos: Sequence[Video], *, capacity: int | None = None) -> Iterator[tuple[int, Frame | End, Mailbox]]:
+class Worker:
+    """Runs `work` in a thread of its own, once. What it raises is the work's own business."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="i3d-live worker", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; False if it has not come by then."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+def read_all(
+    videos: Sequence[Source], *, capacity: int | None = None
+) -> Iterator[tuple[int, Frame | End, Mailbox]]:
     """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End` each.
 
     They take turns, so that one with many frames waiting does not hold up the others.
@@ -130,7 +162,7 @@ def read_all(videos: Sequence[Video], *, capacity: int | None = None) -> Iterato
                     open_places.remove(i)
 
 
-def stream(video: Video, recognizer: Recognizer) -> Iterator[Prediction]:
+def stream(video: Source, recognizer: Recognizer) -> Iterator[Prediction]:
     """Predictions of a video as they become certain. Files wait for the recogniser; live sources drop the oldest frames.
 
     Raises what the video raises, after the predictions that its frames still give.

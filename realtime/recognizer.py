@@ -102,6 +102,11 @@ class Recognizer:
         return self._lanes.flow_health
 
     @property
+    def flow_field(self) -> NDArray[np.float32] | None:
+        """The newest flow field (2, H, W), px a tick; None without a flow stream, or before its first field."""
+        return self._lanes.flow_field
+
+    @property
     def current_event(self) -> str | None:
         """Label of the action that is going on."""
         return self._events.current

@@ -92,6 +92,11 @@ class FlowStage:
         self._owed: list[int] = []
         self._last: Field | None = None
 
+    @property
+    def field(self) -> Field | None:
+        """The newest field; None before the first."""
+        return self._last
+
     def push(self, tick: Tick, resized: Image) -> list[tuple[int, Field]]:
         """`resized`: the tick's frame with its shorter side at `side_px`."""
         if tick.repeated and self._grey is not None:
@@ -173,6 +178,11 @@ class FlowFeed:
     def health(self) -> FlowHealth:
         """What the flow looks like so far."""
         return self.stage.health
+
+    @property
+    def field(self) -> Field | None:
+        """The newest field; None before the first."""
+        return self.stage.field
 
     def _input(self, field: Field) -> NDArray[np.float16]:
         side, bound = self._spec.crop_px, self._spec.flow_bound_px

@@ -11,9 +11,10 @@ from realtime.types import Event, Frame, Gap, Image, Prediction
 
 
 class Recent:
-    """What a viewer knows by now: the newest answer, and what the strip shows. Stage state, bounded by STRIP_S."""
+    """What a viewer knows by now: the newest answer, and what happened in the last `keep_s` seconds. Stage state."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_s: float = STRIP_S) -> None:
+        self._keep_s = keep_s
         self.prediction: Prediction | None = None
         self.events: deque[Event] = deque()
         self.trail: deque[Event] = deque()
@@ -32,9 +33,9 @@ class Recent:
                 self._extend_trail(item)
 
     def forget(self, now_s: float) -> None:
-        """Drop what has left the strip at `now_s`."""
+        """Drop what is over for longer than `keep_s` at `now_s`."""
         for stretches in (self.events, self.trail):
-            while stretches and stretches[0].end_s <= now_s - STRIP_S:
+            while stretches and stretches[0].end_s <= now_s - self._keep_s:
                 stretches.popleft()
 
     def _extend_trail(self, prediction: Prediction) -> None:
