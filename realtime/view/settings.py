@@ -1,0 +1,99 @@
+"""What a viewer can set, by the same names as on the command line."""
+
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+from engines.errors import UsageError
+from engines.spec import MODES, Mode
+from realtime.events import EventOptions
+from realtime.preprocess import Region, parse_region
+from realtime.recognizer import DEFAULT_STRIDE_TICKS
+
+STREAMS = ("auto", "rgb", "flow", "both")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one recogniser. Checks itself: what comes from a page may be anything."""
+
+    mode: Mode = "preview"
+    streams: str = "auto"
+    backend: str = "auto"
+    precision: str | None = None
+    stride: int = DEFAULT_STRIDE_TICKS
+    """Ticks between windows; the other modes have a fixed one."""
+    smooth: int | None = None
+    """Answers that are averaged; None: the mode's own number."""
+    on: float = EventOptions.on
+    off: float = EventOptions.off
+    min_event: float = EventOptions.min_length_s
+    """Seconds."""
+    region: Region = None
+    watch: tuple[str, ...] = ()
+    """Labels to choose from; empty: all."""
+
+    def __post_init__(self) -> None:
+        _choice("mode", self.mode, MODES)
+        _choice("streams", self.streams, STREAMS)
+        _number("stride", self.stride, 1, 250)
+        if self.smooth is not None:
+            _number("smooth", self.smooth, 1, 100)
+        _number("on", self.on, 0, 1)
+        _number("off", self.off, 0, 1)
+        _number("min-event", self.min_event, 0, 60)
+        if self.off > self.on:
+            raise UsageError(f"off {self.off} is above on {self.on}; it must be at most that")
+
+    @property
+    def engine(self) -> tuple[str, str, str | None, str]:
+        """What decides which engines are needed."""
+        return (self.mode, self.backend, self.precision, self.streams)
+
+
+def from_page(
+    mode: object,
+    streams: object,
+    backend: object,
+    precision: object,
+    stride: object,
+    smooth: object,
+    on: object,
+    off: object,
+    min_event: object,
+    region: object,
+    watch: object,
+) -> Settings:
+    """Settings from what the page's fields hold. Raises UsageError, with what is allowed, for anything else."""
+    _choice("mode", mode, MODES)
+    labels = watch if isinstance(watch, list | tuple) else []
+    return Settings(
+        mode=next(m for m in get_args(Mode) if m == mode),
+        streams=str(streams),
+        backend=str(backend),
+        precision=None if precision in (None, "auto") else str(precision),
+        stride=int(_number("stride", stride, 1, 250)),
+        smooth=int(_number("smooth", smooth, 0, 100)) or None,
+        on=_number("on", on, 0, 1),
+        off=_number("off", off, 0, 1),
+        min_event=_number("min-event", min_event, 0, 60),
+        region=parse_region(str(region or "")),
+        watch=tuple(str(label) for label in labels),
+    )
+
+
+def _choice(name: str, given: object, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise UsageError(f"{name} cannot be {_short(given)}; choose one of {', '.join(allowed)}")
+
+
+def _number(name: str, given: object, least: float, most: float) -> float:
+    number = given if isinstance(given, int | float) else math.nan
+    if not least <= number <= most:
+        raise UsageError(f"{name} cannot be {_short(given)}; give a number from {least} to {most}")
+    return float(number)
+
+
+def _short(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= 60 else text[:57] + "..."
