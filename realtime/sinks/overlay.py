@@ -173,18 +173,17 @@ def _track(track: Image, sizes: _Sizes, now_s: float, trail: list[Event], events
     track[:] = 50
 
     def column(time_s: float) -> int:
-        return round((min(max(time_s - now_s, -STRIP_S), 0.0) / STRIP_S + 1) * width)
+        return round(max(time_s - now_s + STRIP_S, 0.0) / STRIP_S * width)
 
     for stretch in trail:
         share = 0.15 + 0.4 * stretch.probability
         faint = [round(50 + share * (channel - 50)) for channel in label_colour(stretch.label)]
         track[:, column(stretch.start_s) : column(stretch.end_s)] = faint
     for event in events:
-        left, right = column(event.start_s), column(event.end_s)
-        bar = track[:, left:right]
+        bar = track[:, column(event.start_s) : column(event.end_s)]
         bar[:] = label_colour(event.label)
         bar[:, 2:][:, -1:] = 0  # so that neighbours of one colour stay two
-        if sizes.text and right - left > 4 * sizes.small:
+        if sizes.text and bar.shape[1] > 4 * sizes.small:
             pad = sizes.margin // 2
             write_line(bar[:, pad : -pad - 1], event.label, sizes.small, (0, 0, 0), BOLD)
 

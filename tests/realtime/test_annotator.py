@@ -1,6 +1,7 @@
 """The annotated video: each frame carries what was known at its time, and no more."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from realtime.sinks.annotator import Annotator, Recent
 from realtime.sinks.overlay import STRIP_S, draw, label_colour
+from realtime.source import VideoWriter, open_video
 from realtime.types import Event, Frame, Gap, Image, Prediction
 
 FPS = 25
@@ -194,3 +196,35 @@ def test_nothing_in_gives_a_closed_file_without_pictures() -> None:
     writer = Kept()
     Annotator(writer).close()
     assert (writer.pictures, writer.closed) == ([], 1)
+
+
+def test_the_video_has_each_frame_at_its_time_with_its_answer(tmp_path: Path) -> None:
+    """Through the encoder and back. Colours come back within what H.264 at this quality loses on flat areas."""
+    stamps = [Fraction(0), Fraction(1, 25), Fraction(3, 25), Fraction(4, 25), Fraction(9, 25), Fraction(1)]
+    path = tmp_path / "annotated.mp4"
+    annotator = Annotator(VideoWriter(path, (320, 240)), caption="rgb, weights: kinetics")
+    for pts in stamps:
+        annotator.push(Frame(np.full((240, 320, 3), 90, np.uint8), pts, Fraction(1, 25)))
+        if pts == Fraction(4, 25):
+            annotator.push(predict(0, 4, "lunge"))
+    annotator.close()
+    with open_video(path) as video:
+        frames = list(video)
+    assert [frame.pts for frame in frames] == stamps
+    green = [(frame.rgb[:60].astype(int) @ (-1, 2, -1) > 150).sum() for frame in frames]
+    assert max(green[:3]) == 0
+    assert min(green[3:]) > 500
+
+
+def test_a_real_clip_keeps_its_frames_and_times(clips: Path, tmp_path: Path) -> None:
+    with open_video(clips / "eat.mkv") as video:
+        annotator = Annotator(VideoWriter(tmp_path / "out.mp4", video.size_px))
+        before = []
+        for frame in video:
+            before.append(frame.pts)
+            annotator.push(frame)
+        annotator.push(predict(0, 64, "yoga"))
+        annotator.close()
+    with open_video(tmp_path / "out.mp4") as video:
+        after = [(frame.pts, frame.rgb.shape) for frame in video]
+    assert after == [(pts, (480, 640, 3)) for pts in before]

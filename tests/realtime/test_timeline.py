@@ -232,7 +232,7 @@ def test_a_long_run_is_kept_in_bounds_and_a_short_action_still_shows(tmp_path: P
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.integers(0, 300), st.integers(1, 9)), min_size=1, max_size=80
+        st.tuples(st.sampled_from("ab"), st.integers(0, 300), st.integers(1, 9)), min_size=21, max_size=60
     )
 )
 def test_thinning_loses_no_time_and_gives_no_label_much_more(made: list[tuple[str, int, int]]) -> None:
