@@ -31,7 +31,7 @@ from realtime.events import EventOptions
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Output, Recognizer
 from realtime.session import Session, Sink, run_sessions, session_line
 from realtime.sinks.log import Line, Log
-from realtime.source import Video, open_video
+from realtime.source import Video, VideoWriter, open_video
 from realtime.types import Frame
 
 
@@ -137,7 +137,6 @@ def picture_sinks(
         sinks.append(TimelinePicture(timeline, recognizer.labels, video.name, caption))
     if annotate is not None:
         from realtime.sinks.annotator import Annotator
-        from realtime.source import VideoWriter
 
         sinks.append(Annotator(VideoWriter(annotate, video.size_px), caption=caption))
     return sinks

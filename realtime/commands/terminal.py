@@ -42,7 +42,7 @@ class Terminal:
         """Print the lines of the log that a person wants to read."""
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
-            self._progress.console.print(text)
+            self._progress.console.print(text, soft_wrap=not self._console.is_terminal)
 
     def _session(self, line: Line) -> str:
         return f"[bold]{line['source']}[/]\n[dim]{line['note']}[/]"
