@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from engines.backends import Plan, Tensors, backend_module, choose_backend
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
-from engines.spec import FLOW, MODES, RGB, Modality, Mode
+from engines.spec import MODES, Modality, Mode
 
 Streams = Literal["auto", "rgb", "flow", "both"]
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
-SPECS = {"rgb": RGB, "flow": FLOW}
 
 
 @dataclass(frozen=True)
@@ -120,17 +119,17 @@ def _load_engine(
     rebuild: bool,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache."""
-    from engines.weights import cache_dir, load_weights
+    from engines.weights import cache_dir, describe, load_spec, load_weights
 
     module = backend_module(backend)
-    weights, tensors = load_weights(model, modality)
-    plan = Plan(SPECS[modality], weights, mode, precision)
+    plan = Plan(load_spec(model, modality), describe(model, modality), mode, precision)
     if not module.COMPILES:
-        return module.load(plan, None, tensors), "made in the process"
+        return module.load(plan, None, load_weights(model, modality)[1]), "made in the process"
     folder = cache_dir() / "engines" / f"{model}-{modality}-{mode}-{backend}-{precision}"
     stale = "asked to" if rebuild else stale_field(folder, manifest(plan, backend, clip))
     if stale is None:
         return module.load(plan, folder, None), "from the cache"
+    tensors = load_weights(model, modality)[1]
     return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
 
 

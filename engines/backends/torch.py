@@ -1,8 +1,9 @@
 """PyTorch: the float32 reference on the CPU, and half precision on CUDA."""
 
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from engines.backends import Plan, Tensors
 from engines.engine import Engine
 from engines.errors import UsageError, WeightsError
+from engines.nets.continual import Continual
 from engines.nets.i3d import I3D, fold, to_video
+from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
 COMPILES = False
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+Net = TypeVar("Net", bound=I3D)
 
 
 def unavailable() -> str | None:
@@ -39,44 +43,54 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     """Nothing to leave: the network is made in the process."""
 
 
-def network(tensors: Tensors, *, anchored: bool = False) -> I3D:
-    """The network with these weights, in float32 on the CPU, for inference.
+def network(tensors: Tensors, make: Callable[[int, int], Net]) -> Net:
+    """A network with these weights, float32 on the CPU, for inference. `make`: of classes and input channels.
 
     Raises:
         WeightsError: a tensor is missing, extra or of the wrong shape.
     """
     state = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
     try:
-        classes, channels = len(state["logits.conv3d.bias"]), state["Conv3d_1a_7x7.conv3d.weight"].shape[1]
-        net = I3D(classes, channels, anchored=anchored)
+        net = make(len(state["logits.conv3d.bias"]), state["Conv3d_1a_7x7.conv3d.weight"].shape[1])
         net.load_state_dict(state)
     except (KeyError, IndexError, RuntimeError) as error:
         raise WeightsError(f"these weights are not I3D's: {' '.join(str(error).split())}") from error
     return net.eval().requires_grad_(False)
 
 
-class FromTicks(nn.Module):
-    """A network that takes ticks as they come: uint8 pixels or float16 flow, channels last."""
+def continual(tensors: Tensors, *, preview: bool = False, masked: bool = False) -> Continual:
+    """The network that takes 8 ticks a step, with these weights and without batch norm."""
+    return fold(network(tensors, lambda *sizes: Continual(*sizes, preview=preview, masked=masked)))
 
-    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+
+class Window(nn.Module):
+    """The network over ticks as they come: uint8 or float16 (N, T, 224, 224, C)."""
+
+    def __init__(self, net: I3D) -> None:
         super().__init__()
-        self.net, self.dtype = net.to(dtype), dtype
+        self.net = net
 
-    def forward(self, chunk: Tensor, *rest: Tensor) -> Any:
-        return self.net(to_video(chunk, self.dtype), *rest)
+    def forward(self, ticks: Tensor) -> Tensor:
+        logits: Tensor = self.net(to_video(ticks, self.net.logits.conv3d.weight.dtype))
+        return logits
 
 
 class WholeVideo:
     """The reference: the paper's network over a whole video of any length at once, float32 on the CPU."""
 
     def __init__(self, tensors: Tensors, *, anchored: bool = False) -> None:
-        self._net = FromTicks(network(tensors, anchored=anchored), torch.float32)
+        """`anchored`: the network of a live stream, see `engines.nets.i3d.I3D`."""
+        self._net = Window(network(tensors, lambda *sizes: I3D(*sizes, anchored=anchored)))
 
-    def __call__(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
         """Ticks (B, T, 224, 224, C) as uint8 or float16 -> logits (B, ceil(T / 8) - 1, classes)."""
         with torch.inference_mode():
-            logits: Tensor = self._net(torch.from_numpy(chunk))
-        return logits.numpy()
+            return to_numpy(self._net(torch.from_numpy(ticks)))
+
+
+def to_numpy(logits: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = logits.float().cpu().numpy()
+    return array
 
 
 class OnCuda:
@@ -87,21 +101,22 @@ class OnCuda:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module.cuda().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self._graphs: dict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]] = {}
+        self._graphs: dict[Any, tuple[torch.cuda.CUDAGraph, list[Tensor], Any]] = {}
 
     def __call__(self, *inputs: Tensor) -> Any:
         key = tuple(value.shape for value in inputs)
         if key not in self._graphs:
-            self._graphs[key] = self._capture(tuple(value.cuda().clone() for value in inputs))
+            self._graphs[key] = self._capture([value.cuda().clone() for value in inputs])
         graph, held, outputs = self._graphs[key]
         for place, value in zip(held, inputs, strict=True):
             place.copy_(value, non_blocking=True)
         graph.replay()
+        # The next replay writes over the outputs, and a memory belongs to the caller.
         if isinstance(outputs, Tensor):
             return outputs.clone()
         return tuple(value.clone() for value in outputs)
 
-    def _capture(self, held: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]:
+    def _capture(self, held: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Any]:
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # cuDNN and the allocator settle before the capture
@@ -114,17 +129,56 @@ class OnCuda:
         return graph, held, outputs
 
 
+def ready(module: nn.Module) -> Callable[..., Any]:
+    """Where it runs: on the GPU if there is one."""
+    return OnCuda(module) if torch.cuda.is_available() else module
+
+
+class TorchGraphs:
+    """See `engines.streaming.Graphs`. A memory is the layers' tensors in their order, on the device."""
+
+    def __init__(self, midst_net: Continual, edge_net: Continual, crop_px: int) -> None:
+        """`edge_net`: masked, with a preview."""
+        self._layout = [(m.shape[1:], m.dtype) for m in midst_net.fresh(1, crop_px)]
+        self._midst, self._edge = ready(midst_net), ready(edge_net)
+
+    def fresh(self, batch: int) -> list[Tensor]:
+        place = "cuda" if torch.cuda.is_available() else "cpu"
+        return [torch.zeros((batch, *shape), dtype=dtype, device=place) for shape, dtype in self._layout]
+
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Tensor]
+    ) -> tuple[NDArray[np.float32], list[Tensor]]:
+        ticks = torch.from_numpy(chunk)
+        with torch.inference_mode():
+            if midst(bounds).all():
+                logits, *memory = self._midst(ticks, *memory)
+            else:
+                logits, *memory = self._edge(ticks, torch.from_numpy(bounds), *memory)
+        return to_numpy(logits), memory
+
+    def merge(self, memories: Sequence[list[Tensor]]) -> list[Tensor]:
+        return [torch.cat(parts) for parts in zip(*memories, strict=True)]
+
+    def split(self, memory: list[Tensor]) -> list[list[Tensor]]:
+        return [[m[i : i + 1].clone() for m in memory] for i in range(len(memory[0]))]
+
+
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     if plan.precision not in precisions():
         allowed = ", ".join(precisions())
         raise UsageError(f"torch cannot run {plan.precision} on {device()}; choose one of {allowed}")
     assert tensors is not None
-    module = FromTicks(fold(network(tensors)), DTYPES[plan.precision])
-    call = OnCuda(module) if torch.cuda.is_available() else module
+    dtype = DTYPES[plan.precision]
+    if plan.mode != "window":
+        midst_net = continual(tensors, preview=plan.mode == "preview").to(dtype)
+        edge_net = continual(tensors, preview=True, masked=True).to(dtype)
+        graphs = TorchGraphs(midst_net, edge_net, plan.spec.crop_px)
+        return StreamingEngine(plan.spec, plan.weights, plan.mode, "torch", plan.precision, device(), graphs)
+    call = ready(Window(fold(network(tensors, I3D)).to(dtype)))
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            logits: Tensor = call(torch.from_numpy(chunk))
-        return logits.float().cpu().numpy()
+            return to_numpy(call(torch.from_numpy(chunk)))
 
     return WindowEngine(plan.spec, plan.weights, "torch", plan.precision, device(), run)

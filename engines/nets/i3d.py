@@ -59,7 +59,11 @@ class Unit3D(nn.Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv3d(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
+        return self.valid(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
+
+    def valid(self, x: Tensor) -> Tensor:
+        """The layer over an input that has its padding already."""
+        x = self.conv3d(x)
         return x if self.classifier else F.relu(self.bn(x))
 
 
@@ -71,16 +75,20 @@ class MaxPool3dSame(nn.Module):
         self.kernel, self.stride, self.anchored = kernel, stride, anchored
 
     def forward(self, x: Tensor) -> Tensor:
-        x = pad_same(x, self.kernel, self.stride, anchored=self.anchored)
+        return self.valid(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
+
+    def valid(self, x: Tensor) -> Tensor:
+        """The layer over an input that has its padding already."""
         return F.max_pool3d(x, self.kernel, self.stride)
 
 
 class InceptionBlock(nn.Module):
     """Four branches over the same input, joined along the channels."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
+    def __init__(self, in_channels: int, channels: Sequence[int], divide: int = 1) -> None:
         super().__init__()
-        b0, b1_in, b1, b2_in, b2, b3 = channels
+        in_channels //= divide
+        b0, b1_in, b1, b2_in, b2, b3 = (width // divide for width in channels)
         self.b0 = Unit3D(in_channels, b0)
         self.b1a = Unit3D(in_channels, b1_in)
         self.b1b = Unit3D(b1_in, b1, (3, 3, 3))
@@ -104,28 +112,35 @@ class I3D(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5, *, anchored: bool = False
+        self,
+        num_classes: int = 400,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        *,
+        anchored: bool = False,
+        divide: int = 1,
     ) -> None:
+        """`divide` makes every layer so many times narrower (1, 2, 4 or 8), for tests."""
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, (7, 7, 7), (2, 2, 2), anchored=anchored)
+        self.Conv3d_1a_7x7 = Unit3D(in_channels, 64 // divide, (7, 7, 7), (2, 2, 2), anchored=anchored)
         self.MaxPool3d_2a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1 = Unit3D(64, 64)
-        self.Conv3d_2c_3x3 = Unit3D(64, 192, (3, 3, 3))
+        self.Conv3d_2b_1x1 = Unit3D(64 // divide, 64 // divide)
+        self.Conv3d_2c_3x3 = Unit3D(64 // divide, 192 // divide, (3, 3, 3))
         self.MaxPool3d_3a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))
-        self.Mixed_3b = InceptionBlock(192, INCEPTION["Mixed_3b"])
-        self.Mixed_3c = InceptionBlock(256, INCEPTION["Mixed_3c"])
+        self.Mixed_3b = InceptionBlock(192, INCEPTION["Mixed_3b"], divide)
+        self.Mixed_3c = InceptionBlock(256, INCEPTION["Mixed_3c"], divide)
         self.MaxPool3d_4a_3x3 = MaxPool3dSame((3, 3, 3), (2, 2, 2), anchored=anchored)
-        self.Mixed_4b = InceptionBlock(480, INCEPTION["Mixed_4b"])
-        self.Mixed_4c = InceptionBlock(512, INCEPTION["Mixed_4c"])
-        self.Mixed_4d = InceptionBlock(512, INCEPTION["Mixed_4d"])
-        self.Mixed_4e = InceptionBlock(512, INCEPTION["Mixed_4e"])
-        self.Mixed_4f = InceptionBlock(528, INCEPTION["Mixed_4f"])
+        self.Mixed_4b = InceptionBlock(480, INCEPTION["Mixed_4b"], divide)
+        self.Mixed_4c = InceptionBlock(512, INCEPTION["Mixed_4c"], divide)
+        self.Mixed_4d = InceptionBlock(512, INCEPTION["Mixed_4d"], divide)
+        self.Mixed_4e = InceptionBlock(512, INCEPTION["Mixed_4e"], divide)
+        self.Mixed_4f = InceptionBlock(528, INCEPTION["Mixed_4f"], divide)
         self.MaxPool3d_5a_2x2 = MaxPool3dSame((2, 2, 2), (2, 2, 2))
-        self.Mixed_5b = InceptionBlock(832, INCEPTION["Mixed_5b"])
-        self.Mixed_5c = InceptionBlock(832, INCEPTION["Mixed_5c"])
+        self.Mixed_5b = InceptionBlock(832, INCEPTION["Mixed_5b"], divide)
+        self.Mixed_5c = InceptionBlock(832, INCEPTION["Mixed_5c"], divide)
         self.avg_pool = nn.AvgPool3d((2, 7, 7), stride=1)
         self.dropout = nn.Dropout(dropout)
-        self.logits = Unit3D(1024, num_classes, classifier=True)
+        self.logits = Unit3D(1024 // divide, num_classes, classifier=True)
 
     def trunk(self, x: Tensor) -> Tensor:
         """(N, C, T, 224, 224) -> Mixed_5c, (N, 1024, ceil(T / 8), 7, 7)."""
@@ -133,7 +148,8 @@ class I3D(nn.Module):
         x = self.MaxPool3d_3a_3x3(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)))
         x = self.MaxPool3d_4a_3x3(self.Mixed_3c(self.Mixed_3b(x)))
         x = self.Mixed_4f(self.Mixed_4e(self.Mixed_4d(self.Mixed_4c(self.Mixed_4b(x)))))
-        return self.Mixed_5c(self.Mixed_5b(self.MaxPool3d_5a_2x2(x)))
+        features: Tensor = self.Mixed_5c(self.Mixed_5b(self.MaxPool3d_5a_2x2(x)))
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, 224, 224) in [-1, 1] -> logits (N, positions, classes), positions = ceil(T / 8) - 1."""
@@ -153,5 +169,5 @@ def fold(net: Net) -> Net:
 
 def to_video(chunk: Tensor, dtype: torch.dtype) -> Tensor:
     """uint8 (N, T, H, W, 3) pixels or float (N, T, H, W, 2) flow -> (N, C, T, H, W) in [-1, 1]."""
-    video = chunk.permute(0, 4, 1, 2, 3).to(dtype)
-    return video / 127.5 - 1 if chunk.dtype == torch.uint8 else video
+    video = chunk.permute(0, 4, 1, 2, 3)
+    return (video.float() / 127.5 - 1).to(dtype) if chunk.dtype == torch.uint8 else video.to(dtype)
