@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from realtime.commands import classify, demo, engine, run, weights
+from realtime.commands import classify, demo, engine, run, view, weights
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.command(epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4")(run.run)
+app.command(epilog="Example:  i3d-live view rtsp://camera/stream")(view.view)
 app.command(epilog="Example:  i3d-live classify clips/*.mp4 --json")(classify.classify)
 app.command(epilog="Example:  i3d-live demo --out demo-out")(demo.demo)
 app.command(epilog="Example:  i3d-live build --backend openvino --precision float32")(engine.build)

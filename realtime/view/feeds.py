@@ -8,11 +8,11 @@ from dataclasses import replace
 from fractions import Fraction
 from queue import Empty, Full, Queue
 from threading import Event
-from typing import Protocol
 
 import numpy as np
 
-from realtime.errors import SourceError, UsageError
+from realtime.errors import UsageError
+from realtime.pump import Source
 from realtime.timing import LiveTimes, Stamped
 from realtime.types import Frame, Image
 
@@ -21,29 +21,8 @@ CATCH_UP_S = 0.5
 LARGEST_SIDE_PX = 4096
 """Of a browser's picture: a few bytes of JPEG can claim to be gigapixels."""
 WAITING_PICTURES = 30
-VIDEO_STARTS = {
-    b"\x1a\x45\xdf\xa3": 0,
-    b"ftyp": 4,
-    b"moov": 4,
-    b"mdat": 4,
-    b"wide": 4,
-    b"AVI ": 8,
-    b"\x00\x00\x01\xba": 0,
-    b"\x47\x40": 0,
-}
-"""How the containers begin that an upload may be: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. Playlists and other
-texts are not among them: FFmpeg would open the files that they name."""
-
-
-class Source(Protocol):
-    """Frames, once and in order; `realtime.source.Video` is one."""
-
-    name: str
-    live: bool
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def close(self) -> None: ...
+LATEST_MS = 1e14
+"""The year 5138."""
 
 
 class Shown:
@@ -92,7 +71,9 @@ class BrowserCamera:
         """Pictures that came while too many waited, or that are older than one that came before."""
 
     def put(self, jpeg: bytes, taken_ms: float) -> None:
-        """A picture and the page's time of taking it, in milliseconds since 1970."""
+        """A picture and the page's time of taking it, in milliseconds since 1970. Raises UsageError for what is no time."""
+        if not 0 <= taken_ms < LATEST_MS:
+            raise UsageError(f"a picture taken at {taken_ms} ms; give milliseconds since 1970")
         try:
             self._pictures.put_nowait((jpeg, taken_ms, time.monotonic()))
         except Full:
@@ -111,7 +92,7 @@ class BrowserCamera:
             last_ms = taken_ms
             self._transits_s.append(arrived_s - taken_ms / 1000)
             stamp = Fraction(round(taken_ms * 1000), 1_000_000)
-            (placed,) = self._times.push(Stamped(stamp, None, decode_picture(jpeg)))
+            (placed,) = self._times.push(Stamped(stamp, None, None, decode_picture(jpeg)))
             if self._first_ms is None:
                 self._first_ms = stamp * 1000
             taken_s = taken_ms / 1000 + min(self._transits_s)
@@ -139,9 +120,3 @@ def decode_picture(jpeg: bytes) -> Image:
             return np.asarray(picture.convert("RGB"), dtype=np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UsageError("a picture that is no JPEG; send what the browser's camera gives") from error
-
-
-def check_video_start(start: bytes, name: str) -> None:
-    """Raises SourceError unless a file that begins with `start` (12 bytes) is one of the allowed kinds of video."""
-    if not any(start[at : at + len(magic)] == magic for magic, at in VIDEO_STARTS.items()):
-        raise SourceError(f"{name}: not a video file; give MP4, MOV, MKV, WebM, AVI or MPEG")

@@ -5,7 +5,7 @@ answer is split into
 
     look-ahead   media time that the network saw beyond the end of what it speaks of; belongs to the mode
     waiting      for the rest of the stride, and in the mailbox
-    flow         computing the flow of the last step's ticks
+    flow         computing the flow of the last tick
     engine       computing the answer
     page         from the answer to the page, and back with the page's word
 """

@@ -1,0 +1,239 @@
+"""One source on its way to the page: read, recognised, and shown to all who look at it."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Event as Flag
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from engines.build import Engines
+from realtime.clock import Stopwatch
+from realtime.errors import I3DLiveError
+from realtime.events import EventOptions
+from realtime.pump import End, Mailbox, Source, Worker, read_all
+from realtime.recognizer import Recognizer
+from realtime.types import Frame, Image, Prediction
+from realtime.view.board import Board, State, step_seconds
+from realtime.view.feeds import BrowserCamera, Shown
+from realtime.view.latest import Latest
+from realtime.view.settings import Settings
+from realtime.view.wheel import flow_picture
+
+Phase = Literal["opening", "engine", "running", "ended", "failed"]
+
+WIDEST_PX = 1280
+"""Pictures for the page are made smaller than this."""
+JPEG_QUALITY = 82
+QUIET_S = 0.25
+"""The page is told at every answer, and at least this often while frames come."""
+COST_EVERY_S = 1.0
+
+
+class Channel:
+    """Runs from the moment it is made until `stop`, the end of its source, or a failure. Its thread never waits for a page.
+
+    `picture`: JPEG of the newest frame. `flow`: JPEG of the newest flow. `state`: what `Board` says, and the phase.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_source: Callable[[], Source],
+        settings: Settings,
+        load: Callable[[Settings], Engines],
+        *,
+        engine_lock: Lock,
+        released: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`load`: engines for settings, from a store that all channels share; they are used under `engine_lock`.
+        `released`: called once, when nothing of the source is held any more."""
+        self.name = name
+        self.picture: Latest[bytes] = Latest()
+        self.flow: Latest[bytes] = Latest()
+        self.state: Latest[State] = Latest()
+        self.phase: Phase = "opening"
+        self._open_source, self._load, self._released = open_source, load, released
+        self._engine_lock = engine_lock
+        self._settings = settings
+        self._note = self._engine_note = ""
+        self._stopping = Flag()
+        self._source: Source | None = None
+        self._board = Board()
+        self._recognizer: Recognizer | None = None
+        self._stopwatch = Stopwatch()
+        self._late: dict[str, int] = {}
+        self._seen: deque[tuple[int, float]] = deque(maxlen=256)
+        self._cost: State = {}
+        self._told_s = self._cost_s = 0.0
+        self._tell()
+        self._worker = Worker(self._run)
+
+    @property
+    def running(self) -> bool:
+        return self._worker.running
+
+    @property
+    def camera(self) -> BrowserCamera | None:
+        """Where a page's pictures go, if they come from a page."""
+        return self._source if isinstance(self._source, BrowserCamera) else None
+
+    def apply(self, settings: Settings) -> None:
+        """From any thread: with the next frame a new recogniser goes on with these."""
+        self._settings = settings
+
+    def shown(self, number: int) -> None:
+        """From any thread: a page shows state `number`."""
+        self._seen.append((number, time.monotonic()))
+
+    def stop(self) -> None:
+        """From any thread; does not wait. `join` does."""
+        self._stopping.set()
+        source = self._source
+        if source is not None:
+            source.close()
+
+    def join(self, timeout_s: float) -> bool:
+        return self._worker.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._source = source = self._open_source()
+            self._follow(source)
+        except I3DLiveError as error:
+            self._enter("failed", str(error))
+        except Exception as error:
+            # The other channels and the page live on; what it was goes to stderr with its traceback.
+            self._enter("failed", f"{self.name}: stopped by a fault of this program ({type(error).__name__})")
+            raise
+        finally:
+            self._released()
+
+    def _follow(self, source: Source) -> None:
+        """From the first frame to the last."""
+        self._enter("running" if self._recognizer else "engine")
+        shown = Shown(source, self._show)
+        if self._stopping.is_set():
+            source.close()
+        used: Settings | None = None
+        for _, item, mailbox in read_all([shown]):
+            if isinstance(item, End):
+                self._finish(item)
+                return
+            if used != self._settings:
+                used = self._settings
+                self._renew(used)
+            if self._recognizer is not None:
+                self._push(item, mailbox)
+
+    def _renew(self, settings: Settings) -> None:
+        """A recogniser for these settings. Where that cannot be, the one there was goes on and the page is told why."""
+        self._enter("engine")
+        try:
+            engines = self._load(settings)
+            recognizer = Recognizer(
+                engines.by_stream,
+                stride_ticks=settings.stride,
+                smooth=settings.smooth,
+                events=EventOptions(settings.on, settings.off, settings.min_event),
+                region=settings.region,
+                watch=settings.watch or None,
+                stopwatch=self._timed,
+            )
+            if self._recognizer is not None:
+                self._board.outputs(self._recognizer.flush())
+                self._board.retire(self._recognizer)
+            self._recognizer, self._engine_note = recognizer, engines.reason
+            self._enter("running")
+        except I3DLiveError as error:
+            if self._recognizer is None:
+                raise
+            self._enter("running", str(error))
+
+    @contextmanager
+    def _timed(self, stage: str) -> Any:
+        """Engines are shared and run one step at a time; waiting for one's turn is not the engine's time."""
+        turn: AbstractContextManager[Any] = self._engine_lock if stage.endswith("engine") else nullcontext()
+        with turn, self._stopwatch(stage):
+            yield
+
+    def _push(self, frame: Frame, mailbox: Mailbox) -> None:
+        assert self._recognizer is not None
+        self._note_late(mailbox)
+        while self._seen:
+            self._board.latencies.shown(*self._seen.popleft())
+        start_s = time.monotonic()
+        before = dict(self._stopwatch.seconds)
+        self._board.frame(frame, start_s)
+        outputs = self._recognizer.push(frame)
+        end_s = time.monotonic()
+        self._board.worked(end_s - start_s, end_s)
+        self._board.outputs(outputs)
+        if self.flow.watched and self._recognizer.flow_field is not None:
+            self.flow.publish(_jpeg(flow_picture(self._recognizer.flow_field)))
+        answered = any(isinstance(item, Prediction) for item in outputs)
+        if outputs or end_s - self._told_s > QUIET_S:
+            number = self._tell()
+            if answered:
+                self._expect_shown(number, frame, step_seconds(self._stopwatch, before))
+
+    def _expect_shown(self, number: int, frame: Frame, seconds: tuple[float, float]) -> None:
+        answer = self._board.answer
+        if answer is not None:
+            newest_s, at_s = float(frame.pts), time.monotonic()
+            self._board.latencies.answer(number, answer.end_s, newest_s, *seconds, at_s)
+
+    def _note_late(self, mailbox: Mailbox) -> None:
+        self._late = {"too slow here": mailbox.dropped}
+        if self.camera is not None:
+            self._late["came late"] = self.camera.late
+
+    def _finish(self, end: End) -> None:
+        if self._recognizer is not None and not self._stopping.is_set():
+            self._board.outputs(self._recognizer.flush())
+        if end.error is None:
+            self._enter("ended")
+        elif isinstance(end.error, I3DLiveError):
+            self._enter("failed", str(end.error))
+        else:
+            raise end.error
+
+    def _enter(self, phase: Phase, note: str = "") -> None:
+        self.phase, self._note = phase, note
+        self._cost_s = 0.0
+        self._tell()
+
+    def _tell(self) -> int:
+        now_s = time.monotonic()
+        if now_s - self._cost_s >= COST_EVERY_S:
+            self._cost, self._cost_s = self._board.cost(self._recognizer, self._late), now_s
+        self._told_s = now_s
+        state = self._board.state(self._recognizer, self._settings)
+        state |= {"source": self.name, "phase": self.phase, "note": self._note, "cost": self._cost}
+        state |= {"engine": self._engine_note, "taken_ms": self._taken_ms()}
+        return self.state.publish(state)
+
+    def _taken_ms(self) -> float | None:
+        """By the page's own clock: when the last frame was taken that the newest answer speaks of."""
+        answer, camera = self._board.answer, self.camera
+        return None if answer is None or camera is None else camera.taken_ms(answer.end_s)
+
+    def _show(self, frame: Frame) -> None:
+        """In the reader's thread, so that pictures go on while an engine works."""
+        if self.picture.watched:
+            self.picture.publish(_jpeg(frame.rgb))
+
+
+def _jpeg(rgb: Image) -> bytes:
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = WIDEST_PX / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])

@@ -1,0 +1,153 @@
+"""What the page asks for beside Gradio: pictures, what is said about them, uploads, and the page's own files.
+
+GET  /live/static/NAME          script and style
+GET  /live/TOKEN/picture        the video, multipart JPEG without end
+GET  /live/TOKEN/flow           the flow as colours, likewise
+WS   /live/TOKEN/state          messages of `realtime.view.board`; the page answers each with its number
+POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from realtime.errors import UsageError
+from realtime.view.channel import Channel
+from realtime.view.hub import Hub
+from realtime.view.latest import Latest
+
+STATIC = Path(__file__).with_name("static")
+BOUNDARY = b"--picture\r\n"
+LARGEST_UPLOAD_BYTES = 500 * 2**20
+GONE = 4404
+"""Close code: there is no such channel any more."""
+
+
+def routes(hub: Hub) -> list[BaseRoute]:
+    """All of them, for the application that Gradio is mounted on."""
+
+    async def static(request: Request) -> Response:
+        path = STATIC / request.path_params["name"]
+        if path.parent != STATIC or not path.is_file():
+            return _problem(404, "there is no such file")
+        return FileResponse(path, headers={"cache-control": "no-cache"})
+
+    async def picture(request: Request) -> Response:
+        channel = hub.find(request.path_params["token"])
+        return _gone() if channel is None else _multipart(channel.picture)
+
+    async def flow(request: Request) -> Response:
+        channel = hub.find(request.path_params["token"])
+        return _gone() if channel is None else _multipart(channel.flow)
+
+    async def state(socket: WebSocket) -> None:
+        await _converse(socket, hub)
+
+    async def upload(request: Request) -> Response:
+        return await _upload(request, hub)
+
+    return [
+        Route("/live/static/{name}", static),
+        Route("/live/upload", upload, methods=["POST"]),
+        Route("/live/{token}/picture", picture),
+        Route("/live/{token}/flow", flow),
+        WebSocketRoute("/live/{token}/state", state),
+    ]
+
+
+def _problem(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status)
+
+
+def _gone() -> Response:
+    return _problem(404, "this stream has ended; press Start")
+
+
+def _multipart(pictures: Latest[bytes]) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        # A browser shows a picture when the boundary after it has come, so the boundary is sent with the picture.
+        yield BOUNDARY
+        with pictures.watch() as watcher:
+            async for jpeg in watcher:
+                head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
+                yield head + jpeg + b"\r\n" + BOUNDARY
+
+    headers = {"cache-control": "no-store"}
+    return StreamingResponse(
+        parts(), media_type="multipart/x-mixed-replace; boundary=picture", headers=headers
+    )
+
+
+async def _converse(socket: WebSocket, hub: Hub) -> None:
+    """Send states as they come, take the page's word for what it shows, until one side goes."""
+    token = socket.path_params["token"]
+    await socket.accept()
+    channel = hub.enter(token)
+    if channel is None:
+        await socket.close(GONE, "this stream has ended; press Start")
+        return
+    sending = asyncio.create_task(_send_states(socket, channel))
+    try:
+        while True:
+            _take_word(channel, await socket.receive_text())
+    except (WebSocketDisconnect, KeyError):
+        # KeyError: bytes instead of text.
+        pass
+    finally:
+        hub.leave(token)
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await sending
+
+
+async def _send_states(socket: WebSocket, channel: Channel) -> None:
+    with channel.state.watch() as watcher:
+        async for state in watcher:
+            await socket.send_text(json.dumps(state | {"number": watcher.number}))
+
+
+def _take_word(channel: Channel, text: str) -> None:
+    """ "17": the page shows state 17. Anything else is not for us."""
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        channel.shown(int(text))
+
+
+async def _upload(request: Request, hub: Hub) -> Response:
+    too_large = f"at most {LARGEST_UPLOAD_BYTES // 2**20} MB can be uploaded; cut the video, or start the server with it"
+    if int(request.headers.get("content-length", "0")) > LARGEST_UPLOAD_BYTES:
+        return _problem(413, too_large)
+    try:
+        path = hub.uploads.new()
+        try:
+            await _store(request, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return JSONResponse({"upload": hub.uploads.add(path, request.query_params.get("name", ""))})
+    except _TooLarge:
+        return _problem(413, too_large)
+    except UsageError as error:
+        return _problem(400, str(error))
+    except ClientDisconnect:
+        return _problem(400, "the upload was broken off")
+    except OSError as error:
+        return _problem(507, f"the upload cannot be stored: {error.strerror}; free space on the server")
+
+
+async def _store(request: Request, path: Path) -> None:
+    with path.open("wb") as file:
+        async for piece in request.stream():
+            if file.tell() + len(piece) > LARGEST_UPLOAD_BYTES:
+                raise _TooLarge
+            file.write(piece)
+
+
+class _TooLarge(Exception):
+    pass

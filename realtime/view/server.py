@@ -1,0 +1,92 @@
+"""The server of the live view: the door, the page, the routes, and the sweeping."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from realtime.errors import UsageError
+from realtime.view.guard import Guard
+from realtime.view.hub import Hub
+from realtime.view.page import mount
+from realtime.view.routes import routes
+from realtime.view.settings import Settings
+
+SWEEP_EVERY_S = 0.5
+
+
+def make_app(hub: Hub, defaults: Settings, labels: Sequence[str]) -> FastAPI:
+    """All that is behind the door. Its end is the end of the hub."""
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            hub.sweep()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(sweep())
+        yield
+        sweeper.cancel()
+        await asyncio.to_thread(hub.close)
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, routes=routes(hub))
+    mount(app, hub, defaults, labels)
+    return app
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 for any free one. Raises UsageError where that cannot be."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; give another --port (0: any free one) or --host"
+        ) from error
+    return listener
+
+
+def serve(
+    hub: Hub,
+    defaults: Settings,
+    labels: Sequence[str],
+    *,
+    listener: socket.socket,
+    local: bool,
+    password: str | None,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Until Ctrl-C. `local`: `listener` is bound to this machine alone. `started`: called when it answers."""
+    server = Server(uvicorn_config(make_app(hub, defaults, labels), password, local), started)
+    server.run(sockets=[listener])
+
+
+def uvicorn_config(app: FastAPI, password: str | None, local: bool) -> uvicorn.Config:
+    return uvicorn.Config(
+        Guard(app, password, local),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=4096,
+        timeout_graceful_shutdown=2,
+    )
+
+
+class Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._say_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._say_started()

@@ -1,0 +1,57 @@
+// The five likeliest labels as bars that do not jump about: a label keeps its place until another has clearly passed it.
+
+const MARGIN = 0.06;
+const ROW_PX = 42;
+
+// The order to show `top` ([label, probability] each) in, given the order so far. Labels that stay keep their places, new ones
+// take the places that became free, and neighbours swap only where the lower one leads by MARGIN.
+export function arrange(before, top) {
+  const chance = new Map(top);
+  const fresh = top.map(([label]) => label).filter((label) => !before.includes(label));
+  const order = before.map((label) => (chance.has(label) ? label : fresh.shift())).filter(Boolean);
+  order.push(...fresh);
+  for (let pass = 0; pass < order.length; pass++)
+    for (let i = 0; i + 1 < order.length; i++)
+      if (chance.get(order[i + 1]) > chance.get(order[i]) + MARGIN)
+        [order[i], order[i + 1]] = [order[i + 1], order[i]];
+  return order;
+}
+
+// Never rounds up to certainty or down to nothing.
+export function percent(p) {
+  if (p > 0.99 && p < 1) return "> 99 %";
+  return p > 0 && p < 0.01 ? "< 1 %" : `${Math.round(100 * p)} %`;
+}
+
+const rows = new Map();
+let order = [];
+
+export function showTop(list, answer) {
+  if (!answer) {
+    rows.clear();
+    order = [];
+    list.innerHTML = '<li class="none">Answers come a moment after the video starts.</li>';
+    return;
+  }
+  if (!rows.size) list.replaceChildren();
+  list.classList.toggle("provisional", !answer.settled);
+  order = arrange(order, answer.top);
+  const chance = new Map(answer.top);
+  for (const [label, row] of rows) if (!chance.has(label)) row.remove(), rows.delete(label);
+  order.forEach((label, place) => {
+    if (!rows.has(label)) rows.set(label, list.appendChild(makeRow(label, place)));
+    const row = rows.get(label);
+    row.style.transform = `translateY(${place * ROW_PX}px)`;
+    row.querySelector(".value").textContent = percent(chance.get(label));
+    row.querySelector(".fill").style.width = `${100 * chance.get(label)}%`;
+    row.querySelector(".fill").style.background = answer.colours[label];
+  });
+}
+
+function makeRow(label, place) {
+  const row = document.createElement("li");
+  row.style.transform = `translateY(${place * ROW_PX}px)`;
+  row.innerHTML = '<div class="row"><span></span><span class="value"></span></div><div class="rail"><div class="fill"></div></div>';
+  row.querySelector("span").textContent = row.title = label;
+  return row;
+}

@@ -1,0 +1,61 @@
+// The browser's webcam. Gradio's component sends its pictures; this starts and stops it, writes into each picture the time
+// at which it was taken, and shows the camera mirrored, as people expect, while the pictures themselves are not.
+
+let newest = null; // performance.now() at which the picture was taken that the video element shows
+let video = null;
+
+const plain = HTMLCanvasElement.prototype.toDataURL;
+HTMLCanvasElement.prototype.toDataURL = function (type, ...rest) {
+  if (type !== "image/jpeg" || !video) return plain.call(this, type, ...rest);
+  return plain.call(this, type, 0.85).replace(";base64,", `;taken=${takenMs()};base64,`);
+};
+
+const takenMs = () => performance.timeOrigin + (newest ?? performance.now());
+
+// Ask for permission first: Gradio's component says nothing when it is refused.
+export async function askPermission() {
+  if (!navigator.mediaDevices?.getUserMedia)
+    throw new Error("This browser gives its camera only to pages from localhost or over https. Open the page that way, or choose another source.");
+  try {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    stream.getTracks().forEach((track) => track.stop());
+  } catch (error) {
+    throw new Error(why(error));
+  }
+}
+
+function why(error) {
+  if (error.name === "NotAllowedError") return "The camera was refused. Allow it for this page (the camera sign in the address bar) and press Start again.";
+  if (error.name === "NotFoundError") return "No camera was found. Connect one and press Start again, or choose another source.";
+  if (error.name === "NotReadableError") return "The camera is in use by another program. Close that and press Start again.";
+  return `The camera cannot be opened: ${error.message}`;
+}
+
+export async function startCamera(mirror) {
+  (await appeared("#camera [title='grant webcam access'] button, #camera [title='grant webcam access'] *")).click();
+  video = await appeared("#camera video", (found) => found.srcObject && found.videoWidth);
+  const follow = (now, frame) => {
+    newest = frame.captureTime ?? now;
+    if (video) video.requestVideoFrameCallback(follow);
+  };
+  video.requestVideoFrameCallback?.(follow);
+  mirror.srcObject = video.srcObject;
+  mirror.play();
+  (await appeared("#camera button[aria-label='capture photo']")).click();
+  return [video.videoWidth, video.videoHeight];
+}
+
+export function stopCamera(mirror) {
+  video?.srcObject?.getTracks().forEach((track) => track.stop());
+  mirror.srcObject = null;
+  video = newest = null;
+}
+
+async function appeared(selector, ready = () => true) {
+  for (let i = 0; i < 200; i++) {
+    const found = document.querySelector(selector);
+    if (found && ready(found)) return found;
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+  throw new Error("The camera did not start within 10 seconds. Press Stop and Start again.");
+}

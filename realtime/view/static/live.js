@@ -1,0 +1,235 @@
+// The page's own part: takes what the server says of a channel and shows it. Gradio's buttons call `window.live`.
+
+import { percent, showTop } from "./bars.js";
+import { askPermission, startCamera, stopCamera } from "./camera.js";
+import { showCosts } from "./costs.js";
+import { drawRegion, mark } from "./region.js";
+import * as timeline from "./timeline.js";
+
+const find = (id) => document.getElementById(id);
+const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…" };
+const QUIET_MS = 3000;
+
+let socket = null; // of the channel that is shown
+let token = "";
+let state = null;
+let heardAt = 0;
+let mirrored = false;
+let tries = 0;
+
+// Before Start: what has to happen in the page first. Returns the inputs, with source "" where there is nothing to start.
+async function prepare(source, address, upload, ...fields) {
+  say("");
+  try {
+    if (source === "browser") await askPermission();
+    if (source === "file") upload = await send(find("file").files[0]);
+    return [source, address, upload, ...fields];
+  } catch (error) {
+    say(error.message);
+    return ["", address, "", ...fields];
+  }
+}
+
+async function attach(given, source) {
+  if (!given || given === token) return;
+  clear();
+  token = given;
+  mirrored = source === "browser";
+  phase("opening");
+  connect();
+  show(mirrored ? "mirror" : "picture");
+  if (!mirrored) return;
+  try {
+    await startCamera(find("mirror"));
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function detach(given) {
+  clear();
+  phase("idle");
+  idle("Stopped", "Press Start to go on.");
+  return given;
+}
+
+async function draw() {
+  const before = document.querySelector("#region textarea, #region input").value;
+  if (!state?.size_px?.[0]) {
+    say("Start a source first; then draw on its picture.");
+    return before;
+  }
+  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+  return (await drawRegion(find("marks"), find("stage"), state.size_px, mirrored)) ?? before;
+}
+
+window.live = { prepare, attach, detach, drawRegion: draw };
+
+function send(file) {
+  if (!file) throw new Error("Choose a video first.");
+  if (file.size > 500 * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most 500 MB can be uploaded. Cut the video, or start the server with it.`);
+  const bar = find("file-progress");
+  bar.hidden = false;
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `live/upload?name=${encodeURIComponent(file.name)}`);
+    request.upload.onprogress = (event) => (bar.value = event.loaded / event.total);
+    request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).upload) : reject(new Error(problemOf(request))));
+    request.onerror = () => reject(new Error("The upload was broken off. Check the connection and try again."));
+    request.onloadend = () => (bar.hidden = true);
+    request.send(file);
+  });
+}
+
+function problemOf(request) {
+  try {
+    return JSON.parse(request.responseText).error;
+  } catch {
+    return `The upload was refused (${request.status}).`;
+  }
+}
+
+function connect() {
+  const mine = token;
+  const address = new URL(`live/${mine}/state`, document.baseURI);
+  address.protocol = address.protocol.replace("http", "ws");
+  socket = new WebSocket(address);
+  socket.onmessage = (event) => {
+    tries = 0;
+    hear(JSON.parse(event.data));
+  };
+  socket.onclose = (event) => {
+    if (mine !== token) return;
+    if (event.code === 4404 || event.code === 4401 || tries > 5) return lost(event);
+    setTimeout(() => mine === token && connect(), 300 * 2 ** tries++);
+  };
+}
+
+function lost(event) {
+  clear();
+  phase("failed");
+  idle("The connection has ended", event.reason || "Check that the server runs, then press Start.");
+}
+
+function hear(next) {
+  if (next.note !== (state?.note ?? "")) say(next.note);
+  const answered = state?.answer?.end_s !== next.answer?.end_s || state?.answer?.settled !== next.answer?.settled;
+  state = next;
+  heardAt = performance.now();
+  timeline.tell(state);
+  phase(state.phase);
+  if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
+  caption(state.answer);
+  settledLine(state);
+  showTop(find("top"), state.answer);
+  find("top-kind").textContent = state.answer ? (state.answer.settled ? "settled" : "provisional") : "";
+  streams(state.by_stream);
+  showCosts(find, state);
+  flowSwitch("flow" in state.by_stream);
+  find("rate").hidden = !state.cost.fps || state.phase !== "running";
+  find("rate").textContent = `${state.cost.fps} fps · ${state.size_px.join(" × ")}`;
+  if (state.size_px[0]) find("stage").style.aspectRatio = `${state.size_px[0]} / ${state.size_px[1]}`;
+  if (answered) requestAnimationFrame(() => socket?.readyState === 1 && socket.send(String(next.number)));
+}
+
+function caption(answer) {
+  find("caption").hidden = !answer;
+  if (!answer) return;
+  const [label, p] = answer.top[0];
+  find("caption").classList.toggle("provisional", !answer.settled);
+  find("label").textContent = label;
+  find("percent").textContent = percent(p);
+  find("kind").textContent = answer.settled ? "settled" : "provisional";
+  find("bar").style.width = `${100 * p}%`;
+  find("bar").style.background = answer.colours[label];
+}
+
+function settledLine({ answer, settled, current, media_s }) {
+  const ago = settled ? Math.max(0, media_s - settled.end_s).toFixed(1) : 0;
+  find("settled").textContent = settled && !answer?.settled ? `Settled, ${ago} s ago: ${settled.top[0][0]}, ${percent(settled.top[0][1])}` : "";
+  const words = current ? `Now: ${current}` : "";
+  if (find("said").textContent !== words) find("said").textContent = words;
+}
+
+function streams(by) {
+  const rows = ["rgb", "flow", "both"].map((name) => {
+    const row = document.createElement("tr");
+    const [label, p] = by[name]?.[0] ?? ["not running", null];
+    row.className = p == null ? "off" : "";
+    for (const [tag, value] of [["th", name === "rgb" ? "RGB" : name], ["td", label], ["td", p == null ? "" : percent(p)]])
+      row.appendChild(document.createElement(tag)).textContent = value;
+    return row;
+  });
+  find("streams").tBodies[0].replaceChildren(...rows);
+}
+
+function flowSwitch(runs) {
+  const box = find("flow-switch");
+  box.disabled = !runs;
+  const wanted = runs && box.checked;
+  find("flow-box").hidden = !wanted;
+  const address = wanted ? `live/${token}/flow` : "";
+  if ((find("flow").getAttribute("src") ?? "") !== address) address ? (find("flow").src = address) : find("flow").removeAttribute("src");
+}
+
+function show(which) {
+  find("idle").hidden = true;
+  find("picture").hidden = which !== "picture";
+  find("mirror").hidden = which !== "mirror";
+  if (which === "picture") find("picture").src = `live/${token}/picture`;
+}
+
+function clear() {
+  token = "";
+  socket?.close();
+  socket = state = null;
+  tries = 0;
+  stopCamera(find("mirror"));
+  find("picture").removeAttribute("src");
+  find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = true;
+  flowSwitch(false);
+  showTop(find("top"), null);
+  find("settled").textContent = "";
+}
+
+function idle(title, text) {
+  find("idle").hidden = false;
+  find("idle-title").textContent = title;
+  find("idle-text").textContent = text;
+}
+
+function phase(name) {
+  find("phase").dataset.phase = name;
+  const words = name === "running" && state?.source ? `Live · ${state.source}` : PHASES[name];
+  if (find("phase-text").textContent !== words) find("phase-text").textContent = words;
+}
+
+function say(problem) {
+  find("problem").hidden = !problem;
+  if (find("problem").textContent !== problem) find("problem").textContent = problem ?? "";
+}
+
+function everyFrame() {
+  if (find("timeline")) {
+    timeline.draw(find("timeline"));
+    mark_();
+    if (state?.phase === "running" && performance.now() - heardAt > QUIET_MS) phase("waiting");
+  }
+  requestAnimationFrame(everyFrame);
+}
+
+let marked = "";
+function mark_() {
+  const stage = find("stage");
+  if (stage.classList.contains("drawing")) return;
+  const key = JSON.stringify([state?.size_px, state?.settings.region, mirrored, stage.clientWidth, stage.clientHeight]);
+  if (key === marked) return;
+  marked = key;
+  mark(find("marks"), stage, state?.size_px, state?.settings.region, mirrored);
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.id === "file") find("file-name").textContent = event.target.files[0]?.name ?? "";
+  if (event.target.id === "flow-switch" && state) flowSwitch("flow" in state.by_stream);
+});
+requestAnimationFrame(everyFrame);

@@ -1,0 +1,90 @@
+"""Video files that pages sent: in a folder of their own, checked, and deleted after."""
+
+import secrets
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.errors import UsageError
+
+MOST_FILES = 8
+UNUSED_S = 60.0
+"""A file that nobody starts within this time is deleted."""
+LONGEST_NAME = 100
+STARTS = {
+    b"\x1a\x45\xdf\xa3": 0,
+    b"ftyp": 4,
+    b"moov": 4,
+    b"mdat": 4,
+    b"wide": 4,
+    b"AVI ": 8,
+    b"\x00\x00\x01\xba": 0,
+    b"\x47\x40": 0,
+}
+"""How the containers begin that are allowed: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. Playlists and other texts
+are not among them: FFmpeg would open the files that they name."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that is complete."""
+
+    path: Path
+    name: str
+    """As the page gave it, only ever shown."""
+    since_s: float
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class Uploads:
+    """Used from the event loop and from the threads of Gradio's handlers; each call is one step on a dictionary."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="i3d-live-"))
+        self._ready: dict[str, Upload] = {}
+
+    def new(self) -> Path:
+        """Where the next file may be written. Raises UsageError when there are too many."""
+        if sum(1 for _ in self._folder.iterdir()) >= MOST_FILES:
+            raise UsageError(
+                f"{MOST_FILES} uploads are in use, which is all that are kept; try again in a minute"
+            )
+        return self._folder / secrets.token_urlsafe(16)
+
+    def add(self, path: Path, name: str) -> str:
+        """The file is complete: the key to take it by. Raises UsageError, and deletes it, unless it is a video."""
+        upload = Upload(path, _clean(name), time.monotonic())
+        with path.open("rb") as file:
+            start = file.read(12)
+        if not any(start[at : at + len(magic)] == magic for magic, at in STARTS.items()):
+            upload.delete()
+            raise UsageError(f"{upload.name}: not a video; send MP4, MOV, MKV, WebM, AVI or MPEG")
+        self._ready[path.name] = upload
+        return path.name
+
+    def take(self, key: str) -> Upload:
+        """Whoever takes it deletes it. Raises UsageError for an unknown key."""
+        upload = self._ready.pop(key, None)
+        if upload is None:
+            raise UsageError("this upload is not there any more; choose the file again")
+        return upload
+
+    def sweep(self) -> None:
+        """Delete what nobody has started."""
+        for key, upload in list(self._ready.items()):
+            if time.monotonic() - upload.since_s > UNUSED_S:
+                del self._ready[key]
+                upload.delete()
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _clean(name: str) -> str:
+    """The last part of a file name, without what cannot be printed."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:LONGEST_NAME] or "upload"

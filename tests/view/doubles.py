@@ -1,0 +1,74 @@
+"""An engine that costs nothing and names the colour of what it sees, and hubs that use it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.build import Engines
+from engines.engine import Positions
+from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
+from realtime.errors import EngineError
+from realtime.source import open_video
+from realtime.view.hub import Hub
+from realtime.view.settings import Settings
+
+LABELS = ("painting red", "painting green", "painting blue", "resting", "waving", "walking", "tai chi")
+
+
+class Colours:
+    """Double of an engine: the mean colour of a position's ticks decides among the first three labels."""
+
+    backend, precision, device = "double", "float32", "none"
+
+    def __init__(self, mode: Mode = "preview", spec: StreamSpec = RGB) -> None:
+        self.mode, self.spec = mode, spec
+        self.chunk_ticks = 64 if mode == "window" else 8
+        self.weights = Weights("made", spec.modality, LABELS, "0" * 64, "made for a test", "none")
+
+    def start(self, batch: int = 1, lead_ticks: int = 0) -> tuple[NDArray[np.float32], ...]:
+        return ()
+
+    def step(self, chunk: NDArray[Any], state: tuple[Any, ...]) -> tuple[Positions, tuple[Any, ...]]:
+        state = (*state, self._logits(chunk))
+        if self.mode == "window":
+            return Positions(state[-1][None, None], np.zeros(1, np.int64), settled=1), ()
+        newest = state[-1 - 7 :] if self.mode == "preview" else state[-1 - 7 : -6]
+        rows = np.stack([np.zeros_like(newest[0])] * (8 - len(newest)) + list(newest))
+        return Positions(rows[None], np.array([len(state) - 8], np.int64), settled=1), state
+
+    def flush(self, tail: NDArray[Any], state: tuple[Any, ...]) -> Positions:
+        rows = np.stack(state[-7:]) if state else np.zeros((0, len(LABELS)), np.float32)
+        return Positions(rows[None], np.array([len(state) - len(rows)], np.int64), settled=len(rows))
+
+    def merge(self, states: Sequence[Any]) -> Any:
+        raise NotImplementedError
+
+    def split(self, state: Any) -> Any:
+        raise NotImplementedError
+
+    def _logits(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
+        logits = np.linspace(1, 0, len(LABELS), dtype=np.float32)
+        mean = chunk[0, -8:].astype(np.float32).mean(axis=(0, 1, 2))
+        if self.spec is RGB:
+            logits[:3] += 5 * (mean - mean.mean()) / 64
+        return logits
+
+
+def load(settings: Settings) -> Engines:
+    """As `engines_for`; there is no flow unless it is asked for, and no precision int8."""
+    if settings.precision == "int8":
+        raise EngineError("double cannot be built in int8 here; choose float32")
+    flow = Colours(settings.mode, FLOW) if settings.streams in ("flow", "both") else None
+    rgb = None if settings.streams == "flow" else Colours(settings.mode)
+    return Engines(rgb, flow, "double float32 (made for a test); weights made")
+
+
+def no_demo() -> Path:
+    raise EngineError("no demo clip in a test")
+
+
+def hub(*sources: str | Path) -> Hub:
+    return Hub([str(source) for source in sources], load, open_video, no_demo)
