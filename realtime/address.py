@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,7 @@ class Address:
     """A source that has been understood, not opened."""
 
     kind: Kind
-    target: str
+    target: str = field(repr=False)
     """Absolute path, complete URL, number of the camera, or "-". It may hold a password: never show it."""
     name: str
     """What may be printed and logged."""
@@ -101,22 +101,26 @@ def _local(text: str) -> Address:
     return Address("file", os.path.abspath(text), text)
 
 
-def ffmpeg_options(address: Address, transport: Transport) -> dict[str, str]:
-    """How FFmpeg is asked to open `address`."""
+def ffmpeg_input(
+    address: Address, transport: Transport, directshow: list[str]
+) -> tuple[str, str | None, dict[str, str]]:
+    """What FFmpeg opens, by which input format (None: it finds out), with which options. `directshow`: see `camera_input`."""
+    if address.kind == "webcam":
+        # Without a rate AVFoundation asks for one that its own cameras refuse.
+        options = {"framerate": "30"} if sys.platform == "darwin" else {}
+        return *camera_input(address, directshow), options
     if address.kind == "rtsp":
-        # Probing takes its time from every start; a fifth of a second of video tells enough.
-        return {
+        options = {
             "rtsp_transport": transport,
             "timeout": str(SOCKET_LIMIT_US),
             "allowed_media_types": "video",
-            "analyzeduration": "200000",
+            # Probing holds up the start: five frames, not a second of them, tell the rate well enough.
+            "fpsprobesize": "5",
         }
+        return address.target, None, options
     if address.kind == "http":
-        return {"rw_timeout": str(SOCKET_LIMIT_US)}
-    if address.kind == "webcam":
-        # Without a rate AVFoundation asks for one that its own cameras refuse.
-        return {"framerate": "30"} if sys.platform == "darwin" else {}
-    return LOCAL_OPTIONS
+        return address.target, None, {"rw_timeout": str(SOCKET_LIMIT_US)}
+    return address.target, None, LOCAL_OPTIONS
 
 
 def camera_input(address: Address, directshow: list[str]) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class ImageFeed:
             if picture is None:
                 self.corrupt_packets += 1
             else:
-                yield Stamped(number * self._step, self._step, picture)
+                yield Stamped(number * self._step, None, self._step, picture)
 
     def shut(self) -> None:
         """Nothing stays open between two images."""

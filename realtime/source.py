@@ -1,6 +1,6 @@
 """Frames from files, folders of images, cameras and addresses, and H.264 files from frames. The only file that imports av.
 
-FFmpeg decodes here; `realtime.timing` says where a frame stands in media time, `realtime.address` what a source is.
+`realtime.timing` says where a frame stands in media time, `realtime.address` what a source is.
 """
 
 import sys
@@ -8,22 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
-from realtime.address import (
-    OPEN_LIMIT_S,
-    STALL_LIMIT_S,
-    Address,
-    Transport,
-    camera_input,
-    ffmpeg_options,
-    parse_source,
-)
+from realtime.address import OPEN_LIMIT_S, STALL_LIMIT_S, Address, Transport, ffmpeg_input, parse_source
 from realtime.errors import OutputError, SourceError, SourceLost, UsageError
 from realtime.images import ImageFeed
 from realtime.pipe import StandardInput
@@ -42,6 +33,8 @@ if TYPE_CHECKING:
 
 ONE_CORE_MAX_PX = 1920 * 1088
 """Up to this size one core decodes a camera in time. Threads by frame are faster, but each makes pictures a frame late."""
+KEY_WAIT_PACKETS = 500
+"""Who joins a stream between two key frames gets broken pictures up to the next; but some streams never mark one."""
 BT709, LIMITED_RANGE = 1, 1
 WRITER_TICKS_PER_S = 9_000_000
 """Exact for stamps in 1/90000 s, microseconds, and the rates 24, 30 and 60 with or without the 1000/1001 of television."""
@@ -110,14 +103,15 @@ class _StreamFeed:
         self.address, self._name = address, address.name
         self.corrupt_packets = 0
         self.stopping = Event()
-        self._stall_limit_s = STALL_LIMIT_S.get(address.kind)
+        self._stall_limit_s = STALL_LIMIT_S.get(address.kind, 0.0)
         self._container = container = self._open(transport)
         try:
             self._stream = stream = self._choose_stream()
         except SourceError:
             self.shut()
             raise
-        known_end = container.duration is not None or (container.size > 0 and container.format.name != "hls")
+        self._bytes = 0 if container.format.name == "hls" else max(0, container.size)
+        known_end = container.duration is not None or self._bytes > 0
         self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
         self.average_fps = plausible_rate(stream.average_rate) or plausible_rate(stream.guessed_rate)
         self.duration_s = None if self.live or container.duration is None else container.duration / 1e6
@@ -126,13 +120,13 @@ class _StreamFeed:
         stream.thread_type = "SLICE" if slices else "AUTO"
 
     def frames(self) -> "Iterator[Stamped[VideoFrame]]":
-        time_base = Fraction(self._stream.time_base or 1)
-        for packet in chain(self._packets(), [None]):
-            for picture in self._decode(packet):
-                stamp = None if picture.pts is None else picture.pts * time_base
-                yield Stamped(stamp, picture.duration * time_base if picture.duration > 0 else None, picture)
-        if self.live and not self.stopping.is_set():
-            raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
+        try:
+            for packet in self._packets():
+                yield from self._decode(packet)
+        except SourceError:
+            yield from self._decode(None)  # what the decoder holds came before the loss
+            raise
+        yield from self._decode(None)
 
     def shut(self) -> None:
         self._container.close()
@@ -141,18 +135,13 @@ class _StreamFeed:
         import av
         from av.device import enumerate_input_devices
 
-        kind = self.address.kind
-        file: Any = StandardInput(self.stopping) if kind == "stdin" else self.address.target
-        file_format = None
-        if kind == "webcam":
-            directshow = enumerate_input_devices("dshow") if sys.platform == "win32" else []
-            cameras = [device.name for device in directshow if "video" in device.media_types]
-            file, file_format = camera_input(self.address, cameras)
+        devices = enumerate_input_devices("dshow") if sys.platform == "win32" else []
+        cameras = [device.name for device in devices if "video" in device.media_types]
+        target, file_format, options = ffmpeg_input(self.address, transport, cameras)
+        file: Any = StandardInput(self.stopping) if self.address.kind == "stdin" else target
         limits = (OPEN_LIMIT_S, self._stall_limit_s) if self._stall_limit_s else None
-        options = ffmpeg_options(self.address, transport)
         try:
-            container: InputContainer = av.open(file, "r", file_format, options, timeout=limits)
-            return container
+            return cast("InputContainer", av.open(file, "r", file_format, options, timeout=limits))
         except av.error.FFmpegError as error:
             raise SourceError(f"{self._name}: cannot be opened: {self._reason(error)}") from error
 
@@ -164,9 +153,7 @@ class _StreamFeed:
         if stream is None or stream.disposition & Disposition.attached_pic:
             raise SourceError(f"{self._name}: no video in it, only sound or text; give a video")
         if stream.codec_context is None or self._container.format.name == "tty":
-            raise SourceError(
-                f"{self._name}: nothing that can be decoded as video; convert it to H.264 first"
-            )
+            raise SourceError(f"{self._name}: nothing that decodes as video; convert it to H.264 first")
         for other in streams:
             if other.index != stream.index:
                 other.discard = Discard.all
@@ -176,56 +163,58 @@ class _StreamFeed:
         """Packets of the video that are whole, to the end or as far as the source goes."""
         import av
 
-        needs_key = self.live
+        wait_packets = KEY_WAIT_PACKETS if self.live and self.address.kind != "webcam" else 0
         heard_s = time.monotonic()
         try:
             for packet in self._container.demux():
                 if self.stopping.is_set():
                     return
+                if self.live and time.monotonic() - heard_s > self._stall_limit_s:
+                    # FFmpeg's own limits pass over servers that send all but video, and count anew after a silence.
+                    raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
                 if packet.stream_index != self._stream.index or packet.size == 0:
-                    self._check_stall(heard_s)
                     continue
-                # Joining a stream between two key frames gives broken pictures up to the next.
-                needs_key = needs_key and not packet.is_keyframe
+                wait_packets = 0 if packet.is_keyframe else max(0, wait_packets - 1)
                 self.corrupt_packets += packet.is_corrupt
-                if not (needs_key or packet.is_corrupt):
+                if not (wait_packets or packet.is_corrupt):
                     yield packet
                 heard_s = time.monotonic()
         except av.error.FFmpegError as error:
             self._break_off(error)
-
-    def _check_stall(self, heard_s: float) -> None:
-        """FFmpeg's own limits do not notice a server that sends everything but video."""
-        if self.live and self._stall_limit_s and time.monotonic() - heard_s > self._stall_limit_s:
-            raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
+        if self.live and not self.stopping.is_set():
+            raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
 
     def _break_off(self, error: "FFmpegError") -> None:
-        """Reading failed: because of `close`, a lost connection, or the end of a file that is cut off."""
+        """Reading failed: because of `close`, a lost connection, or the end of what is cut off or states no length."""
         import av
 
-        cut_off = isinstance(error, av.error.InvalidDataError) and not self.live
-        if self.stopping.is_set() or cut_off:
-            self.corrupt_packets += cut_off
-        elif self.live or self.address.kind == "http":
-            raise SourceLost(f"{self._name}: connection lost: {self._reason(error)}") from error
-        else:
-            raise SourceError(f"{self._name}: cannot be read any further: {self._reason(error)}") from error
+        remote = self.live or self.address.kind == "http"
+        cut_off = isinstance(error, av.error.InvalidDataError) or (remote and not self._bytes)
+        if cut_off and not self.live:
+            self.corrupt_packets += 1
+        elif not self.stopping.is_set():
+            kind = SourceLost if remote else SourceError
+            raise kind(f"{self._name}: cannot be read any further: {self._reason(error)}") from error
 
     def _reason(self, error: "FFmpegError") -> str:
         error.args = error.args[:2]  # the rest holds the address, with its password
         return reason(error, self.address)
 
-    def _decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
+    def _decode(self, packet: "Packet[Any] | None") -> "Iterator[Stamped[VideoFrame]]":
         import av
 
         try:
             pictures = self._stream.codec_context.decode(packet)
         except av.error.FFmpegError:
             self.corrupt_packets += 1
-            return []
-        whole = [picture for picture in pictures if not picture.is_corrupt]
-        self.corrupt_packets += len(pictures) - len(whole)
-        return whole
+            return
+        time_base = Fraction(self._stream.time_base or 1)
+        for picture in pictures:
+            if picture.is_corrupt:
+                self.corrupt_packets += 1
+                continue
+            shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))
+            yield Stamped(shown, decoded, max(0, picture.duration) * time_base, picture)
 
 
 class VideoWriter:

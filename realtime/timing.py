@@ -23,10 +23,14 @@ FALLBACK_STEP_S = Fraction(1, 25)
 
 
 class Stamped(NamedTuple, Generic[T]):
-    """A frame as it came."""
+    """A frame as it came; times in seconds."""
 
     stamp: Fraction | None
+    """When it is to be shown."""
+    decoded: Fraction | None
+    """When the packet that brought it out was to be decoded."""
     duration: Fraction | None
+    """None or 0 where it is not stated."""
     item: T
 
 
@@ -140,32 +144,49 @@ class LiveTimes(Generic[T]):
     """Places for the frames of a live source, each at once.
 
     A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places go on a step after the
-    last one, with `after_gap`. A frame without a stamp is put a step after the last one.
+    last one, with `after_gap`. A frame without a stamp is put a step after the last one. Where stamps run backwards more
+    often than the times of decoding do, these are taken: some servers stamp B-frames in the order in which they send them.
     """
 
     def __init__(self, rate: Fraction | None) -> None:
         self._rate = rate
         self._ruler = _Ruler(1 / rate if rate else FALLBACK_STEP_S)
         self._origin: Fraction | None = None
+        self._latest: list[Fraction | None] = [None, None]
+        self._faults = [0, 0]
+        self._by_decoding = False
 
     def push(self, frame: Stamped[T]) -> list[Placed[T]]:
+        stamp = self._better_stamp(frame)
         first, last = not self._ruler.started, self._ruler.last
-        following = self._ruler.advance()
+        place = self._ruler.advance()
         jumped = False
-        if frame.stamp is not None:
+        if stamp is not None:
             if self._origin is None:
-                self._origin = frame.stamp - following
-            ahead = frame.stamp - self._origin - last
+                self._origin = stamp - place
+            ahead = stamp - self._origin - last
             jumped = not (first or -JITTER_S <= ahead <= JUMP_S)
             if jumped:
-                self._origin = frame.stamp - following
-            following = self._ruler.put(max(last, frame.stamp - self._origin))
+                self._origin = stamp - place
+            place = self._ruler.put(max(last, stamp - self._origin))
             if self._rate is None and 0 < ahead <= 1:
                 self._ruler.step = ahead
-        return [Placed(frame.item, following, frame.duration or self._ruler.step, jumped)]
+        return [Placed(frame.item, place, frame.duration or self._ruler.step, jumped)]
 
     def flush(self) -> list[Placed[T]]:
         return []
+
+    def _better_stamp(self, frame: Stamped[T]) -> Fraction | None:
+        """After FFmpeg's guess_correct_pts; counts over the whole stream, so that one slip changes nothing."""
+        stamps = frame.stamp, frame.decoded
+        for i, (stamp, latest) in enumerate(zip(stamps, self._latest, strict=True)):
+            if stamp is not None:
+                self._faults[i] += latest is not None and stamp <= latest
+                self._latest[i] = stamp
+        by_decoding = frame.decoded is not None and self._faults[0] > self._faults[1]
+        if by_decoding != self._by_decoding:
+            self._by_decoding, self._origin = by_decoding, None
+        return frame.decoded if by_decoding else frame.stamp
 
 
 def plausible_rate(rate: Fraction | None) -> Fraction | None:

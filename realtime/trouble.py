@@ -20,6 +20,7 @@ _BY_NAME = {
 _NO_TRANSPORT = (93, 461)
 """Protocol not supported (Linux), and RTSP's "unsupported transport"."""
 _ANOTHER_TRANSPORT = "the server does not offer this transport; choose the other one of tcp and udp"
+_NO_ANSWER = "the server is silent, or what it sends is no video; check that it plays elsewhere"
 _INVALID = "not a video that can be read, or cut off before its index; check that it plays elsewhere"
 
 
@@ -34,7 +35,7 @@ def reason(error: BaseException, address: Address) -> str:
     if name in _BY_NAME:
         return _BY_NAME[name]
     if name in ("InvalidDataError", "EOFError"):
-        return _INVALID
+        return _INVALID if address.kind not in ("rtsp", "http") else _NO_ANSWER
     return str(getattr(error, "strerror", None) or name).lower()
 
 
