@@ -69,10 +69,11 @@ class Engine(Protocol):
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see `engines.clips.lead_ticks`."""
 
-    def step(self, chunk: NDArray[Any], state: Any) -> tuple[Positions, Any]:
+    def step(self, chunk: NDArray[Any], state: Any, *, preview: bool = True) -> tuple[Positions, Any]:
         """uint8 (B, chunk_ticks, 224, 224, 3) or float16 (B, chunk_ticks, 224, 224, 2) -> positions, next state.
 
-        The state that went in must not be used again.
+        The state that went in must not be used again. `preview`: without, an engine in `preview` mode gives settled positions
+        alone, for less than half of the work; what it remembers is the same.
         """
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:

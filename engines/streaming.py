@@ -25,10 +25,13 @@ class Graphs(Protocol):
     def fresh(self, batch: int) -> Any:
         """What `batch` streams remember before their first tick."""
 
-    def run(self, chunk: NDArray[Any], bounds: Bounds, memory: Any) -> tuple[NDArray[np.float32], Any]:
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool
+    ) -> tuple[NDArray[np.float32], Any]:
         """Chunk (B, 8, 224, 224, C) -> logits (B, positions, classes) and what is remembered next.
 
-        In the midst of a video (see `midst`) the positions are those of the mode, 1 or 7; else 7, the settled one first.
+        In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
+        asks for; else it is 7, the settled one first.
         """
 
     def merge(self, memories: Sequence[Any]) -> Any:
@@ -73,21 +76,24 @@ class StreamingEngine:
         blank = np.zeros((batch, lead_ticks, *self.spec.tick_shape), self.spec.dtype)
         return StreamState(np.zeros(batch, np.int64), lead_ticks, blank, self.graphs.fresh(batch))
 
-    def step(self, chunk: NDArray[Any], state: StreamState) -> tuple[Positions, StreamState]:
+    def step(
+        self, chunk: NDArray[Any], state: StreamState, *, preview: bool = True
+    ) -> tuple[Positions, StreamState]:
         check_chunk(chunk, self.spec, self.chunk_ticks)
         ticks = np.concatenate((state.waiting, chunk), axis=1) if state.lead_ticks else chunk
-        positions, state = self._run(ticks, state)
-        return (positions if self.mode == "preview" else _settled(positions)), state
+        preview = preview and self.mode == "preview"
+        positions, state = self._run(ticks, state, preview)
+        return (positions if preview else _settled(positions)), state
 
     def flush(self, tail: NDArray[Any], state: StreamState) -> Positions:
         check_chunk(tail, self.spec, None)
         ticks = np.concatenate((state.waiting, tail), axis=1)
         parts = []
         if ticks.shape[1] >= self.chunk_ticks:  # because of the lead; the video does not end in this step
-            positions, state = self._run(ticks, state)
+            positions, state = self._run(ticks, state, preview=False)
             parts.append(_settled(positions))
             ticks = state.waiting
-        positions, _ = self._run(ticks, state)
+        positions, _ = self._run(ticks, state, preview=False)
         # The last position answers for two steps: without a tick in the second there is none.
         last = positions.logits.shape[1] if ticks.shape[1] else -1
         parts.append(Positions(positions.logits[:, :last], positions.first, settled=1))
@@ -111,7 +117,7 @@ class StreamingEngine:
             for i, memory in enumerate(memories)
         ]
 
-    def _run(self, ticks: NDArray[Any], state: StreamState) -> tuple[Positions, StreamState]:
+    def _run(self, ticks: NDArray[Any], state: StreamState, preview: bool) -> tuple[Positions, StreamState]:
         """A step over the first 8 of `ticks`, or over all and blank ones behind."""
         batch, size = len(state.steps), self.chunk_ticks
         if ticks.shape[1] < size:
@@ -122,7 +128,7 @@ class StreamingEngine:
         # How long ago a video began makes no difference after a while; the number must stay a small one.
         begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
         bounds = np.stack((begin, np.full(batch, ticks.shape[1])), axis=1).astype(np.int32)
-        logits, memory = self.graphs.run(chunk, bounds, state.memory)
+        logits, memory = self.graphs.run(chunk, bounds, state.memory, preview)
         first = state.steps + 1 - SETTLED_AFTER_STEPS
         state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], memory)
         return Positions(logits, first, settled=1), state

@@ -42,7 +42,7 @@ class WindowEngine:
     def start(self, batch: int = 1, lead_ticks: int = 0) -> int:
         return batch
 
-    def step(self, chunk: NDArray[Any], state: int) -> tuple[Positions, int]:
+    def step(self, chunk: NDArray[Any], state: int, *, preview: bool = True) -> tuple[Positions, int]:
         check_chunk(chunk, self.spec, self.chunk_ticks)
         logits = self.run(chunk)
         return Positions(logits, np.zeros(len(chunk), np.int64), settled=logits.shape[1]), state

@@ -1,5 +1,6 @@
 """PyTorch: the float32 reference on the CPU, and half precision on CUDA."""
 
+import copy
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,18 +142,22 @@ class TorchGraphs:
         """`edge_net`: masked, with a preview."""
         self._layout = [(m.shape[1:], m.dtype) for m in midst_net.fresh(1, crop_px)]
         self._midst, self._edge = ready(midst_net), ready(edge_net)
+        # The same parameters: what is left out costs no memory.
+        plain_net = copy.copy(midst_net)
+        plain_net.preview = False
+        self._plain = ready(plain_net) if midst_net.preview else self._midst
 
     def fresh(self, batch: int) -> list[Tensor]:
         place = "cuda" if torch.cuda.is_available() else "cpu"
         return [torch.zeros((batch, *shape), dtype=dtype, device=place) for shape, dtype in self._layout]
 
     def run(
-        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Tensor]
+        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Tensor], preview: bool
     ) -> tuple[NDArray[np.float32], list[Tensor]]:
         ticks = torch.from_numpy(chunk)
         with torch.inference_mode():
             if midst(bounds).all():
-                logits, *memory = self._midst(ticks, *memory)
+                logits, *memory = (self._midst if preview else self._plain)(ticks, *memory)
             else:
                 logits, *memory = self._edge(ticks, torch.from_numpy(bounds), *memory)
         return to_numpy(logits), memory

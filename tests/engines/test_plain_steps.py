@@ -1,0 +1,42 @@
+"""Steps without a preview, for a recogniser that is late: the settled answers are the same, and so is all that follows."""
+
+import numpy as np
+import pytest
+
+from engines.streaming import StreamingEngine
+from tests.engines.nets import noise, random_tensors, small_engine
+
+STEPS = 14
+TENSORS = random_tensors(3)
+VIDEO = noise(8 * STEPS, 3)
+
+
+def answers(engine: StreamingEngine, previews: list[bool]) -> list[np.ndarray]:
+    """Logits of each step, with a preview where it is asked for."""
+    state, found = engine.start(), []
+    for i, preview in enumerate(previews):
+        positions, state = engine.step(VIDEO[:, 8 * i : 8 * i + 8], state, preview=preview)
+        found.append(positions.logits)
+    return found
+
+
+def test_a_step_without_a_preview_gives_the_settled_answer_alone_and_changes_nothing_later() -> None:
+    engine = small_engine(TENSORS, "preview", 3)
+    wanted = answers(engine, [True] * STEPS)
+    previews = [i % 3 == 0 for i in range(STEPS)]
+    found = answers(engine, previews)
+    for preview, full, got in zip(previews, wanted, found, strict=True):
+        assert got.shape[1] == (7 if preview else 1)
+        np.testing.assert_allclose(got, full[:, : got.shape[1]], rtol=0, atol=1e-5)
+
+
+def test_in_the_midst_of_a_video_it_costs_what_a_continual_step_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = small_engine(TENSORS, "preview", 3)
+    graphs, ran = engine.graphs, []
+    for name in ("_midst", "_plain", "_edge"):
+        net = getattr(graphs, name)
+        monkeypatch.setattr(graphs, name, lambda *inputs, n=name, net=net: ran.append(n) or net(*inputs))
+    answers(engine, [i % 2 == 0 for i in range(STEPS)])
+    assert ran == ["_edge"] * 8 + ["_midst", "_plain"] * 3
