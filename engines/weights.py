@@ -30,7 +30,7 @@ from engines.models import (
     stored_names,
 )
 from engines.public import PUBLIC, Source, read_public, recognise
-from engines.spec import Modality
+from engines.spec import Modality, Weights
 
 __all__ = [
     "PUBLIC",
@@ -163,7 +163,7 @@ def _fetch_from(source: Source, name: str, modality: Modality, progress: Progres
 
 def import_file(
     path: Path, *, name: str | None = None, modality: Modality | None = None, labels: Path | None = None
-) -> ModelInfo:
+) -> Weights:
     """Store weights from a file: flax pickle, PyTorch state dict of either public layout, or safetensors.
 
     Args:
@@ -192,9 +192,10 @@ def import_file(
     arrays = read_public(path, known[2]) if known else read_weights(path)
     tensors = to_i3d(arrays, str(path), modality)
     names = _labels_for(tensors, labels, path)
+    stream = modality or _modality(tensors)
     with locked(f"model-{name}"):
-        store(name, modality or _modality(tensors), tensors, names, source=source, licence=licence)
-    return _info(name)
+        store(name, stream, tensors, names, source=source, licence=licence)
+    return describe(name, stream)
 
 
 def _modality(tensors: Tensors) -> Modality:

@@ -33,9 +33,9 @@ def labels_of(tmp_path: Path, labels: tuple[str, ...] = LABELS) -> Path:
 
 @pytest.mark.parametrize(("channels", "modality"), [(3, "rgb"), (2, "flow")])
 def test_import_with_own_labels(tmp_path: Path, channels: int, modality: Modality) -> None:
-    info = import_file(file_of(tmp_path, 3, channels), name="mine", labels=labels_of(tmp_path))
-    assert info.summary == f"3 classes; {modality} stored"
+    stored = import_file(file_of(tmp_path, 3, channels), name="mine", labels=labels_of(tmp_path))
     facts, found = load_weights("mine", modality)
+    assert facts == stored
     same(found, made(3, channels))
     assert (facts.labels, facts.source, facts.licence) == (LABELS, "file mine.safetensors", "not stated")
 
@@ -73,7 +73,8 @@ def test_import_that_cannot_be(tmp_path: Path) -> None:
 def test_a_public_file_brought_by_hand(made_set: MadeSet, tmp_path: Path) -> None:
     path = tmp_path / "some name"
     path.write_bytes(made_set.server.files["/flow1.pt"])
-    assert import_file(path).summary == "400 classes; rgb not fetched, flow stored"
+    stored = import_file(path)
+    assert (stored.name, stored.modality) == ("made", "flow")
     facts, found = load_weights("made", "flow")
     same(found, made_set.tensors["flow"])
     assert facts.source == f"file some name, the same as {made_set.server.address}/flow1.pt"
