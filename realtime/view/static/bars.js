@@ -1,18 +1,19 @@
 // The five likeliest labels as bars that do not jump about: a label keeps its place until another has clearly passed it.
 
-const MARGIN = 0.06;
+const MARGIN = 0.05;
+const PATIENCE = 4; // answers after which a smaller lead counts too
 const ROW_PX = 42;
 
 // The order to show `top` ([label, probability] each) in, given the order so far. Labels that stay keep their places, new ones
-// take the places that became free, and neighbours swap only where the lower one leads by MARGIN.
-export function arrange(before, top) {
+// take the places that became free, and neighbours swap only where the lower one leads by `margin`.
+export function arrange(before, top, margin = MARGIN) {
   const chance = new Map(top);
   const fresh = top.map(([label]) => label).filter((label) => !before.includes(label));
   const order = before.map((label) => (chance.has(label) ? label : fresh.shift())).filter(Boolean);
   order.push(...fresh);
   for (let pass = 0; pass < order.length; pass++)
     for (let i = 0; i + 1 < order.length; i++)
-      if (chance.get(order[i + 1]) > chance.get(order[i]) + MARGIN)
+      if (chance.get(order[i + 1]) > chance.get(order[i]) + margin)
         [order[i], order[i + 1]] = [order[i + 1], order[i]];
   return order;
 }
@@ -25,6 +26,7 @@ export function percent(p) {
 
 const rows = new Map();
 let order = [];
+let unsorted = 0; // answers in a row that were shown in another order than their own
 
 export function showTop(list, answer) {
   if (!answer) {
@@ -35,7 +37,8 @@ export function showTop(list, answer) {
   }
   if (!rows.size) list.replaceChildren();
   list.classList.toggle("provisional", !answer.settled);
-  order = arrange(order, answer.top);
+  order = arrange(order, answer.top, unsorted < PATIENCE ? MARGIN : 0);
+  unsorted = answer.top.some(([label], i) => label !== order[i]) ? unsorted + 1 : 0;
   const chance = new Map(answer.top);
   for (const [label, row] of rows) if (!chance.has(label)) row.remove(), rows.delete(label);
   order.forEach((label, place) => {

@@ -1,13 +1,15 @@
-// The browser's webcam. Gradio's component sends its pictures; this starts and stops it, writes into each picture the time
-// at which it was taken, and shows the camera mirrored, as people expect, while the pictures themselves are not.
+// The browser's webcam. Gradio's component sends its pictures; this starts and stops it, writes into each picture's address the
+// time at which it was taken and whose it is (Gradio sends nothing but the picture after the first one), and shows the camera
+// mirrored, as people expect, while the pictures themselves are not.
 
 let newest = null; // performance.now() at which the picture was taken that the video element shows
 let video = null;
+let channel = "";
 
 const plain = HTMLCanvasElement.prototype.toDataURL;
 HTMLCanvasElement.prototype.toDataURL = function (type, ...rest) {
   if (type !== "image/jpeg" || !video) return plain.call(this, type, ...rest);
-  return plain.call(this, type, 0.85).replace(";base64,", `;taken=${takenMs()};base64,`);
+  return plain.call(this, type, 0.85).replace(";base64,", `;taken=${takenMs()};channel=${channel};base64,`);
 };
 
 const takenMs = () => performance.timeOrigin + (newest ?? performance.now());
@@ -31,7 +33,8 @@ function why(error) {
   return `The camera cannot be opened: ${error.message}`;
 }
 
-export async function startCamera(mirror) {
+export async function startCamera(mirror, token) {
+  channel = token;
   (await appeared("#camera [title='grant webcam access'] button, #camera [title='grant webcam access'] *")).click();
   video = await appeared("#camera video", (found) => found.srcObject && found.videoWidth);
   const follow = (now, frame) => {
@@ -40,7 +43,7 @@ export async function startCamera(mirror) {
   };
   video.requestVideoFrameCallback?.(follow);
   mirror.srcObject = video.srcObject;
-  mirror.play();
+  mirror.play().catch(() => {}); // stopped before it began
   (await appeared("#camera button[aria-label='capture photo']")).click();
   return [video.videoWidth, video.videoHeight];
 }

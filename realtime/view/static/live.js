@@ -40,7 +40,7 @@ async function attach(given, source) {
   show(mirrored ? "mirror" : "picture");
   if (!mirrored) return;
   try {
-    await startCamera(find("mirror"));
+    await startCamera(find("mirror"), given);
   } catch (error) {
     say(error.message);
   }

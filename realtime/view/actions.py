@@ -1,0 +1,72 @@
+"""What the page's controls do. Their arguments come from a browser and may be anything."""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from realtime.errors import UsageError
+from realtime.view.hub import Hub
+from realtime.view.settings import from_page
+
+Picture = tuple[str, bytes, float]
+"""Token of its channel, JPEG, time of taking in ms by the page's clock."""
+SERVER = "server:"
+"""Before the name of a source that the server was started with."""
+
+
+def begin(hub: Hub, source: Any, address: Any, upload: Any, *fields: Any) -> str | None:
+    """Start the chosen source: its token. None without a source: then the page has said already why there is none.
+
+    Raises UsageError for what cannot be started.
+    """
+    if not source:
+        return None
+    settings = from_page(*fields)
+    source = str(source)
+    if source.startswith(SERVER):
+        return hub.start_server_source(source.removeprefix(SERVER), settings)
+    if source == "browser":
+        return hub.start_browser(settings)
+    if source == "file":
+        return hub.start_upload(str(upload), settings)
+    if source == "address":
+        return hub.start_address(str(address or ""), settings)
+    if source == "demo":
+        return hub.start_demo(settings)
+    raise UsageError(f"{source[:60]!r} is not a source; choose one of those on the page")
+
+
+def apply(hub: Hub, token: Any, *fields: Any) -> None:
+    """Go on with other settings. Raises UsageError for settings that cannot be."""
+    settings = from_page(*fields)
+    channel = hub.find(str(token))
+    if channel is not None:
+        channel.apply(settings)
+
+
+def end(hub: Hub, token: Any) -> None:
+    """Stop looking at a channel."""
+    hub.stop(str(token))
+
+
+def read_picture(payload: Any) -> Picture | None:
+    """What the page sent in place of a picture's address: data:image/jpeg;taken=1764025200000.5;channel=TOKEN;base64,...
+
+    None for anything else. No file is read, whatever path it names.
+    """
+    head, _, body = (getattr(payload, "url", None) or "").partition(";base64,")
+    found = re.fullmatch(r"data:image/jpeg;taken=([0-9.]{1,20});channel=([\w-]{1,64})", head)
+    try:
+        return (found[2], base64.b64decode(body, validate=True), float(found[1])) if found else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def take_picture(hub: Hub, picture: Picture | None) -> None:
+    """A picture of a browser's webcam, on to its channel; nobody waits for what comes too late or from elsewhere."""
+    if picture is not None:
+        token, jpeg, taken_ms = picture
+        channel = hub.find(token)
+        if channel is not None and channel.camera is not None:
+            channel.camera.put(jpeg, taken_ms)
