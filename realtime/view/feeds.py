@@ -111,12 +111,13 @@ def decode_picture(jpeg: bytes) -> Image:
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
+    too_large = f"a picture that is too large; send at most {LARGEST_SIDE_PX} px a side"
     try:
         with Pillow.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
             if max(picture.size) > LARGEST_SIDE_PX:
-                raise UsageError(
-                    f"a picture of {picture.size[0]} x {picture.size[1]} px; send at most {LARGEST_SIDE_PX} px a side"
-                )
+                raise UsageError(too_large)
             return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except Pillow.DecompressionBombError as error:
+        raise UsageError(too_large) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UsageError("a picture that is no JPEG; send what the browser's camera gives") from error

@@ -31,7 +31,9 @@ class Colours:
     def start(self, batch: int = 1, lead_ticks: int = 0) -> tuple[NDArray[np.float32], ...]:
         return ()
 
-    def step(self, chunk: NDArray[Any], state: tuple[Any, ...]) -> tuple[Positions, tuple[Any, ...]]:
+    def step(
+        self, chunk: NDArray[Any], state: tuple[Any, ...], *, preview: bool = True
+    ) -> tuple[Positions, tuple[Any, ...]]:
         state = (*state, self._logits(chunk))
         if self.mode == "window":
             return Positions(state[-1][None, None], np.zeros(1, np.int64), settled=1), ()

@@ -1,0 +1,84 @@
+"""Files that pages send."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime.errors import UsageError
+from realtime.view import uploads
+from realtime.view.uploads import MOST_FILES, Uploads
+
+MP4 = b"\0\0\0\x20ftypisom" + bytes(100)
+
+
+def sent(store: Uploads, content: bytes, name: str = "clip.mp4") -> str:
+    path = store.new()
+    path.write_bytes(content)
+    return store.add(path, name)
+
+
+def test_a_video_can_be_taken_once() -> None:
+    store = Uploads()
+    key = sent(store, MP4, "../../etc/clip.mp4")
+    upload = store.take(key)
+    assert upload.name == "clip.mp4"
+    assert upload.path.read_bytes() == MP4
+    with pytest.raises(UsageError, match="choose the file again"):
+        store.take(key)
+    upload.delete()
+    upload.delete()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd", b"v=0\r\no=- 0 0", b"GIF89a",
+     b"\x89PNG\r\n\x1a\n0000", b"MZ\x90\0\0\0\0\0\0\0\0\0", b"RIFF\0\0\0\0WAVE"],
+)  # fmt: skip
+def test_what_is_no_video_is_deleted_at_once(content: bytes) -> None:
+    store = Uploads()
+    with pytest.raises(UsageError, match="not a video"):
+        sent(store, content)
+    assert not list(store._folder.iterdir())
+    store.close()
+
+
+def test_real_clips_are_videos(clips: Path) -> None:
+    store = Uploads()
+    for clip in [*clips.glob("*.mp4"), *clips.glob("*.avi"), *clips.glob("*.mkv")]:
+        store.take(sent(store, clip.read_bytes()[:4096], clip.name)).delete()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("", "upload"), ("a/b/c.mp4", "c.mp4"), ("..\\..\\x.mp4", "x.mp4"), ("/", "upload"), ("a\0b\n\x1b[31m.mp4", "ab[31m.mp4"), ("x" * 500, "x" * 100)],
+)  # fmt: skip
+def test_names_are_only_shown(name: str, shown: str) -> None:
+    store = Uploads()
+    assert store.take(sent(store, MP4, name)).name == shown
+    store.close()
+
+
+def test_what_nobody_starts_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Uploads()
+    key = sent(store, MP4)
+    store.sweep()
+    assert len(list(store._folder.iterdir())) == 1
+    monkeypatch.setattr(uploads, "UNUSED_S", -1.0)
+    store.sweep()
+    assert not list(store._folder.iterdir())
+    with pytest.raises(UsageError):
+        store.take(key)
+    store.close()
+
+
+def test_only_so_many_are_kept() -> None:
+    store = Uploads()
+    for _ in range(MOST_FILES):
+        sent(store, MP4)
+    with pytest.raises(UsageError, match="uploads are in use"):
+        store.new()
+    folder = store._folder
+    store.close()
+    assert not folder.exists()
