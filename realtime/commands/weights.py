@@ -36,35 +36,35 @@ def list_weights(
             print(f"  {stream.modality:<4}  {stored:<20} {stream.licence:<14} {stream.source}")
 
 
-@app.command(epilog="Example:  i3d-live weights fetch kinetics")
+@app.command(epilog="Example:  i3d-live weights fetch flow")
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="kinetics (rgb) or imagenet-kinetics (rgb and flow).")
+        str, typer.Argument(help="kinetics (rgb), imagenet-kinetics (rgb and flow), or flow (of the latter).")
     ] = "kinetics",
-    stream: StreamArgument = None,
+    stream: StreamOption = None,
 ) -> None:
     """Fetch a public set of weights into the cache folder. What is there already is not fetched again."""
     from engines.weights import fetch as fetch_set
 
+    if name == "flow":
+        name, stream = "imagenet-kinetics", "flow"
     with fetching() as progress:
-        fetch_set(name, stream, progress)
-    print(f"{name} is in the cache folder")
+        model = fetch_set(name, stream, progress)
+    print(f"{model.name}: {model.summary}")
 
 
-@app.command("import", epilog="Example:  i3d-live weights import rgb_imagenet.pt --name mine --stream rgb")
+@app.command("import", epilog="Example:  i3d-live weights import mine.pt --name mine --labels mine.txt")
 def import_weights(
     file: Annotated[Path, typer.Argument(help="Flax pickle, .pt or .pth state dict, or safetensors.")],
-    name: Annotated[str, typer.Option(help="Name of the model to put it under.")],
-    stream: Annotated[Modality, typer.Option(help="rgb or flow.")],
-    labels: Annotated[
-        Path | None, typer.Option(help="One class a line; default for 400 classes: Kinetics-400's.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model to put it under; public files know theirs.")] = None,
+    stream: StreamOption = None,
+    labels: Annotated[Path | None, typer.Option(help="One class a line; default for 400 classes: Kinetics-400's.")] = None,
 ) -> None:
-    """Store weights from a file as a model of your own, checked tensor by tensor."""
+    """Store weights from a file as a model, checked tensor by tensor."""
     from engines.weights import import_file
 
     weights = import_file(file, name=name, modality=stream, labels=labels)
-    print(f"{name}: {stream} with {len(weights.labels)} classes, sha256 {weights.sha256[:12]}")
+    print(f"{weights.name}: {weights.modality}, {len(weights.labels)} classes, sha256 {weights.sha256[:12]}")
 
 
 def fetch_if_missing(model: str, streams: StreamsName) -> None:

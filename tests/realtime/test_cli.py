@@ -126,7 +126,7 @@ def test_a_source_that_cannot_be_read_is_one_line_and_exit_1(
         (["run", "x.mp4", "--fps", "fast"], "30000/1001"),
         (["run", "x.mp4", "--nonsense"], "--nonsense"),
         (["nonsense"], "nonsense"),
-        (["weights", "import", "x.pt"], "--name"),
+        (["weights", "import"], "file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_2(arguments: list[str], named: str, invoke: Invoke) -> None:
