@@ -31,9 +31,7 @@ class RtspTransport(StrEnum):
 
 
 ModelOption = Annotated[str, typer.Option("--model", help="Weights to use; see i3d-live weights list.")]
-BackendOption = Annotated[
-    str, typer.Option("--backend", help="auto, or a name that i3d-live info shows.")
-]
+BackendOption = Annotated[str, typer.Option("--backend", help="auto, or a name that i3d-live info shows.")]
 PrecisionOption = Annotated[
     str | None,
     typer.Option("--precision", help="float32, bfloat16, float16, int8; default: what is best here."),

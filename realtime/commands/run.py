@@ -43,9 +43,7 @@ def run(
     annotate: Annotated[
         Path | None, typer.Option(help="Write the video with the answers drawn over it.")
     ] = None,
-    timeline: Annotated[
-        Path | None, typer.Option(help="Write a picture of the answers over time.")
-    ] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Write a picture of the answers over time.")] = None,
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,

@@ -14,8 +14,8 @@ from realtime.commands.options import StreamsName
 
 app = typer.Typer(help="Trained weights: what there is, fetch them, import your own.", no_args_is_help=True)
 
-StreamArgument = Annotated[
-    Modality | None, typer.Option("--stream", help="rgb or flow; default: all it has.")
+StreamOption = Annotated[
+    Modality | None, typer.Option("--stream", help="rgb or flow; default: all there is.")
 ]
 
 
@@ -56,9 +56,13 @@ def fetch(
 @app.command("import", epilog="Example:  i3d-live weights import mine.pt --name mine --labels mine.txt")
 def import_weights(
     file: Annotated[Path, typer.Argument(help="Flax pickle, .pt or .pth state dict, or safetensors.")],
-    name: Annotated[str | None, typer.Option(help="Name of the model to put it under; public files know theirs.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model to put it under; public files know theirs.")
+    ] = None,
     stream: StreamOption = None,
-    labels: Annotated[Path | None, typer.Option(help="One class a line; default for 400 classes: Kinetics-400's.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="One class a line; default for 400 classes: Kinetics-400's.")
+    ] = None,
 ) -> None:
     """Store weights from a file as a model, checked tensor by tensor."""
     from engines.weights import import_file
