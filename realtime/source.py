@@ -210,7 +210,9 @@ class _StreamFeed:
             return
         time_base = Fraction(self._stream.time_base or 1)
         for picture in pictures:
-            if picture.is_corrupt:
+            if (
+                picture.is_corrupt
+            ):  # half of it guessed: the decoder needs it for the next ones, nobody else does
                 self.corrupt_packets += 1
                 continue
             shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))

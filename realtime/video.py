@@ -70,7 +70,7 @@ class Video:
 
     @property
     def corrupt_packets(self) -> int:
-        """Packets, pictures and image files so far that were damaged and left out."""
+        """Packets and images so far that were damaged, and whose pictures are left out."""
         return self._feed.corrupt_packets
 
     def __enter__(self) -> Self:

@@ -64,12 +64,13 @@ def write_clip(
     pixel_aspect: Fraction | None = None,
     colour: tuple[int, int] | None = None,
     sound_s: Fraction | None = None,
+    time_base_s: Fraction = FINE_S,
     encoder_options: dict[str, str] = X264_OPTIONS,
 ) -> Path:
     """One frame a stamp; the suffix says which container.
 
     rotation: degrees to the left that a player must turn it. colour: (matrix, range) in the numbers of ITU-T H.273.
-    sound_s: with a sound track of silence, so long.
+    sound_s: with a sound track of silence, so long. time_base_s: of the encoder; MPEG-4 wants 1/1000 s, MPEG-2 1/25 s.
     """
     options = {"max_interleave_delta": "0"}  # sound and pictures side by side, however long the sound
     if path.suffix == ".mp4":
@@ -82,7 +83,7 @@ def write_clip(
         encoder = stream.codec_context
         encoder.max_b_frames, encoder.gop_size = b_frames, key_every
         if path.suffix != ".avi":  # which knows no stamps, only a rate
-            encoder.time_base = FINE_S
+            encoder.time_base = time_base_s
         encoder.sample_aspect_ratio = pixel_aspect or Fraction(0)
         encoder.colorspace, encoder.color_range = colour or (2, 0)
         if rotation:
@@ -127,9 +128,11 @@ def jpeg(rgb: NDArray[np.uint8]) -> Any:
     return (encoder.encode(VideoFrame.from_ndarray(rgb).reformat(format="yuvj420p")) + encoder.encode())[0]
 
 
-def write_sound(path: Path, seconds: Fraction) -> Path:
-    """Only a sound track, silent."""
+def write_sound(path: Path, seconds: Fraction, cover: NDArray[np.uint8] | None = None) -> Path:
+    """Only a sound track, silent; in Matroska with a cover, which FFmpeg shows as a video track."""
     with av.open(str(path), "w") as file:
+        if cover is not None:
+            file.add_attachment("cover.jpg", "image/jpeg", bytes(jpeg(cover)))
         _add_silence(file, seconds)
     return path
 
@@ -148,13 +151,14 @@ def cut_off(path: Path, share: float) -> Path:
     return path
 
 
-def damage(path: Path, numbers: Sequence[int]) -> Path:
-    """Overwrite packets of an MP4 file, by their numbers as they lie in it."""
+def damage(path: Path, numbers: Sequence[int], share: float = 1) -> Path:
+    """Overwrite the last `share` of some packets of an MP4 file, by their numbers as they lie in it."""
     with av.open(str(path)) as file:
         places = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
     for start, size in (places[number] for number in numbers):
-        content[start : start + size] = b"\xff" * size
+        sound = int(size * (1 - share))
+        content[start + sound : start + size] = b"\xff" * (size - sound)
     path.write_bytes(content)
     return path
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -189,8 +190,14 @@ def test_what_a_video_says_of_itself(tmp_path: Path) -> None:
     assert list(video) == []
 
 
-def test_damaged_packets_are_left_out_and_counted(tmp_path: Path) -> None:
-    path = damage(write_clip(tmp_path / "clip.mp4", EVEN), [5, 6])
+MPEG4 = {"codec": "mpeg4", "encoder_options": {}, "time_base_s": F(1, 1000)}
+
+
+@pytest.mark.parametrize(
+    ("how", "share"), [({}, 1), (MPEG4, 0.5)], ids=["not decodable", "half of it guessed"]
+)
+def test_damaged_packets_are_left_out_and_counted(tmp_path: Path, how: dict[str, Any], share: float) -> None:
+    path = damage(write_clip(tmp_path / "clip.mp4", EVEN, size_px=(320, 240), **how), [5, 6], share)
     with open_video(path) as video:
         frames = list(video)
     assert video.corrupt_packets == 2
@@ -231,6 +238,10 @@ def zeros(path: Path) -> Path:
         (lambda folder: text(folder / "clip.txt"), "nothing that decodes as video"),
         (lambda folder: zeros(folder / "clip.mp4"), "not a video that can be read"),
         (lambda folder: write_sound(folder / "clip.mp4", F(1)), "no video in it, only sound"),
+        (
+            lambda folder: write_sound(folder / "clip.mkv", F(1), cover=picture(0)),
+            "no video in it, only sound",
+        ),
         (lambda folder: damage(write_clip(folder / "clip.mp4", EVEN[:1]), [0]), "no readable picture in it"),
     ],
 )

@@ -83,7 +83,8 @@ def test_a_missing_stamp_is_placed_between_its_neighbours() -> None:
 
 
 def test_a_repeated_stamp_counts_as_missing() -> None:
-    assert file_places([EVEN[0], EVEN[1], EVEN[1], EVEN[3]]) == EVEN[:4]
+    tenths = [Fraction(n, 10) for n in (0, 1, 1, 3, 4)]
+    assert file_places(tenths) == [Fraction(n, 10) for n in (0, 1, 2, 3, 4)]
 
 
 def test_first_frames_without_a_stamp_come_before_the_first_that_has_one() -> None:

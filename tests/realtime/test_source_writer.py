@@ -116,7 +116,35 @@ os.kill(os.getpid(), 9)
     assert numbers == [number % 256 for number in range(len(places))]
 
 
-def test_a_full_disk_is_said_once(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_what_was_written_plays(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk. The error in the block is the one that comes out of it."""
+    program = f"""
+import resource
+from fractions import Fraction
+import numpy as np
+from realtime.errors import OutputError
+from realtime.source import VideoWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+noise = np.random.default_rng(0)
+try:
+    with VideoWriter({str(tmp_path / "out.mp4")!r}, (64, 48)) as writer:
+        try:
+            for number in range(2000):
+                writer.write(noise.integers(0, 256, (48, 64, 3), np.uint8), Fraction(number, 25))
+        except OutputError as error:
+            print(error)
+            raise KeyError
+except KeyError:
+    print("KeyError")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"cannot write {tmp_path / 'out.mp4'}: File too large\nKeyError\n"
+    assert ended.stderr == ""
+    with open_video(tmp_path / "out.mp4") as video:
+        assert len(list(video)) > 10
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full to stand for a full disk")
     (tmp_path / "out.mp4").symlink_to("/dev/full")
