@@ -1,0 +1,106 @@
+"""The ways to compute flow, behind one signature and chosen by name."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import UsageError
+
+Grey = NDArray[np.uint8]
+Field = NDArray[np.float32]
+Flow = Callable[[Grey, Grey], Field]
+"""uint8 (H, W) and the picture that follows it -> float32 (2, H, W): where each pixel of the first went, px, u then v."""
+
+
+def _tvl1(height: int, width: int) -> Flow:
+    from realtime.flow.tvl1 import TvL1
+
+    return TvL1(height, width)
+
+
+def _tvl1_cuda(height: int, width: int) -> Flow:
+    from realtime.flow.tvl1_cuda import TvL1Cuda
+
+    many = TvL1Cuda(1, height, width)
+    return lambda previous, following: many(previous[None], following[None])[0].cpu().numpy()
+
+
+def _opencv_tvl1(height: int, width: int) -> Flow:
+    import cv2
+
+    return _from_opencv(cv2.optflow.DualTVL1OpticalFlow_create())
+
+
+def _dis(height: int, width: int) -> Flow:
+    import cv2
+
+    return _from_opencv(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))
+
+
+METHODS: dict[str, Callable[[int, int], Flow]] = {
+    "tvl1": _tvl1,
+    "tvl1-cuda": _tvl1_cuda,
+    "opencv-tvl1": _opencv_tvl1,
+    "dis": _dis,
+}
+"""Name -> what makes the method for a height and a width.
+
+"tvl1": this project's, on one core. "tvl1-cuda": the same on an NVIDIA GPU. "opencv-tvl1": the reference, OpenCV's DualTVL1 with its
+defaults. "dis": OpenCV's dense inverse search (Kroeger 2016), quicker and coarser; its field depends on OpenCV's number of threads.
+"""
+
+
+def flow_method(name: str) -> Flow:
+    """The method of that name. It keeps its scratch memory for the size of the last pair; one stream, one thread.
+
+    Raises UsageError for another name, or where the method cannot run here; the method itself raises ValueError for
+    pictures that are not two uint8 (H, W) of one size, and UsageError for a size that it cannot do.
+    """
+    if name not in METHODS:
+        raise UsageError(f"flow method {name!r} is not known; choose one of {', '.join(METHODS)}")
+    return _SizedFlow(name)
+
+
+def compile_ahead() -> None:
+    """Compile "tvl1" into the user's cache folder, so that no stream waits for it; some 20 s the first time."""
+    import realtime.flow.tvl1  # noqa: F401
+
+
+class _SizedFlow:
+    """Makes a method for the size of the pictures that come."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._shape: tuple[int, ...] = ()
+        self._flow: Flow
+
+    def __call__(self, previous: Grey, following: Grey) -> Field:
+        if previous.shape != following.shape or previous.ndim != 2 or 0 in previous.shape:
+            raise ValueError(
+                f"flow needs two grey pictures (H, W) of one size, got {previous.shape} and {following.shape}"
+            )
+        if previous.dtype != np.uint8 or following.dtype != np.uint8:
+            raise ValueError(f"flow needs uint8 pictures, got {previous.dtype} and {following.dtype}")
+        if previous.shape != self._shape:
+            height, width = previous.shape
+            self._flow = METHODS[self._name](height, width)
+            self._shape = previous.shape
+        return self._flow(previous, following)
+
+
+def _from_opencv(algorithm: object) -> Flow:
+    """An OpenCV algorithm with this module's layout and errors."""
+    import cv2
+
+    def flow(previous: Grey, following: Grey) -> Field:
+        try:
+            field = algorithm.calc(previous, following, None)  # type: ignore[attr-defined]
+        except cv2.error as error:
+            height, width = previous.shape
+            raise UsageError(
+                f"OpenCV cannot compute this flow at {width}x{height} px: {error.err}; use tvl1 for small pictures"
+            ) from error
+        return np.ascontiguousarray(np.moveaxis(field, 2, 0), np.float32)
+
+    return flow
