@@ -14,6 +14,7 @@ from engines.build import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.events import EventOptions
+from realtime.flow.colour import flow_picture
 from realtime.pump import End, Mailbox, Source, Worker, read_all
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Image, Prediction
@@ -21,13 +22,14 @@ from realtime.view.board import Board, State, step_seconds
 from realtime.view.feeds import BrowserCamera, Shown
 from realtime.view.latest import Latest
 from realtime.view.settings import Settings
-from realtime.view.wheel import flow_picture
 
 Phase = Literal["opening", "engine", "running", "ended", "failed"]
 
 WIDEST_PX = 1280
 """Pictures for the page are made smaller than this."""
 JPEG_QUALITY = 82
+FULL_COLOUR_PX = 8.0
+"""px a tick that are shown in full colour; a fixed scale, so that calm and haste look different."""
 QUIET_S = 0.25
 """The page is told at every answer, and at least this often while frames come."""
 COST_EVERY_S = 1.0
@@ -173,7 +175,7 @@ class Channel:
         self._board.worked(end_s - start_s, end_s)
         self._board.outputs(outputs)
         if self.flow.watched and self._recognizer.flow_field is not None:
-            self.flow.publish(_jpeg(flow_picture(self._recognizer.flow_field)))
+            self.flow.publish(_jpeg(flow_picture(self._recognizer.flow_field, FULL_COLOUR_PX)))
         answered = any(isinstance(item, Prediction) for item in outputs)
         if outputs or end_s - self._told_s > QUIET_S:
             number = self._tell()

@@ -1,7 +1,10 @@
 """An engine that costs nothing and names the colour of what it sees, and hubs that use it."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from engines.engine import Positions
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 from realtime.errors import EngineError
 from realtime.source import open_video
+from realtime.types import Frame
 from realtime.view.hub import Hub
 from realtime.view.settings import Settings
 
@@ -74,3 +78,44 @@ def no_demo() -> Path:
 
 def hub(*sources: str | Path) -> Hub:
     return Hub([str(source) for source in sources], load, open_video, no_demo)
+
+
+class Pushed:
+    """Source: frames that a test puts in, of one colour each; ends when it is closed or told to."""
+
+    name, live = "pushed", True
+
+    def __init__(self) -> None:
+        self._frames: Queue[Frame | BaseException | None] = Queue()
+        self._count = 0
+        self.closed = False
+
+    def put(self, colour: tuple[int, int, int], count: int) -> None:
+        rgb = np.full((64, 80, 3), colour, np.uint8)
+        for _ in range(count):
+            self._frames.put(Frame(rgb, Fraction(self._count, 25), Fraction(1, 25), taken_s=time.monotonic()))
+            self._count += 1
+
+    def end(self, error: BaseException | None = None) -> None:
+        self._frames.put(error)
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (item := self._frames.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        self.closed = True
+        self._frames.put(None)
+
+
+RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+
+
+def until(holds: Callable[[], object], within_s: float = 20.0) -> None:
+    """Wait for something that another thread does."""
+    stop_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < stop_s, "did not come about in time"
+        time.sleep(0.005)
