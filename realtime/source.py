@@ -210,10 +210,8 @@ class _StreamFeed:
             return
         time_base = Fraction(self._stream.time_base or 1)
         for picture in pictures:
-            if (
-                picture.is_corrupt
-            ):  # half of it guessed: the decoder needs it for the next ones, nobody else does
-                self.corrupt_packets += 1
+            if picture.is_corrupt:
+                self.corrupt_packets += 1  # half of it is guessed
                 continue
             shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))
             yield Stamped(shown, decoded, max(0, picture.duration) * time_base, picture)

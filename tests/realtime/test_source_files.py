@@ -266,6 +266,15 @@ def test_a_folder_of_images(tmp_path: Path, suffix: str) -> None:
     assert list(frame_times(folder, image_fps=F(30000, 1001))) == [(f.pts, f.duration) for f in frames]
 
 
+def test_names_of_images_mean_nothing_but_themselves(tmp_path: Path) -> None:
+    """FFmpeg would take %d for a counter and show img1 twice."""
+    write_images(tmp_path / "images", 3)
+    for number, name in enumerate(["img1.png", "img%d.png", "img*.png"]):
+        (tmp_path / "images" / f"frame{number}.png").rename(tmp_path / "images" / name)
+    with open_video(tmp_path / "images", image_fps=F(1)) as video:
+        assert sorted(read_number(frame.rgb) for frame in video) == [0, 1, 2]
+
+
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="state its rate"):
         open_video(tmp_path)
