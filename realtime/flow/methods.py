@@ -29,13 +29,14 @@ def _tvl1_cuda(height: int, width: int) -> Flow:
 def _opencv_tvl1(height: int, width: int) -> Flow:
     import cv2
 
-    return _from_opencv(cv2.optflow.DualTVL1OpticalFlow_create())
+    return _from_opencv(cv2.optflow.DualTVL1OpticalFlow_create())  # type: ignore[attr-defined]
 
 
 def _dis(height: int, width: int) -> Flow:
     import cv2
 
-    return _from_opencv(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
+    return _from_opencv(cv2.DISOpticalFlow_create(preset))  # type: ignore[attr-defined]
 
 
 METHODS: dict[str, Callable[[int, int], Flow]] = {
