@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ONE_CORE_MAX_PX = 1920 * 1088
 """Up to this size one core decodes a camera in time. Threads by frame are faster, but each makes pictures a frame late."""
+ENOUGH_LINES = 480
+"""Of several sizes that HLS offers the smallest with so many lines is taken, else the largest: more would be scaled away."""
 KEY_WAIT_PACKETS = 500
 """Who joins a stream between two key frames gets broken pictures up to the next; but some streams never mark one."""
 BT709, LIMITED_RANGE = 1, 1
@@ -148,16 +150,22 @@ class _StreamFeed:
     def _choose_stream(self) -> "VideoStream":
         from av.stream import Discard, Disposition
 
-        streams = self._container.streams
-        stream = streams.best("video")
-        if stream is None or stream.disposition & Disposition.attached_pic:
-            raise SourceError(f"{self._name}: no video in it, only sound or text; give a video")
-        if stream.codec_context is None or self._container.format.name == "tty":
+        streams, file_format = self._container.streams, self._container.format.name
+        videos = [video for video in streams.video if not video.disposition & Disposition.attached_pic]
+        if not videos:
+            only = ", only sound or text" if len(streams) else ""
+            raise SourceError(f"{self._name}: no video in it{only}; give a video that plays elsewhere")
+        if file_format == "hls":
+            stream = max(videos, key=lambda video: (min(video.height, ENOUGH_LINES), -video.height))
+        else:
+            best = streams.best("video")
+            stream = next((video for video in videos if best and video.index == best.index), videos[0])
+        if stream.codec_context is None or file_format == "tty":
             raise SourceError(f"{self._name}: nothing that decodes as video; convert it to H.264 first")
         for other in streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        return next(video for video in streams.video if video.index == stream.index)
+        return stream
 
     def _packets(self) -> "Iterator[Packet[Any]]":
         """Packets of the video that are whole, to the end or as far as the source goes."""

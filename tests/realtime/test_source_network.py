@@ -26,10 +26,11 @@ USER = "admin:hunter2"
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
-    write_clip(folder / "clip.mp4", EVEN)
+    playlist = write_hls(write_clip(folder / "clip.mp4", EVEN)).read_text()
+    assert "#EXT-X-ENDLIST" in playlist
+    (folder / "open.m3u8").write_text(playlist.replace("#EXT-X-ENDLIST", ""))
     write_clip(folder / "b-frames.mp4", EVEN, b_frames=2)
     write_clip(folder / "clip.ts", EVEN)
-    write_hls(folder)
     return folder
 
 
@@ -52,19 +53,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(address.STALL_LIMIT_S, kind, 1.0)
 
 
-def write_hls(folder: Path) -> None:
-    """list.m3u8 with an end, and open.m3u8 to which more could be added."""
-    with av.open(str(folder / "clip.mp4")) as clip:
-        options = {"hls_time": "0.4", "hls_list_size": "0"}
-        with av.open(str(folder / "list.m3u8"), "w", format="hls", options=options) as playlist:
-            stream = playlist.add_stream_from_template(clip.streams.video[0])
-            for packet in clip.demux(video=0):
-                if packet.size:
-                    packet.stream = stream
-                    playlist.mux(packet)
-    listed = (folder / "list.m3u8").read_text()
-    assert "#EXT-X-ENDLIST" in listed
-    (folder / "open.m3u8").write_text(listed.replace("#EXT-X-ENDLIST", ""))
+def write_hls(clip: Path) -> Path:
+    """A playlist of `clip` beside it."""
+    path = clip.with_suffix(".m3u8")
+    options = {"hls_time": "0.4", "hls_list_size": "0"}
+    with av.open(str(clip)) as file, av.open(str(path), "w", format="hls", options=options) as playlist:
+        stream = playlist.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                playlist.mux(packet)
+    return path
 
 
 def read_to_the_loss(video: Video) -> tuple[list[int], list[Fraction], str]:
@@ -148,7 +147,7 @@ def test_a_loop_of_the_server_goes_on_in_time(rtsp: Server) -> None:
     [
         ("clip.mp4", False, 1.2),
         ("clip.ts", False, None),
-        ("list.m3u8", False, 1.2),
+        ("clip.m3u8", False, 1.2),
         ("live/clip.mp4", False, 1.2),
     ],
 )
@@ -176,6 +175,17 @@ def test_an_hls_list_without_an_end_is_live(http: Server) -> None:
     numbers, _, _ = read_to_the_loss(video)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert numbers[-1] >= COUNT - 3
+
+
+def test_of_several_sizes_of_hls_one_that_is_large_enough_is_taken(http: Server, media: Path) -> None:
+    lines = ["#EXTM3U"]
+    for width, height in ((320, 240), (960, 720), (640, 480)):
+        clip = write_clip(media / f"{height}.mp4", EVEN[:5], size_px=(width, height))
+        lines += [f"#EXT-X-STREAM-INF:BANDWIDTH={height}000", write_hls(clip).name]
+    (media / "sizes.m3u8").write_text("\n".join(lines))
+    with open_video(http.url("sizes.m3u8")) as video:
+        assert video.size_px == (640, 480)
+        assert [read_number(frame.rgb) for frame in video] == list(range(5))
 
 
 MPEG4: dict[str, Any] = {"codec": "mpeg4", "encoder_options": {}, "time_base_s": F(1, 1000)}
