@@ -25,6 +25,11 @@ class StreamsName(StrEnum):
     both = "both"
 
 
+class FlowRegion(StrEnum):
+    square = "square"
+    frame = "frame"
+
+
 class RtspTransport(StrEnum):
     tcp = "tcp"
     udp = "udp"

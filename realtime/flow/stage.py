@@ -38,7 +38,7 @@ class FlowHealth:
     cuts: int = 0
     """Scene cuts: pairs of frames that no flow joins."""
     clipped: float = 0.0
-    """Sum over the fields of the share of values beyond the bound of the network."""
+    """Sum over the fields of the share of values beyond the bound, which the network does not see."""
     largest_px: float = 0.0
     residual_before: float = 0.0
     residual_after: float = 0.0
@@ -76,10 +76,16 @@ class FlowStage:
     """
 
     def __init__(
-        self, fps: Fraction, method: str = "tvl1", *, side_px: int = 256, region: Region = "square"
+        self,
+        fps: Fraction,
+        method: str = "tvl1",
+        *,
+        side_px: int = 256,
+        bound_px: float = 20.0,
+        region: Region = "square",
     ) -> None:
         """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release."""
-        self._fps, self._region, self._side_px = fps, region, side_px
+        self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
         self._flow: Callable[[Grey, Grey], Field] = flow_method(method)
         self.health = FlowHealth()
         self.reset()
@@ -143,7 +149,9 @@ class FlowStage:
         health.residual_before += was
         health.residual_after += left
         health.backwards += opposite < left
-        largest = float(np.abs(raw).max()) / ticks_between
+        length = np.abs(raw) / np.float32(ticks_between)
+        health.clipped += float((length > self._bound_px).mean())
+        largest = float(length.max())
         health.blank += largest < BLANK_PX
         health.largest_px = max(health.largest_px, largest)
         return raw if ticks_between == 1 else raw / np.float32(ticks_between)
@@ -162,7 +170,9 @@ class FlowFeed:
         self, spec: StreamSpec, method: str = "tvl1", *, region: Region = "square", quantise: bool = True
     ) -> None:
         self._spec, self._quantise = spec, quantise
-        self.stage = FlowStage(spec.fps, method, side_px=spec.short_side_px, region=region)
+        self.stage = FlowStage(
+            spec.fps, method, side_px=spec.short_side_px, bound_px=spec.flow_bound_px, region=region
+        )
 
     def push(self, tick: Tick, resized: Image) -> list[tuple[int, NDArray[np.float16]]]:
         return [(index, self._input(field)) for index, field in self.stage.push(tick, resized)]
@@ -186,7 +196,6 @@ class FlowFeed:
     def _input(self, field: Field) -> NDArray[np.float16]:
         side, bound = self._spec.crop_px, self._spec.flow_bound_px
         cropped = centre_crop(np.moveaxis(field, 0, 2), side, side)
-        self.health.clipped += float((np.abs(cropped) > bound).mean())
         return network_input(cropped, bound, quantise=self._quantise)
 
 

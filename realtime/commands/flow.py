@@ -1,0 +1,61 @@
+"""`i3d-live flow`: what the flow stream sees, as a video."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from engines.spec import FLOW
+from realtime.commands.options import FlowRegion, waiting
+from realtime.flow.colour import flow_picture
+from realtime.flow.stage import Field, FlowStage
+from realtime.offline import ticks_of
+from realtime.preprocess import centre_crop, resize_short_side
+from realtime.source import VideoWriter, open_video
+from realtime.types import Image
+
+FULL_PX = 8.0
+"""Motion a tick that is shown at full colour; people seldom move faster in a frame of 256 px."""
+
+
+def flow(
+    source: Annotated[str, typer.Argument(metavar="IN", help="Video file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Video to write (MP4).")],
+    method: Annotated[str, typer.Option(help="tvl1, tvl1-cuda, opencv-tvl1 or dis.")] = "tvl1",
+    region: Annotated[
+        FlowRegion, typer.Option(help="Central square, or the whole frame as in the paper's release.")
+    ] = FlowRegion.square,
+) -> None:
+    """Show the motion in a video: frame and flow side by side, direction as hue and speed as strength of the colour."""
+    side = FLOW.short_side_px
+    stage = FlowStage(FLOW.fps, method, side_px=side, region=region.value)
+    pictures: dict[int, Image] = {}
+    with open_video(source) as video, waiting(f"Writing {out}"):
+        writer: VideoWriter | None = None
+        try:
+            for tick in ticks_of(video, FLOW.fps):
+                resized = resize_short_side(tick.frame.rgb, side)
+                pictures[tick.index] = (
+                    resized if region == FlowRegion.frame else centre_crop(resized, side, side)
+                )
+                writer = write_fields(stage.push(tick, resized), pictures, writer, out)
+            writer = write_fields(stage.flush(), pictures, writer, out)
+        finally:
+            if writer is not None:
+                writer.close()
+    report = stage.health.report()
+    print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report.items()), file=sys.stderr)
+
+
+def write_fields(
+    fields: list[tuple[int, Field]], pictures: dict[int, Image], writer: VideoWriter | None, out: Path
+) -> VideoWriter | None:
+    """Write the ticks whose field is known beside their pictures, which are forgotten; the first one opens the file."""
+    for index, field in fields:
+        both = np.concatenate((pictures.pop(index), flow_picture(field, FULL_PX)), axis=1)
+        if writer is None:
+            writer = VideoWriter(out, (both.shape[1], both.shape[0]))
+        writer.write(both, index / FLOW.fps)
+    return writer
