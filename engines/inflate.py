@@ -7,11 +7,12 @@ wherever no kernel reaches over the ends of the video: there zeros stand in for 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engines.architecture import parameter_shapes
 from engines.errors import WeightsError
-from engines.nets.inception import I3D_BLOCKS
+from engines.nets.i3d import I3D
+from engines.nets.inception import I3D_BLOCKS, InceptionBase
 
 # The branches of a block: name here (torchvision's) -> in I3D.
 _BRANCHES = {
@@ -66,6 +67,27 @@ def inflate_inception(state: Mapping[str, Tensor], in_channels: int = 3) -> dict
         )
     _check_shapes(inflated, in_channels)
     return inflated
+
+
+def bootstrap(net: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Start every Inception of a network, flat or inflated, from one 2D Inception-V1: the paper's start from ImageNet.
+
+    Classifiers and all else in the network stay as they are. `state` as for `inflate_inception`.
+    """
+    inflated = inflate_inception(state)  # checks it
+    for module in net.modules():
+        if isinstance(module, InceptionBase):
+            first, names = "conv1.conv.weight", module.state_dict().keys()
+            ours = {n: t for n, t in state.items() if n in names and not n.startswith("fc.")}
+        elif isinstance(module, I3D):
+            first = "Conv3d_1a_7x7.conv3d.weight"
+            ours = {n: t for n, t in inflated.items() if not n.startswith("logits.")}
+        else:
+            continue
+        channels = module.get_parameter(first).shape[1]
+        if channels != ours[first].shape[1]:
+            ours[first] = adapt_channels(ours[first], channels)
+        module.load_state_dict(ours, strict=False)
 
 
 def _units() -> dict[str, str]:
