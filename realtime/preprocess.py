@@ -1,13 +1,16 @@
 """From a frame to what the network sees: shorter side to 256, centre crop of 224."""
 
 import re
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engines.errors import UsageError
 from engines.spec import StreamSpec
 from realtime.types import Image
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 WIDEST = 4
 """Frames that are longer than this many times their shorter side are cut to it before the resize: only the middle is
@@ -68,7 +71,7 @@ def resize_short_side(image: Image, short_side_px: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def centre_crop(image: Image, height_px: int, width_px: int) -> Image:
+def centre_crop(image: NDArray[Scalar], height_px: int, width_px: int) -> NDArray[Scalar]:
     """The middle (height_px, width_px) of (H, W, C), as a view."""
     y = (image.shape[0] - height_px) // 2
     x = (image.shape[1] - width_px) // 2

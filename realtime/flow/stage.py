@@ -209,4 +209,4 @@ def network_input(field: Field, bound_px: float, *, quantise: bool = True) -> ND
     if not quantise:
         return (clipped / bound_px).astype(np.float16)
     levels = np.floor((clipped + bound_px) * np.float32(255 / (2 * bound_px)))
-    return (levels / np.float32(127.5) - 1).astype(np.float16)
+    return np.asarray(levels / np.float32(127.5) - 1, np.float16)
