@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
 from engines.spec import Mode, StreamSpec, Weights
+
+# OpenVINO and NNCF report every import and every conversion to their maker, unless they find this package missing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 Tensors = Mapping[str, NDArray[Any]]
 """A state dict in pytorch-i3d's names."""
