@@ -183,7 +183,7 @@ class LiveTimes(Generic[T]):
             if stamp is not None:
                 self._faults[i] += latest is not None and stamp <= latest
                 self._latest[i] = stamp
-        by_decoding = frame.decoded is not None and self._faults[0] > self._faults[1]
+        by_decoding = self._latest[1] is not None and self._faults[0] > self._faults[1]
         if by_decoding != self._by_decoding:
             self._by_decoding, self._origin = by_decoding, None
         return frame.decoded if by_decoding else frame.stamp

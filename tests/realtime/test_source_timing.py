@@ -135,12 +135,13 @@ def test_live_frames_without_stamps_follow_at_the_rate() -> None:
 
 
 def test_live_b_frames_that_are_stamped_as_they_are_sent() -> None:
-    """An RTSP server that does so; each frame comes with the time of decoding of the packet that brought it out."""
-    sent = [None, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 9, 11]
+    """An RTSP server that does so; each frame comes with the time of decoding of the packet that brought it out, the last
+    ones, which the end of the stream brings out, with none."""
+    sent = [None, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 9, 13, 5]
     times: LiveTimes[int] = LiveTimes(RATE)
     places = []
     for i, number in enumerate(sent):
-        stamp, decoded = None if number is None else number * STEP, None if i == 0 else (i - 1) * STEP
+        stamp, decoded = None if number is None else number * STEP, (i - 1) * STEP if 0 < i < 12 else None
         places += [p.pts for p in times.push(Stamped(stamp, decoded, None, i))]
     assert places == EVEN[: len(sent)]
 
