@@ -119,18 +119,26 @@ def _load_engine(
     rebuild: bool,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache."""
-    from engines.weights import cache_dir, describe, load_spec, load_weights
+    from engines.weights import describe, load_spec, load_weights
 
     module = backend_module(backend)
     plan = Plan(load_spec(model, modality), describe(model, modality), mode, precision)
     if not module.COMPILES:
         return module.load(plan, None, load_weights(model, modality)[1]), "made in the process"
-    folder = cache_dir() / "engines" / f"{model}-{modality}-{mode}-{backend}-{precision}"
+    folder = engine_folder(plan, backend)
     stale = "asked to" if rebuild else stale_field(folder, manifest(plan, backend, clip))
     if stale is None:
         return module.load(plan, folder, None), "from the cache"
     tensors = load_weights(model, modality)[1]
     return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
+
+
+def engine_folder(plan: Plan, backend: str) -> Path:
+    """Where the cache keeps the engine of that plan."""
+    from engines.assets import cache_dir
+
+    parts = (plan.weights.name, plan.spec.modality, plan.mode, backend, plan.precision)
+    return cache_dir() / "engines" / "-".join(parts)
 
 
 def build_engine(

@@ -65,6 +65,9 @@ class Backend(Protocol):
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
         """Leave the engine's files in the empty `folder`. `calibration`: ticks (N, 224, 224, C), for int8 only."""
 
+    def pack(self, folder: Path, out: Path) -> None:
+        """For a bundle: leave in the empty `out` what `load` needs of a built engine, as small as that can be."""
+
     def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
         """Ready to run: from the files in `folder` if the backend compiles, else from the tensors."""
 

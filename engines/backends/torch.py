@@ -44,6 +44,10 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     """Nothing to leave: the network is made in the process."""
 
 
+def pack(folder: Path, out: Path) -> None:
+    """Nothing to leave either."""
+
+
 def network(tensors: Tensors, make: Callable[[int, int], Net]) -> Net:
     """A network with these weights, float32 on the CPU, for inference. `make`: of classes and input channels.
 
