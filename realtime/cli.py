@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was w
 """
 
 import os
+import signal
 import sys
 
 import typer
@@ -51,20 +52,37 @@ def root(
 
 def main() -> None:
     """Run the command line. Every error is one line on stderr."""
+    interrupted = remember_ctrl_c()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except I3DLiveError as error:
-        code = _fail(str(error), error.exit_code)
+        code = _stopped() if interrupted else _fail(str(error), error.exit_code)
     except TyperException as error:
         code = _fail(_usage(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("stopped; what was written so far is complete", 130)
+        code = _stopped()
     except BrokenPipeError:
         # Python flushes stdout once more at exit; there is nobody left to take it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _fail("stdout was closed by its reader; stopped", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def remember_ctrl_c() -> list[int]:
+    """Fills with a signal at Ctrl-C, which raises KeyboardInterrupt as ever: PyAV swallows that while it opens a source."""
+    seen: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return seen
+
+
+def _stopped() -> int:
+    return _fail("stopped; what was written so far is complete", 130)
 
 
 def _usage(error: TyperException) -> str:

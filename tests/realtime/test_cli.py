@@ -29,7 +29,7 @@ from tests.realtime.made_clips import (
     write_sound,
     write_stamped,
 )
-from tests.realtime.servers import free_port
+from tests.realtime.servers import free_port, silent_server
 
 FPS25 = Fraction(1, 25)
 Invoke = Callable[..., tuple[int, str, str]]
@@ -42,6 +42,7 @@ def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(run, "engines_for", lambda *_: engines)
     monkeypatch.setattr(classify, "engines_for", lambda *_: engines)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own Ctrl-C stays
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["i3d-live", *map(str, arguments)])
@@ -289,6 +290,16 @@ def test_ctrl_c_closes_the_files_and_exits_with_130(long_run: subprocess.Popen[s
     assert long_run.returncode == 130
     assert err.count("\n") == 1
     assert lines_of((tmp_path / "log.jsonl").read_text())[-1]["ended"] == "stopped"
+
+
+def test_ctrl_c_while_a_source_opens_exits_with_130(tmp_path: Path) -> None:
+    with silent_server() as port:
+        command = [*I3D_LIVE, "run", f"rtsp://127.0.0.1:{port}/x"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "i3d-live: stopped; what was written so far is complete\n")
 
 
 def test_a_closed_pipe_ends_it_without_a_traceback(long_run: subprocess.Popen[str], tmp_path: Path) -> None:
