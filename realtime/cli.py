@@ -10,7 +10,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from realtime.commands import classify, demo, engine, flow, run, view, weights
+from realtime.commands import bundle, classify, demo, engine, flow, run, view, weights
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command(epilog="Example:  i3d-live classify clips/*.mp4 --json")(classify.cl
 app.command(epilog="Example:  i3d-live demo --out demo-out")(demo.demo)
 app.command(epilog="Example:  i3d-live build --backend openvino --precision float32")(engine.build)
 app.command(epilog="Example:  i3d-live check --backend openvino --precision bfloat16")(engine.check)
+app.command(epilog="Example:  i3d-live bundle --backend openvino --mode continual --out edge")(bundle.bundle)
 app.command(epilog="Example:  i3d-live info --json")(engine.info)
 app.command(epilog="Example:  i3d-live flow video.mp4 flow.mp4")(flow.flow)
 app.add_typer(weights.app, name="weights")

@@ -1,0 +1,112 @@
+"""`i3d-live bundle`: an engine and what runs it, in one folder for another machine."""
+
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engines.build import Engines
+from engines.bundle import seal, write_engines
+from realtime.commands.options import (
+    BackendOption,
+    ModelOption,
+    ModeName,
+    ModeOption,
+    PrecisionOption,
+    StreamsName,
+    StreamsOption,
+    engines_for,
+    waiting,
+)
+from realtime.errors import OutputError, UsageError
+
+ROOT = Path(__file__).parent.parent.parent
+CODE = (
+    "engines/*.py",
+    "engines/backends/__init__.py",
+    "realtime/*.py",
+    "realtime/flow/*.py",
+    "realtime/sinks/*.py",
+)
+"""Of this project, beside the backend: without training, commands, networks and the live view."""
+PACKAGES = ("av", "numpy", "opencv-python-headless")
+FOR_FLOW = ("numba", "platformdirs")
+RUNTIMES = {"openvino": ("openvino",), "tensorrt": ("tensorrt-cu13", "cuda-core")}
+"""What a backend needs to run what it has built."""
+RUN_PY = '''"""Run the bundle in this folder: python run.py --help"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "code"))
+
+from realtime.bundled import main  # noqa: E402
+
+sys.exit(main(HERE, sys.argv[1:]))
+'''
+
+NEXT = """
+In {out}: {size_mb:.1f} MB. On the machine that is to run it, in a fresh environment:
+  pip install -r {out}/requirements.txt
+  python {out}/run.py --check
+  python {out}/run.py SOURCE
+"""
+
+
+def bundle(
+    out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    mode: ModeOption = ModeName.window,
+    streams: StreamsOption = StreamsName.auto,
+) -> None:
+    """Put an engine and all that runs it into a folder that needs neither torch nor this program."""
+    if out.exists():
+        raise UsageError(f"{out} is there already; name a folder that does not exist yet with --out")
+    engines = engines_for(model, backend, precision, mode.value, streams)
+    print(f"i3d-live: {engines.reason}", file=sys.stderr)
+    scratch = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.mkdir()
+        with waiting("Packing"):
+            fill(engines, scratch)
+        scratch.rename(out)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {out}: {error.strerror}; name another with --out"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    size_mb = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
+    print(NEXT.format(out=out, size_mb=size_mb).strip())
+
+
+def fill(engines: Engines, out: Path) -> None:
+    """All of a bundle into the empty folder `out`."""
+    write_engines(engines, out)
+    backend = next(iter(engines.by_stream.values())).backend
+    for pattern in (*CODE, f"engines/backends/{backend}.py"):
+        for path in sorted(ROOT.glob(pattern)):
+            target = out / "code" / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    (out / "run.py").write_text(RUN_PY)
+    packages = [*RUNTIMES.get(backend, (backend,)), *PACKAGES, *(FOR_FLOW if engines.flow else ())]
+    (out / "requirements.txt").write_text("".join(map(requirement, packages)))
+    seal(engines, out)
+
+
+def requirement(package: str) -> str:
+    """A line of requirements.txt: the version that is installed here, with which the engine was tried."""
+    # The same release of OpenCV, without the extra modules that only the reference flow needs.
+    installed = "opencv-contrib-python-headless" if package.startswith("opencv") else package
+    try:
+        return f"{package}=={version(installed)}\n"
+    except PackageNotFoundError:
+        return f"# {package}: the system's own, of the version that built the engine\n"
