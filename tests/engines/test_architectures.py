@@ -5,6 +5,7 @@ import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, cast
 
 import numpy as np
@@ -16,10 +17,13 @@ from engines.architectures import ARCHITECTURES, architecture
 from engines.errors import UsageError
 from engines.nets.catalogue import network
 from engines.nets.i3d import I3D
+from engines.nets.live import window_engine
 from engines.nets.measure import architecture_rows, figures, multiply_adds, parameters
 from engines.nets.two_stream import snapshots
-from engines.spec import Modality
+from engines.spec import Modality, Weights
 from engines.train import loss
+from realtime.recognizer import Recognizer
+from realtime.types import Frame, Prediction
 
 PX = 32
 DIVIDE = 8
@@ -330,3 +334,45 @@ def test_whoever_sees_time_tells_opening_from_closing(
     name: str, ticks: int, steps: int, learning_rate: float, stream: Modality | None
 ) -> None:
     assert accuracy_after_training(name, ticks, steps, learning_rate, stream) >= 0.95
+
+
+# That they run live.
+
+
+@pytest.mark.parametrize(("name", "frames"), [("c3d", 40), ("convnet-lstm", 258), ("two-stream", 20)])
+def test_each_runs_in_the_recogniser_by_its_own_contract(name: str, frames: int) -> None:
+    torch.manual_seed(0)
+    contract = architecture(name)
+    net = network(name, 2, stream="rgb", dropout=0.0, divide=DIVIDE)
+    weights = Weights(name, "rgb", ("closing", "opening"), sha256="", source="made here", licence="none")
+    engine = window_engine(contract, "rgb", net, weights)
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(
+        0, 255, (frames, *(contract.streams[0].spec.short_side_px,) * 2, 3), dtype=np.uint8
+    )
+    recognizer = Recognizer({"rgb": engine}, stride_ticks=8)
+    out = [
+        found
+        for n, picture in enumerate(pictures)
+        for found in recognizer.push(Frame(picture, Fraction(n, 25), Fraction(1, 25)))
+    ]
+    out += recognizer.flush()
+    answers = [found for found in out if isinstance(found, Prediction)]
+    window = engine.chunk_ticks
+    assert [(a.start_tick, a.stop_tick) for a in answers] == [
+        (n, n + window) for n in range(0, frames - window + 1, 8)
+    ]
+    # The recogniser cuts the middle of the picture as large as the contract says and hands over whole windows.
+    size, side = contract.streams[0].spec.crop_px, pictures.shape[1]
+    edge = (side - size) // 2
+    last = answers[-1].start_tick
+    video = torch.from_numpy(pictures[last : last + window, edge : edge + size, edge : edge + size])
+    with torch.no_grad():
+        scores = net.eval()(video.permute(3, 0, 1, 2)[None] / 127.5 - 1).mean(dim=1).softmax(dim=1)
+    np.testing.assert_allclose(answers[-1].probabilities, scores[0], atol=1e-5)
+
+
+def test_a_network_of_two_streams_is_no_engine_of_one() -> None:
+    weights = Weights("fused", "rgb", ("closing", "opening"), sha256="", source="made here", licence="none")
+    with pytest.raises(UsageError, match="one network for both streams"):
+        window_engine(architecture("fused-two-stream"), "rgb", tiny("fused-two-stream"), weights)

@@ -193,8 +193,8 @@ def test_a_report_by_hand() -> None:
 
 
 def test_both_streams_add_their_logits() -> None:
-    rgb = np.array([[3.0, 0.0], [0.0, 1.0]])
-    flow = np.array([[0.0, 2.0], [2.0, 0.0]])
+    rgb = np.array([[3.0, 0.0], [2.0, 3.0]])
+    flow = np.array([[0.0, 2.0], [2.0, 0.5]])
     found = {r.stream: r.top1 for r in reports(Scores({"rgb": rgb, "flow": flow}, np.array([0, 0]), ()))}
     assert found == {"rgb": 0.5, "flow": 0.5, "rgb + flow": 1.0}
 

@@ -1,0 +1,44 @@
+"""The paper's architectures as engines of `window` mode, in PyTorch: what the recogniser runs, and what backends export."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engines.architectures import Architecture
+from engines.errors import UsageError
+from engines.nets.i3d import to_video
+from engines.spec import Modality, Weights
+from engines.window import WindowEngine
+
+
+class Ticks(nn.Module):
+    """A network over ticks as they come, one argument a stream: uint8 or float16 (N, T, H, W, C) -> (N, positions, classes)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *ticks: Tensor) -> Tensor:
+        dtype = next(self.net.parameters()).dtype
+        scores: Tensor = self.net(*(to_video(t, dtype) for t in ticks))
+        return scores
+
+
+def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weights: Weights) -> WindowEngine:
+    """An engine for one stream of an architecture, float32 on the CPU, with the stream's own data contract.
+
+    `net` as `engines.nets.catalogue.network` makes it for that stream. UsageError where both streams meet in one network.
+    """
+    if contract.fused_inside:
+        raise UsageError(f"{contract.name} is one network for both streams; an engine takes one stream")
+    ticks = Ticks(net).eval()
+
+    def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            scores: NDArray[np.float32] = ticks(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
+        return scores
+
+    return WindowEngine(contract.stream(stream).spec, weights, "torch", "float32", "CPU", run)
