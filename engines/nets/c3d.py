@@ -7,8 +7,6 @@ length is cut into clips of 16 ticks, each of which is answered by itself.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.i3d import MaxPool3dSame
-
 CLIP_TICKS = 16
 # Output channels of the convolutions between one pool and the next.
 STAGES: tuple[tuple[int, ...], ...] = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -31,11 +29,14 @@ class C3D(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
+        ticks = CLIP_TICKS
         for stage in STAGES:
             for out in stage:
                 layers.append(conv_bn_relu(channels, out // divide))
                 channels = out // divide
-            layers.append(MaxPool3dSame((2, 2, 2), (2, 2, 2)))
+            # C3D's pools are 2x2x2; the last one finds a single position in time.
+            layers.append(nn.MaxPool3d((min(2, ticks), 2, 2), ceil_mode=True))
+            ticks = -(-ticks // 2)
         self.trunk = nn.Sequential(*layers)
         side = -(-size_px // 2 ** len(STAGES))
         # No biases where batch norm follows: it takes them out again.

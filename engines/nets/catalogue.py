@@ -7,7 +7,7 @@ from engines.errors import UsageError
 from engines.nets.c3d import C3D
 from engines.nets.convnet_lstm import ConvNetLSTM
 from engines.nets.fused import FusedTwoStream
-from engines.nets.i3d import I3D, Unit3D
+from engines.nets.i3d import I3D
 from engines.nets.inception import InceptionV1
 from engines.nets.two_stream import Snapshots, TwoStream
 from engines.spec import Modality
@@ -57,24 +57,8 @@ def _of_stream(
     if contract.name == "two-stream":
         net = InceptionV1(num_classes, channels, dropout, divide)
         return Snapshots(net, stream.every_ticks, stream.stack)
-    net3d = I3D(num_classes, channels, dropout)
-    return net3d if divide == 1 and size_px is None else narrow(net3d, divide, size_px or stream.spec.crop_px)
-
-
-def narrow(net: I3D, divide: int, size_px: int) -> I3D:
-    """The same network with every layer `divide` times narrower, for pictures of another size; all weights are new."""
-    for unit in [m for m in net.modules() if isinstance(m, Unit3D)]:
-        old = unit.conv3d
-        first = unit is net.Conv3d_1a_7x7
-        unit.conv3d = nn.Conv3d(
-            old.in_channels if first else old.in_channels // divide,
-            old.out_channels if unit.classifier else old.out_channels // divide,
-            unit.kernel,
-            unit.stride,
-            bias=unit.classifier,
-        )
-        if not unit.classifier:
-            unit.bn = nn.BatchNorm3d(old.out_channels // divide, eps=unit.bn.eps, momentum=unit.bn.momentum)
-    side = -(-size_px // 32)
-    net.avg_pool = nn.AvgPool3d((2, side, side), stride=1)
-    return net
+    net3d = I3D(num_classes, channels, dropout, divide=divide)
+    if size_px is not None:
+        side = -(-size_px // 32)
+        net3d.avg_pool = nn.AvgPool3d((2, side, side), stride=1)
+    return net3d

@@ -9,7 +9,6 @@ layer on all positions at once would add 3.7 M parameters for training windows a
 import torch
 from torch import Tensor, nn
 
-from engines.nets.i3d import MaxPool3dSame
 from engines.nets.inception import InceptionBase
 from engines.nets.two_stream import snapshots
 
@@ -28,7 +27,7 @@ class FusedTwoStream(nn.Module):
             nn.Conv3d(joined, maps, 3, padding=1, bias=False),
             nn.BatchNorm3d(maps, eps=0.001),
             nn.ReLU(),
-            MaxPool3dSame((3, 3, 3), (2, 2, 2)),
+            nn.MaxPool3d(3, 2, padding=1),
         )
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(maps, num_classes)
