@@ -13,54 +13,68 @@ Flow = Callable[[Grey, Grey], Field]
 """uint8 (H, W) and the picture that follows it -> float32 (2, H, W): where each pixel of the first went, px, u then v."""
 
 
-def _tvl1(height: int, width: int) -> Flow:
+Maker = Callable[[int, int], Flow]
+"""Height and width -> the method for that size, with its scratch memory."""
+
+
+def _tvl1() -> Maker:
     from realtime.flow.tvl1 import TvL1
 
-    return TvL1(height, width)
+    return TvL1
 
 
-def _tvl1_cuda(height: int, width: int) -> Flow:
-    from realtime.flow.tvl1_cuda import TvL1Cuda
+def _tvl1_cuda() -> Maker:
+    try:
+        from realtime.flow.tvl1_cuda import TvL1Cuda, require_gpu
+    except ImportError as error:
+        raise UsageError(
+            f"flow method 'tvl1-cuda' needs torch for CUDA and its triton ({error}); install them, or use tvl1"
+        ) from error
+    require_gpu()
 
-    many = TvL1Cuda(1, height, width)
-    return lambda previous, following: many(previous[None], following[None])[0].cpu().numpy()
+    def make(height: int, width: int) -> Flow:
+        many = TvL1Cuda(1, height, width)
+        return lambda previous, following: many(previous[None], following[None])[0].cpu().numpy()
+
+    return make
 
 
-def _opencv_tvl1(height: int, width: int) -> Flow:
+def _opencv_tvl1() -> Maker:
     import cv2
 
-    return _from_opencv(cv2.optflow.DualTVL1OpticalFlow_create())  # type: ignore[attr-defined]
+    return lambda height, width: _from_opencv(cv2.optflow.DualTVL1OpticalFlow_create())  # type: ignore[attr-defined]
 
 
-def _dis(height: int, width: int) -> Flow:
+def _dis() -> Maker:
     import cv2
 
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
-    return _from_opencv(cv2.DISOpticalFlow_create(preset))  # type: ignore[attr-defined]
+    preset = cv2.DISOPTICAL_FLOW_PRESET_FAST
+    return lambda height, width: _from_opencv(cv2.DISOpticalFlow_create(preset))  # type: ignore[attr-defined]
 
 
-METHODS: dict[str, Callable[[int, int], Flow]] = {
+METHODS: dict[str, Callable[[], Maker]] = {
     "tvl1": _tvl1,
     "tvl1-cuda": _tvl1_cuda,
     "opencv-tvl1": _opencv_tvl1,
     "dis": _dis,
 }
-"""Name -> what makes the method for a height and a width.
+"""Name -> what imports the method.
 
-"tvl1": this project's, on one core. "tvl1-cuda": the same on an NVIDIA GPU. "opencv-tvl1": the reference, OpenCV's DualTVL1 with its
-defaults. "dis": OpenCV's dense inverse search (Kroeger 2016), quicker and coarser; its field depends on OpenCV's number of threads.
+"tvl1": this project's, on one core. "tvl1-cuda": the same on an NVIDIA GPU. "opencv-tvl1": the reference, OpenCV's DualTVL1
+with its defaults. "dis": OpenCV's dense inverse search (Kroeger 2016) with its fast preset: quickest and coarsest.
 """
 
 
 def flow_method(name: str) -> Flow:
     """The method of that name. It keeps its scratch memory for the size of the last pair; one stream, one thread.
 
-    Raises UsageError for another name, or where the method cannot run here; the method itself raises ValueError for
-    pictures that are not two uint8 (H, W) of one size, and UsageError for a size that it cannot do.
+    All is imported (and "tvl1" compiled, if it never was) before this returns. Raises UsageError for another name, or where
+    the method cannot run here; the method itself raises ValueError for pictures that are not two uint8 (H, W) of one size,
+    and UsageError for a size that it cannot do.
     """
     if name not in METHODS:
         raise UsageError(f"flow method {name!r} is not known; choose one of {', '.join(METHODS)}")
-    return _SizedFlow(name)
+    return _SizedFlow(METHODS[name]())
 
 
 def compile_ahead() -> None:
@@ -69,10 +83,10 @@ def compile_ahead() -> None:
 
 
 class _SizedFlow:
-    """Makes a method for the size of the pictures that come."""
+    """The method for the size of the pictures that come."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, make: Maker) -> None:
+        self._make = make
         self._shape: tuple[int, ...] = ()
         self._flow: Flow
 
@@ -84,8 +98,7 @@ class _SizedFlow:
         if previous.dtype != np.uint8 or following.dtype != np.uint8:
             raise ValueError(f"flow needs uint8 pictures, got {previous.dtype} and {following.dtype}")
         if previous.shape != self._shape:
-            height, width = previous.shape
-            self._flow = METHODS[self._name](height, width)
+            self._flow = self._make(*previous.shape)
             self._shape = previous.shape
         return self._flow(previous, following)
 

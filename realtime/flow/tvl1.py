@@ -21,7 +21,7 @@ PAD = 8
 """Columns left and right of a row of the state: the neighbours of its first and last pixel."""
 EDGE = 2
 """Pixels around a picture that repeat its border."""
-BLOCK = 8
+BLOCK = 16
 """Iterations that follow each other down the picture."""
 # Channels of a row of the state: the field and the dual variables of its gradients; gradient, constant part and inverse
 # squared gradient of the linearised difference; the field extrapolated.

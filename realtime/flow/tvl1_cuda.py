@@ -190,6 +190,12 @@ def dual(state, height, width, sigma, OVER: tl.constexpr, BLOCK: tl.constexpr):
     tl.store(p_y, y_was + OVER * (y_new * scale - y_was), mask=exists)
 
 
+def require_gpu() -> None:
+    """Raises UsageError where torch finds no NVIDIA GPU."""
+    if not torch.cuda.is_available():
+        raise UsageError("flow method 'tvl1-cuda' needs an NVIDIA GPU and torch for CUDA; use tvl1")
+
+
 class TvL1Cuda:
     """Flow of `batch` pairs of grey pictures of one size; holds the device memory and the graph for it."""
 
@@ -197,10 +203,8 @@ class TvL1Cuda:
         self, batch: int, height: int, width: int, *, device: str = "cuda", plan: list[Scale] | None = None
     ) -> None:
         """`device` "cpu" is for Triton's interpreter alone. Raises UsageError without an NVIDIA GPU."""
-        if device != "cpu" and not torch.cuda.is_available():
-            raise UsageError(
-                "flow method 'tvl1-cuda' needs an NVIDIA GPU and a CUDA build of torch; use tvl1"
-            )
+        if device != "cpu":
+            require_gpu()
         self._batch, self._plan = batch, plan or scales(height, width)
         self._inputs = torch.zeros((2, batch, height, width), dtype=torch.uint8, device=device)
         self._pictures = [
