@@ -1,0 +1,71 @@
+"""Servers and a browser that the tests of the live view share; each is started when the first test asks for it."""
+
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from realtime.source import VideoWriter
+from tests.conftest import in_ci
+from tests.view.serving import Served, served
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="session")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 30 s: red, then green, then blue, 10 s each, with a white square that moves from left to right."""
+    path = tmp_path_factory.mktemp("painted") / "painted.mp4"
+    writer = VideoWriter(path, (320, 240))
+    for number in range(750):
+        picture = np.zeros((240, 320, 3), np.uint8)
+        picture[..., number // 250] = 200
+        left = 3 * (number % 100)
+        picture[100:120, left : left + 20] = 255
+        writer.write(picture, Fraction(number, 25))
+    writer.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def open_server(painted: Path) -> Iterator[Served]:
+    """Anybody on this machine may use it; it offers `painted`."""
+    with served(painted) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def locked_server() -> Iterator[Served]:
+    with served(password=PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Debian's Chromium, or another one that is installed."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    missing = "needs the package chromium (apt-get install chromium)"
+    if in_ci():
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip)")
+    with api.sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Any, chromium_path: str) -> Iterator[Any]:
+    """A browser without a camera."""
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+    yield browser
+    browser.close()

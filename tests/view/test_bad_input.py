@@ -1,0 +1,337 @@
+"""Forty kinds of bad input to the page and its endpoints. After each the server lives, says why not, and another session,
+which looks at the server's own source all the while, has noticed nothing."""
+
+import io
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.view.doubles import until
+from tests.view.pressing import FIELDS, handler, picture, press, start
+from tests.view.serving import Served, ask, send_raw
+
+
+def watching(server: Served, token: str) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{server.port}/live/{token}/state", max_size=2**22)
+
+
+@pytest.fixture(scope="module")
+def bystander(open_server: Served) -> Iterator[ClientConnection]:
+    """A viewer of the server's source, whose video starts again when it ends."""
+    token, message = start(open_server, "server:painted.mp4")
+    assert message == ""
+    with watching(open_server, token) as socket_:
+        yield socket_
+
+
+@pytest.fixture
+def server(open_server: Served, bystander: ClientConnection) -> Iterator[Served]:
+    """Checks after each test that nobody else was harmed."""
+    yield open_server
+    assert ask(open_server, "/config")[0] == 200
+    phases = {json.loads(message)["phase"] for message in _newest(bystander)}
+    assert phases <= {"opening", "engine", "running", "ended"}
+
+
+def _newest(viewer: ClientConnection) -> list[str]:
+    """What has come since the last time."""
+    found = []
+    try:
+        while True:
+            found.append(str(viewer.recv(timeout=0.01)))
+    except TimeoutError:
+        return found
+
+
+def failure(server: Served, token: str) -> str:
+    """Why a channel failed, as its page is told."""
+    with watching(server, token) as viewer:
+        for message in viewer:
+            state = json.loads(message)
+            if state["phase"] == "failed":
+                return str(state["note"])
+            assert state["phase"] in ("opening", "engine", "running"), state
+    raise AssertionError("the channel did not fail")
+
+
+def post(server: Served, path: str, body: str | bytes) -> tuple[int, str]:
+    status, _, answer = ask(server, path, method="POST", body=body, content_type="application/json")
+    return status, answer.decode()
+
+
+JOIN = "/gradio_api/queue/join"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "nonsense", "[]", "null", "7", '{"data": 3}', '{"data": {}, "fn_index": 0}', '{"data": [], "fn_index": "start"}',
+     "[" * 3000 + "]" * 3000, '{"data": [NaN, Infinity], "fn_index": 1e400}', b"\xff\xfe\x00", '{"data": ["\\ud800"], "fn_index": 0}',
+     '{"data": [], "fn_index": 99999, "session_hash": "x"}', '{"data": [], "fn_index": -1, "session_hash": "x"}'],
+)  # fmt: skip
+def test_malformed_json(server: Served, body: str | bytes) -> None:
+    status, answer = post(server, JOIN, body)
+    assert status in (200, 400, 404, 422, 500)
+    assert "Traceback" not in answer
+
+
+@pytest.mark.parametrize("data", [[], ["server:painted.mp4"], [1] * 50, [None] * 14, [{}] * 14, [[[]]] * 14])
+def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> None:
+    outputs, message = press(server, handler(server, "start", "click"), data)
+    assert outputs is None or message == ""
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "source", ["server:", "server:../painted.mp4", "server:/etc/passwd", "nonsense", "x" * 100_000, 7, ["server:painted.mp4"], {"a": 1}, "\0"]
+)  # fmt: skip
+def test_sources_that_are_none(server: Served, source: object) -> None:
+    token, message = start(server, source)
+    assert token == ""
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "concat:/etc/passwd",
+        "painted.mp4",
+        "-",
+        "",
+        None,
+        5,
+        ["rtsp://x"],
+    ],
+)
+def test_addresses_that_are_none(server: Served, address: object) -> None:
+    token, message = start(server, "address", address)
+    assert token == ""
+    assert "is not an address; give rtsp://..., http://... or webcam:0" in message
+
+
+def test_an_address_where_nobody_answers_and_its_password_is_not_shown(server: Served) -> None:
+    token, _ = start(server, "address", "rtsp://me:secret@127.0.0.1:1/x")
+    why = failure(server, token)
+    assert "connection refused" in why
+    assert "secret" not in why
+
+
+def test_an_address_that_is_no_video(server: Served) -> None:
+    token, _ = start(server, "address", f"{server.url}theme.css")
+    assert "is no video" in failure(server, token)
+
+
+def test_a_camera_that_is_not_there(server: Served) -> None:
+    token, _ = start(server, "address", "webcam:99")
+    assert "webcam:99" in failure(server, token)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [(0, "quick", "not in the list of choices"), (1, "sound", "not in the list of choices"), (4, 0, "less than minimum value 1"),
+     (4, "many", "Could not preprocess"), (6, 7, "greater than maximum value 1"), (7, 0.9, "off 0.9 is above on 0.5"),
+     (9, "1,2", "give x,y,width,height"), (9, "-5,0,90,90", "give x,y,width,height"), (9, "x" * 9999, "give x,y,width,height")],
+)  # fmt: skip
+def test_settings_that_cannot_be(server: Served, place: int, value: object, why: str) -> None:
+    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+    token, message = start(server, "server:painted.mp4", fields=fields)
+    assert token == ""
+    assert why in message
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"), [(10, ["no such thing"], "cannot be watched"), (3, "int8", "cannot be built in int8"), (10, ["waving"], "at least two")]
+)  # fmt: skip
+def test_settings_that_the_model_does_not_have(server: Served, place: int, value: object, why: str) -> None:
+    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+    token, _ = start(server, "browser", fields=fields)
+    send_pictures(server, token, 1)
+    assert why in failure(server, token)
+
+
+def jpeg(size: tuple[int, int] = (64, 48)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, "red").save(out, "JPEG")
+    return out.getvalue()
+
+
+def send_pictures(server: Served, token: str, count: int, **changed: Any) -> None:
+    until(lambda: server.holds()["running"])
+    for number in range(count):
+        sent = {"jpeg": jpeg(), "taken": 1.7e12 + 40 * number, "channel": token} | changed
+        press(server, handler(server, "camera", "stream"), [picture(**sent)], stream=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"nonsense",
+        jpeg()[:100],
+        b"GIF89a" + bytes(50),
+        jpeg((8, 8)).replace(b"\0\x08\0\x08", b"\xff\xff\xff\xff"),
+    ],
+)
+def test_pictures_that_are_none(server: Served, content: bytes) -> None:
+    token, _ = start(server, "browser")
+    send_pictures(server, token, 2, jpeg=content)
+    why = failure(server, token)
+    assert "no JPEG" in why or "too large" in why
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, 7, "text", {}, {"url": "data:image/jpeg;base64,xx"}, {"path": "/etc/passwd"}, {"url": "http://127.0.0.1:1/x.jpg"},
+     {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, picture(jpeg(), "nan", "x"), picture(jpeg(), "9" * 20, "x"),
+     picture(jpeg(), -5, "x"), picture(jpeg(), 1.7e12, "../../x"), picture(jpeg(), 1.7e12, "nobody"), {"url": "data:image/jpeg;taken=1;channel=x;base64,???"}],
+)  # fmt: skip
+def test_pictures_that_belong_to_nobody(server: Served, payload: object) -> None:
+    _, message = press(server, handler(server, "camera", "stream"), [payload], stream=True)
+    assert "root:" not in message
+    assert "Traceback" not in message
+
+
+def upload(server: Served, body: bytes, name: str = "clip.mp4") -> tuple[int, dict[str, str]]:
+    status, _, answer = ask(server, f"/live/upload?name={name}", method="POST", body=body)
+    return status, json.loads(answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [(b"", "a.mp4"), (b"just text", "a.mp4"), (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "a.mp4"), (b"ffconcat version 1.0\nfile /etc/passwd\n", "a.mkv"),
+     (b"\x89PNG\r\n\x1a\n" + bytes(50), "a.png"), (b"MZ" + bytes(90), "a.exe"), (b"<svg onload=alert(1)>", "<script>.mp4")],
+)  # fmt: skip
+def test_files_that_are_no_video(server: Served, body: bytes, name: str) -> None:
+    status, answer = upload(server, body, name)
+    assert status == 400
+    assert "not a video; send MP4, MOV, MKV, WebM, AVI or MPEG" in answer["error"]
+    assert server.holds()["uploads"] == 0
+
+
+@pytest.mark.parametrize("damage", ["cut off", "made up"])
+def test_files_that_only_look_like_a_video(server: Served, painted: Path, damage: str) -> None:
+    content = painted.read_bytes()
+    broken = content[:2000] if damage == "cut off" else content[:32] + bytes(range(256)) * 40
+    status, answer = upload(server, broken)
+    assert status == 200
+    token, _ = start(server, "file", "", answer["upload"])
+    assert "clip.mp4" in failure(server, token)
+    until(lambda: server.holds()["uploads"] == 0)
+
+
+def test_a_name_that_climbs_is_only_shown(server: Served, painted: Path) -> None:
+    status, answer = upload(server, painted.read_bytes(), "..%2F..%2F..%2Fetc%2Fcron.d%2F%00evil.mp4")
+    assert status == 200
+    token, _ = start(server, "file", "", answer["upload"])
+    with watching(server, token) as viewer:
+        assert json.loads(viewer.recv(timeout=20))["source"] == "evil.mp4"
+    assert not Path("/etc/cron.d/evil.mp4").exists()
+    until(lambda: server.holds()["uploads"] == 0)
+
+
+def test_two_gigabytes_are_refused_before_they_are_sent(server: Served) -> None:
+    head = f"POST /live/upload?name=a.mp4 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: {2 * 2**30}\r\n\r\n"
+    answer = send_raw(server, head.encode())
+    assert b" 413 " in answer
+    assert server.holds()["uploads"] == 0
+
+
+def test_too_much_without_saying_so(server: Served) -> None:
+    head = f"POST /live/upload?name=a.mp4 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"40000\r\n" + b"\0\0\0\x20ftyp".ljust(0x40000, b"x") + b"\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        try:
+            for _ in range(40):
+                connection.sendall(piece)
+        except OSError:
+            pass
+        assert b" 413 " in connection.recv(100)
+    until(lambda: server.holds()["uploads"] == 0)
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(server: Served) -> None:
+    head = f"POST /live/upload?name=a.mp4 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 900000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"\0\0\0\x20ftyp" + bytes(100_000))
+        until(lambda: server.holds()["uploads"] == 1)
+    until(lambda: server.holds()["uploads"] == 0)
+
+
+@pytest.mark.parametrize("key", ["", "nobody", "../../../etc/passwd", "x" * 10_000, None, 7])
+def test_uploads_that_are_not_there(server: Served, key: object) -> None:
+    token, message = start(server, "file", "", key)
+    assert token == ""
+    assert "choose the file again" in message
+
+
+def test_a_body_that_is_too_large(server: Served) -> None:
+    status, answer = post(server, JOIN, "x" * (9 * 2**20))
+    assert status == 413
+    assert "at most" in answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"GET\r\n\r\n", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * 100_000,
+     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+     b"GET /%00 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"GET /live/%ff%fe/picture HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+     b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999\r\n\r\n"],
+)  # fmt: skip
+def test_what_is_hardly_http(server: Served, data: bytes) -> None:
+    answer = send_raw(server, data)
+    assert answer == b"" or answer.split()[1] in (b"400", b"404", b"413", b"431"), answer
+
+
+@pytest.mark.parametrize("token", ["nobody", "..", "%2e%2e%2f", "x" * 2000, "static"])
+def test_channels_that_are_not_there(server: Served, token: str) -> None:
+    assert ask(server, f"/live/{token}/picture")[0] == 404
+    assert ask(server, f"/live/{token}/flow")[0] == 404
+
+
+def test_a_state_that_is_not_there_says_so(server: Served) -> None:
+    with watching(server, "nobody") as viewer, pytest.raises(ConnectionClosed) as closed:
+        viewer.recv(timeout=20)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "this stream has ended; press Start")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "-1", "1e9", "99999999999999999999", "x" * 4000, "x" * 100_000, b"\xff\x00", "\u0664"]
+)
+def test_words_that_no_page_would_say(server: Served, word: str | bytes) -> None:
+    token, _ = start(server, "server:painted.mp4")
+    with watching(server, token) as viewer:
+        viewer.send(word)
+        viewer.recv(timeout=20)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_other_methods(server: Served, method: str) -> None:
+    assert ask(server, "/live/upload", method=method)[0] in (404, 405)
+    assert ask(server, "/gradio_api/queue/join", method=method)[0] in (404, 405)
+
+
+def test_fifty_sessions_at_once(server: Served) -> None:
+    def session(_: int) -> tuple[int, bool, str]:
+        token, _ = start(server, "server:painted.mp4")
+        with watching(server, token) as viewer:
+            told = bool(json.loads(viewer.recv(timeout=60))["source"])
+        return ask(server, "/config")[0], told, start(server, "browser")[1]
+
+    with ThreadPoolExecutor(50) as pool:
+        results = list(pool.map(session, range(50)))
+    assert [(status, told) for status, told, _ in results] == [(200, True)] * 50
+    refused = [message for _, _, message in results if message]
+    assert len(refused) >= 46
+    assert all("already runs 4 sources" in message for message in refused)
+    until(lambda: server.holds()["running"] in (["painted.mp4"], []))
