@@ -18,6 +18,15 @@ class EventOptions:
     """Shorter events are not given."""
 
 
+@dataclass(frozen=True)
+class OpenEvent:
+    """An action that has begun and goes on. It is no event yet: it may turn out to be too short."""
+
+    label: str
+    start_s: float
+    """As `Event.start_s` will be."""
+
+
 class Events:
     """Stage: settled predictions in, finished events out.
 
@@ -37,9 +46,9 @@ class Events:
         self._last: Prediction | None = None
 
     @property
-    def current(self) -> str | None:
-        """Label of the event that is going on."""
-        return self._label
+    def current(self) -> OpenEvent | None:
+        """What is going on."""
+        return None if self._label is None else OpenEvent(self._label, self._start_s)
 
     def push(self, prediction: Prediction, labels: Sequence[str]) -> list[Event]:
         """`labels`: names of the classes of `prediction.probabilities`."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.clips import clip_logits, repeat_to
-from engines.engine import Engine, Positions
+from engines.engine import POSITION_TICKS, Engine, Positions
 from realtime.preprocess import Region, resize_short_side, views
 from realtime.ring import Ring
 from realtime.streams import Feed, Input, feed_for
@@ -33,6 +33,11 @@ class Lane:
     feed: Feed
     ring: Ring
     state: Any
+    paused: bool = False
+
+    def has(self, start: int, stop: int) -> bool:
+        """Whether it can answer for the ticks [start, stop); a lane that was paused begins in between."""
+        return not self.paused and self.ring.start <= start and stop <= self.ring.stop
 
     def append(self, inputs: list[Input]) -> None:
         for index, value in inputs:
@@ -62,11 +67,15 @@ class Lanes:
         count = 3 if region == "full" else 1
         self._lanes = [lane(name, view, engine) for name, engine in engines.items() for view in range(count)]
         self._resized: tuple[Frame, list[Image]] | None = None
+        self._start: int | None = None
+        self.flow_wanted = True
+        """Without, flow is not computed, and answers come from the other streams. It joins again, as new, when the next
+        chunk begins. No effect where there is flow alone."""
 
     @property
     def stop(self) -> int:
-        """Tick before which all lanes have their input."""
-        return min(lane.ring.stop for lane in self._lanes)
+        """Tick before which all lanes that are not paused have their input."""
+        return min(lane.ring.stop for lane in self._lanes if not lane.paused)
 
     @property
     def flow_health(self) -> "FlowHealth | None":
@@ -87,44 +96,55 @@ class Lanes:
     def reset(self) -> None:
         for lane in self._lanes:
             lane.reset()
-        self._resized = None
+        self._resized = self._start = None
 
     def push(self, tick: Tick) -> None:
+        if self._start is None:
+            self._start = tick.index
+        self._pause_or_resume(begins_chunk=(tick.index - self._start) % POSITION_TICKS == 0)
         if self._resized is None or self._resized[0] is not tick.frame:
             with self._timer("resize"):
                 cut = views(tick.frame.rgb, self._region)
                 self._resized = tick.frame, [resize_short_side(v, self._spec.short_side_px) for v in cut]
         for lane in self._lanes:
+            if lane.paused:
+                continue
             with self._timer(f"{lane.stream} input"):
                 lane.append(lane.feed.push(tick, self._resized[1][lane.view]))
 
     def flush(self) -> None:
         """No tick follows: the inputs that feeds still owe."""
         for lane in self._lanes:
-            lane.append(lane.feed.flush())
+            if not lane.paused:
+                lane.append(lane.feed.flush())
 
-    def step(self, start: int, stop: int) -> dict[str, Positions]:
-        """By stream, what the engines say of the next span."""
+    def step(self, start: int, stop: int, *, preview: bool = True) -> dict[str, Positions]:
+        """By stream, what the engines say of the next span.
+
+        The positions of a stream that was paused are counted from where it joined: those below zero do not exist.
+        """
         found = []
-        for lane in self._lanes:
+        for lane in self._ready(start, stop):
+            chunk = lane.ring.read(start, stop)[None]
             with self._timer(f"{lane.stream} engine"):
-                positions, lane.state = lane.engine.step(lane.ring.read(start, stop)[None], lane.state)
-            found.append(positions)
-        return self._by_stream(found)
+                positions, lane.state = lane.engine.step(chunk, lane.state, preview=preview)
+            found.append((lane.stream, positions))
+        return _by_stream(found)
 
     def finish(self, start: int, stop: int) -> dict[str, Positions]:
         """By stream, what the engines still have to say, given the last ticks [start, stop)."""
         found = []
-        for lane in self._lanes:
+        for lane in self._ready(start, stop):
             with self._timer(f"{lane.stream} engine"):
-                found.append(lane.engine.flush(lane.ring.read(start, stop)[None], lane.state))
-        return self._by_stream(found)
+                positions = lane.engine.flush(lane.ring.read(start, stop)[None], lane.state)
+            found.append((lane.stream, positions))
+        return _by_stream(found)
 
     def repeat(self, start: int, stop: int) -> tuple[dict[str, NDArray[np.float32]], int]:
         """By stream, the logits (classes,) of a clip shorter than the window, repeated; and the steps that it took."""
         found: dict[str, list[NDArray[np.float32]]] = {}
         steps = 0
-        for lane in self._lanes:
+        for lane in self._ready(start, stop):
             ticks = repeat_to(lane.ring.read(start, stop), self._spec.window_ticks)
             steps = max(steps, len(ticks) // lane.engine.chunk_ticks)
             with self._timer(f"{lane.stream} engine"):
@@ -132,11 +152,28 @@ class Lanes:
             found.setdefault(lane.stream, []).append(logits)
         return {stream: np.mean(logits, axis=0) for stream, logits in found.items()}, steps
 
-    def _by_stream(self, found: list[Positions]) -> dict[str, Positions]:
-        grouped: dict[str, list[Positions]] = {}
-        for lane, positions in zip(self._lanes, found, strict=True):
-            grouped.setdefault(lane.stream, []).append(positions)
-        return {stream: _mean(group) for stream, group in grouped.items()}
+    def _ready(self, start: int, stop: int) -> list[Lane]:
+        return [lane for lane in self._lanes if lane.has(start, stop)]
+
+    def _pause_or_resume(self, *, begins_chunk: bool) -> None:
+        """An engine may begin only where all of them begin a chunk, so that their positions lie alike."""
+        flow = [lane for lane in self._lanes if lane.stream == "flow"]
+        if len(flow) == len(self._lanes):
+            return
+        for lane in flow:
+            if not self.flow_wanted and not lane.paused:
+                lane.reset()
+                lane.paused = True
+            elif self.flow_wanted and begins_chunk:
+                lane.paused = False
+
+
+def _by_stream(found: list[tuple[str, Positions]]) -> dict[str, Positions]:
+    """What several views of a stream say is averaged."""
+    grouped: dict[str, list[Positions]] = {}
+    for stream, positions in found:
+        grouped.setdefault(stream, []).append(positions)
+    return {stream: _mean(group) for stream, group in grouped.items()}
 
 
 def _mean(group: list[Positions]) -> Positions:

@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
-from realtime.events import EventOptions, Events
+from engines.engine import POSITION_BEHIND_TICKS, POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
+from realtime.events import EventOptions, Events, OpenEvent
 from realtime.fuse import fuse, softmax, top_labels, watched_classes
+from realtime.holes import Holes
 from realtime.lanes import Lanes, Timer
+from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.preprocess import Region
 from realtime.resample import MAX_GAP, Resample
 from realtime.schedule import Schedule
-from realtime.smooth import Smooth
+from realtime.smooth import Logits, Smooth
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
 
 Output = Prediction | Event | Gap
-Answer = tuple[int, int, NDArray[np.float32]]
-"""First tick, tick after the last, logits (streams, classes)."""
+Answer = tuple[int, int, Logits]
+"""First tick, tick after the last, logits of the classes that are watched."""
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
@@ -90,6 +92,21 @@ class Recognizer:
         self._section_stop: int | None = None
         self._ready = 0
         self._answered = False
+        self._level = Level("all")
+        self._holes = Holes(spec.fps)
+
+    @property
+    def level(self) -> Level:
+        """What it may do; set it between two frames when it is late, see `realtime.overload`. Holds from the next step on."""
+        return self._level
+
+    @level.setter
+    def level(self, level: Level) -> None:
+        self._level = level
+        self._lanes.flow_wanted = level.flow
+        self._schedule.stride_ticks = self.stride_ticks * (
+            level.stride_factor if self.mode == "window" else 1
+        )
 
     @property
     def unseen_frames(self) -> int:
@@ -109,22 +126,39 @@ class Recognizer:
     @property
     def current_event(self) -> str | None:
         """Label of the action that is going on."""
+        return None if self._events.current is None else self._events.current.label
+
+    @property
+    def open_event(self) -> OpenEvent | None:
+        """The action that is going on."""
         return self._events.current
+
+    @property
+    def delay_s(self) -> Fraction:
+        """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of the
+        look-ahead, of the answers that are averaged, and a second for flow that waits for its frame."""
+        apart = self.stride_ticks * (LONGEST_STRIDE_FACTOR if self.mode == "window" else 1)
+        return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 1
 
     def push(self, frame: Frame) -> list[Output]:
         """The next frame -> what has become certain with it."""
         self.counts.frames += 1
-        return self._run(self._resample.push(frame))
+        items = self._resample.push(frame)
+        self._holes.push(frame, joined=not any(isinstance(item, Gap) for item in items))
+        return self._run(items)
 
     def flush(self) -> list[Output]:
         """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts."""
         out = self._run(self._resample.flush())
-        return [*out, *self._end_section(repeat_short=True)]
+        out += self._end_section(repeat_short=True)
+        self._holes.clear()
+        return out
 
     def reset(self) -> None:
         """Forget the video so far, without an answer."""
         self._resample.reset()
         self._reset_section()
+        self._holes.clear()
 
     def _run(self, items: list[Tick | Gap]) -> list[Output]:
         out: list[Output] = []
@@ -155,53 +189,55 @@ class Recognizer:
         return out
 
     def _step(self, start: int, stop: int) -> list[Output]:
+        every = self._level.preview_every
+        preview = every > 0 and self.counts.steps % every == 0
         self.counts.steps += 1
-        positions = self._lanes.step(start, stop)
+        positions = self._lanes.step(start, stop, preview=preview)
         if self.mode == "window":
-            logits = self._stacked({name: p.logits[0].mean(axis=0) for name, p in positions.items()})
-            return self._settle((start, stop, logits))
-        return self._answers(positions)
+            logits = self._watched({name: p.logits[0].mean(axis=0) for name, p in positions.items()})
+            return self._settle((start, stop, logits), stop)
+        return self._answers(positions, stop)
 
-    def _answers(self, positions: Mapping[str, Positions]) -> list[Output]:
+    def _answers(self, positions: Mapping[str, Positions], seen_stop: int) -> list[Output]:
         """Settled positions one by one, then one provisional answer for all that are not."""
-        first = next(iter(positions.values()))
+        oldest = max(positions.values(), key=lambda p: int(p.first[0]))
         out: list[Output] = []
         provisional: list[Answer] = []
         assert self._section_start is not None
-        for i in range(first.logits.shape[1]):
-            position = int(first.first[0]) + i
+        for i in range(oldest.logits.shape[1]):
+            position = int(oldest.first[0]) + i
             if position < 0:
                 continue
             start = self._section_start + POSITION_TICKS * position
-            logits = self._stacked({name: p.logits[0, i] for name, p in positions.items()})
-            answer = (start, start + POSITION_SPAN_TICKS, logits)
-            if i < first.settled:
-                out += self._settle(answer)
+            there = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
+            answer = (start, start + POSITION_SPAN_TICKS, self._watched(there))
+            if i < oldest.settled:
+                out += self._settle(answer, seen_stop)
             else:
                 provisional.append(answer)
         if provisional:
             start, logits = self._smooth.peek([(s, logits) for s, _, logits in provisional])
-            out.append(self._predict((start, provisional[-1][1], logits), settled=False))
+            out.append(self._predict((start, provisional[-1][1], logits), seen_stop, settled=False))
         return out
 
-    def _stacked(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(streams, classes) of the classes that are watched."""
-        return np.stack([logits[name][self._classes] for name in self.streams])
+    def _watched(self, logits: Logits) -> Logits:
+        """Of the classes that are watched."""
+        return {name: logits[name][self._classes] for name in self.streams if name in logits}
 
-    def _settle(self, answer: Answer) -> list[Output]:
+    def _settle(self, answer: Answer, seen_stop: int) -> list[Output]:
+        """`seen_stop`: tick before which the engines have seen all."""
         start, logits = self._smooth.push(answer[0], answer[2])
-        prediction = self._predict((start, answer[1], logits), settled=True)
+        prediction = self._predict((start, answer[1], logits), seen_stop, settled=True)
         self._answered = True
         events = self._events.push(prediction, self.labels)
         self.counts.events += len(events)
         return [prediction, *events]
 
-    def _predict(self, answer: Answer, *, settled: bool) -> Prediction:
+    def _predict(self, answer: Answer, seen_stop: int, *, settled: bool) -> Prediction:
         start, stop, logits = answer
         stop = stop if self._section_stop is None else min(stop, self._section_stop)
         self.counts.predictions += 1
-        streams = dict(zip(self.streams, logits, strict=True))
-        probabilities = softmax(fuse(streams, self._weights))
+        probabilities = softmax(fuse(logits, self._weights))
         return Prediction(
             start_tick=start,
             stop_tick=stop,
@@ -209,11 +245,18 @@ class Recognizer:
             end_s=float(stop / self._spec.fps),
             probabilities=probabilities,
             top=top_labels(probabilities, self.labels),
-            by_stream={name: top_labels(softmax(own), self.labels) for name, own in streams.items()},
-            streams=self.streams,
+            by_stream={name: top_labels(softmax(own), self.labels) for name, own in logits.items()},
+            streams=tuple(logits),
             mode=self.mode,
             settled=settled,
+            dropped_frames=self._dropped(start, seen_stop, settled),
         )
+
+    def _dropped(self, start: int, seen_stop: int, settled: bool) -> int:
+        start -= 0 if self.mode == "window" else POSITION_BEHIND_TICKS
+        if settled:  # these begin ever later; a provisional one lies ahead of settled ones to come
+            self._holes.forget_before(start)
+        return self._holes.count(start, seen_stop)
 
     def _end_section(self, *, repeat_short: bool) -> list[Output]:
         """The ticks end here, at a gap or for good: answer what can be answered, and start afresh."""
@@ -236,7 +279,7 @@ class Recognizer:
             return []
         start = self._schedule.next_start
         assert start is not None
-        return self._answers(self._lanes.finish(start, self._ready))
+        return self._answers(self._lanes.finish(start, self._ready), self._ready)
 
     def _repeat_section(self, length: int) -> list[Output]:
         """A clip shorter than the window is repeated from its start until it fills one, and gets one answer."""
@@ -245,7 +288,7 @@ class Recognizer:
         mean, steps = self._lanes.repeat(start, start + length)
         self.counts.steps += steps
         self._smooth.reset()
-        return self._settle((start, start + length, self._stacked(mean)))
+        return self._settle((start, start + length, self._watched(mean)), start + length)
 
     def _reset_section(self) -> None:
         self._lanes.reset()

@@ -43,8 +43,7 @@ class Resample:
         spacing = frame.pts - last.pts
         if spacing > self._max_gap or frame.after_gap:
             stop = min(self._section_end(), frame.pts)
-            cause = "frames lost" if frame.after_gap else "no frames"
-            out = [*self._end_section(stop), Gap(stop, frame.pts, cause)]
+            out = [*self._end_section(stop), Gap(stop, frame.pts, _cause(frame))]
             self._show(frame)
             return out
         ticks = self._ticks_before(frame.pts)
@@ -87,3 +86,10 @@ class Resample:
 
     def _count_unseen(self) -> None:
         self.unseen_frames += not self._frame_seen
+
+
+def _cause(frame: Frame) -> str:
+    """Of a gap that ends with `frame`."""
+    if frame.after_gap:
+        return "frames lost"
+    return "frames dropped" if frame.dropped_before else "no frames"

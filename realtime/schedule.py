@@ -8,7 +8,9 @@ class Schedule:
     """
 
     def __init__(self, chunk_ticks: int, stride_ticks: int) -> None:
-        self._chunk, self._stride = chunk_ticks, stride_ticks
+        self._chunk = chunk_ticks
+        self.stride_ticks = stride_ticks
+        """May be changed; it counts from the next span on."""
         self.reset()
 
     def reset(self) -> None:
@@ -22,7 +24,7 @@ class Schedule:
         start, stop = self._next_start, self._next_start + self._chunk
         if index + 1 < stop:
             return []
-        self._next_start = start + self._stride
+        self._next_start = start + self.stride_ticks
         return [(start, stop)]
 
     @property

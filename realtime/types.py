@@ -24,6 +24,8 @@ class Frame:
     """True where frames before this one are known to be missing (reconnect, clock jump)."""
     taken_s: float | None = None
     """`time.monotonic()` when the frame was read; only the pump looks at it."""
+    dropped_before: int = 0
+    """Frames between this one and the one before that were read but dropped, because the recogniser is too slow."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
@@ -52,14 +54,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch of media time without frames. Windows never span one."""
+    """A stretch of media time without frames. No answer spans one."""
 
     start: Fraction
     """Seconds: end of the last frame before it."""
     end: Fraction
     """Seconds: first frame after it."""
     cause: str
-    """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, clock jump)."""
+    """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, clock jump).
+    "frames dropped": they came, but the recogniser was too slow for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,8 @@ class Prediction:
     """Mode of the engine: "window", "continual", "preview"."""
     settled: bool = True
     """False for a provisional answer that a later one will replace."""
+    dropped_frames: int = 0
+    """Frames that should have been seen for it and were dropped; in their place it saw the frame before them again."""
     by_stream: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
     """What each stream says by itself, as in `top`."""
 

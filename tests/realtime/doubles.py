@@ -53,7 +53,7 @@ class SawTicks:
     def start(self, batch: int = 1, lead_ticks: int = 0) -> None:
         return None
 
-    def step(self, chunk: NDArray[Any], state: None) -> tuple[Positions, None]:
+    def step(self, chunk: NDArray[Any], state: None, *, preview: bool = True) -> tuple[Positions, None]:
         assert chunk.dtype == self.spec.dtype
         assert chunk.shape == (1, self.chunk_ticks, 224, 224, self.spec.channels)
         self.chunks.append(chunk.copy())
@@ -87,11 +87,11 @@ class PositionTicks(SawTicks):
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         return ()
 
-    def step(self, chunk: NDArray[Any], state: Any) -> tuple[Positions, Any]:
+    def step(self, chunk: NDArray[Any], state: Any, *, preview: bool = True) -> tuple[Positions, Any]:
         assert chunk.shape == (1, 8, 224, 224, self.spec.channels)
         seen = (*state, self.numbers(chunk[0])[0])
         first = len(seen) - 8
-        last = first if self.mode == "continual" else len(seen) - 2
+        last = len(seen) - 2 if preview and self.mode == "preview" else first
         return self._positions(seen, first, last, settled=1), seen
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:

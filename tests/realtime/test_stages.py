@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.spec import RGB
-from realtime.events import EventOptions, Events
+from realtime.events import EventOptions, Events, OpenEvent
 from realtime.fuse import fuse, softmax, top_labels
 from realtime.preprocess import centre_crop, resize_short_side, rgb_input
 from realtime.ring import Ring
@@ -91,11 +91,25 @@ def test_top_labels_are_ordered() -> None:
 
 def test_smooth_averages_the_newest_logits_and_tells_where_they_begin() -> None:
     smooth = Smooth(2)
-    answers = [smooth.push(8 * i, np.array([float(i)], np.float32)) for i in range(3)]
-    assert [(start, mean.item()) for start, mean in answers] == [(0, 0.0), (0, 0.5), (8, 1.5)]
-    start, mean = smooth.peek([(24, np.array([9.0], np.float32))])
-    assert (start, mean.item()) == (16, 5.5)
-    assert smooth.push(24, np.array([3.0], np.float32))[1].item() == 2.5
+    answers = [smooth.push(8 * i, {"rgb": np.array([float(i)], np.float32)}) for i in range(3)]
+    assert [(start, mean["rgb"].item()) for start, mean in answers] == [(0, 0.0), (0, 0.5), (8, 1.5)]
+    start, mean = smooth.peek([(24, {"rgb": np.array([9.0], np.float32)})])
+    assert (start, mean["rgb"].item()) == (16, 5.5)
+    assert smooth.push(24, {"rgb": np.array([3.0], np.float32)})[1]["rgb"].item() == 2.5
+
+
+def test_smooth_leaves_out_a_stream_that_is_not_in_all_answers() -> None:
+    smooth = Smooth(2)
+    rgb, flow = np.array([1.0], np.float32), np.array([5.0], np.float32)
+    given = [
+        {"rgb": rgb, "flow": flow},
+        {"rgb": 3 * rgb},
+        {"rgb": rgb, "flow": flow},
+        {"rgb": rgb, "flow": flow},
+    ]
+    found = [smooth.push(8 * i, logits)[1] for i, logits in enumerate(given)]
+    assert [sorted(mean) for mean in found] == [["flow", "rgb"], ["rgb"], ["rgb"], ["flow", "rgb"]]
+    assert [mean["rgb"].item() for mean in found] == [1, 2, 2, 1]
 
 
 LABELS = ("a", "b", "c")
@@ -142,5 +156,5 @@ def test_event_probability_is_the_mean_over_its_predictions() -> None:
     stage = Events(EventOptions())
     for prediction in predictions(("a", 0.9), ("a", 0.5)):
         stage.push(prediction, LABELS)
-    assert stage.current == "a"
+    assert stage.current == OpenEvent("a", 0.0)
     assert stage.flush()[0].probability == pytest.approx(0.7)
