@@ -8,6 +8,9 @@
         for prediction in stream(video, Recognizer(engines.by_stream)):
             print(prediction)
 
+`outputs` gives events and gaps too, `watch` calls a function with each, and `keep_open` is `open_video` for cameras: it opens
+them again whenever they are lost.
+
 Names are imported when they are first used, so that importing the package costs nothing.
 """
 
@@ -16,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from realtime.events import EventOptions
-    from realtime.pump import stream
+    from realtime.pump import outputs, stream, watch
     from realtime.recognizer import Recognizer
+    from realtime.reconnect import keep_open
     from realtime.source import open_video
     from realtime.types import Event, Frame, Gap, Prediction, Tick
 
@@ -29,8 +33,11 @@ _HOME = {
     "Prediction": "realtime.types",
     "Recognizer": "realtime.recognizer",
     "Tick": "realtime.types",
+    "keep_open": "realtime.reconnect",
     "open_video": "realtime.source",
+    "outputs": "realtime.pump",
     "stream": "realtime.pump",
+    "watch": "realtime.pump",
 }
 
 __all__ = [
@@ -41,8 +48,11 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "Tick",
+    "keep_open",
     "open_video",
+    "outputs",
     "stream",
+    "watch",
 ]
 
 

@@ -4,24 +4,29 @@
     for frame in video: put ──────→ [ . . . . ] ───┬─→ take, recognizer.push ───→ outputs
     for frame in video: put ──────→ [ . . . . ] ───┘
 
-A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frame in the
-mailbox makes room, and is counted.
+A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frames in the
+mailbox make room, are counted, and the frame behind them says how many they were.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Literal, Protocol
 
-from realtime.recognizer import Recognizer
+from realtime.overload import Ladder, levels_of
+from realtime.recognizer import Output, Recognizer
 from realtime.types import Frame, Prediction
 
 WhenFull = Literal["wait", "drop oldest"]
 
 FILE_MAILBOX = 8
-LIVE_MAILBOX = 30
-"""Frames: about one second of a camera, which is as late as an answer may become by waiting."""
+LIVE_MAILBOX = 64
+"""Frames: a second of any usual camera."""
+LIVE_WAIT_S = 1.0
+"""As long a frame of a live source may wait; who is slower gets newer ones."""
 
 
 class Source(Protocol):
@@ -39,68 +44,116 @@ class Source(Protocol):
 
 
 class End:
-    """Comes after the last frame of a source. `error`: why it ended early, or None."""
+    """Comes after the last frame of a source. `error`: why it ended early, or None. `stopped`: because it was asked to."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
+    def __init__(self, error: BaseException | None = None, *, stopped: bool = False) -> None:
+        self.error, self.stopped = error, stopped
+
+
+class Idle:
+    """Nothing came for a while."""
 
 
 class Mailbox:
-    """Bounded queue of frames between two threads. `changed` may be shared, to wait for several mailboxes at once."""
+    """Bounded queue of frames between two threads."""
 
     def __init__(
-        self, capacity: int, when_full: WhenFull, changed: threading.Condition | None = None
+        self, capacity: int, when_full: WhenFull, now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._capacity, self._when_full = capacity, when_full
-        self._changed = changed or threading.Condition()
+        """`now_s`: the clock of `Frame.taken_s`."""
+        self._capacity, self._when_full, self._now_s = capacity, when_full, now_s
+        self.changed = threading.Condition()
+        """May be replaced before the first use, to wait for several mailboxes at once."""
         self._frames: deque[Frame] = deque()
         self._end: End | None = None
+        self._dropped_before = 0
+        self._after_gap = False
+        self.received = 0
+        """Frames that were put into it."""
         self.dropped = 0
-        """Frames that made room for newer ones."""
+        """Those that made room for newer ones, or waited for too long."""
 
     def put(self, frame: Frame) -> bool:
         """Add a frame; False when nobody takes frames any more."""
-        with self._changed:
+        with self.changed:
             while len(self._frames) >= self._capacity and self._end is None:
                 if self._when_full == "drop oldest":
-                    self._frames.popleft()
-                    self.dropped += 1
+                    self._drop_oldest()
                 else:
-                    self._changed.wait()
+                    self.changed.wait()
             if self._end is not None:
                 return False
             self._frames.append(frame)
-            self._changed.notify_all()
+            self.received += 1
+            self._drop_late()
+            self.changed.notify_all()
             return True
 
     def close(self, error: BaseException | None = None) -> None:
         """No more frames come; those that are there can still be taken."""
-        with self._changed:
+        with self.changed:
             self._end = self._end or End(error)
-            self._changed.notify_all()
+            self.changed.notify_all()
+
+    def stop(self) -> None:
+        """No more frames are taken: the end comes next. May be called by a signal handler, in any thread."""
+        with self.changed:
+            if self._end is None or self._end.error is None:
+                self._end = End(stopped=True)
+            self._frames.clear()
+            self.changed.notify_all()
 
     def take(self) -> Frame | End | None:
         """The next frame, the end after the last one, or None if there is nothing yet. Does not wait."""
-        with self._changed:
+        with self.changed:
+            self._drop_late()
             if not self._frames:
                 return self._end
             frame = self._frames.popleft()
-            self._changed.notify_all()
+            if self._dropped_before:
+                after_gap = frame.after_gap or self._after_gap
+                frame = replace(frame, dropped_before=self._dropped_before, after_gap=after_gap)
+                self._dropped_before, self._after_gap = 0, False
+            self.changed.notify_all()
             return frame
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` has something."""
+        return bool(self._frames) or self._end is not None
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def _drop_oldest(self) -> None:
+        """The frame behind it has to say what was lost with it."""
+        self._after_gap = self._frames.popleft().after_gap or self._after_gap
+        self._dropped_before += 1
+        self.dropped += 1
+
+    def _drop_late(self) -> None:
+        if self._when_full == "drop oldest":
+            earliest_s = self._now_s() - LIVE_WAIT_S
+            while self._frames and _taken_before(self._frames[0], earliest_s):
+                self._drop_oldest()
+
+
+def _taken_before(frame: Frame, seconds: float) -> bool:
+    return frame.taken_s is not None and frame.taken_s < seconds
+
+
+def mailbox_for(video: Source, capacity: int | None = None) -> Mailbox:
+    """Where the frames of this video wait."""
+    if video.live:
+        return Mailbox(capacity or LIVE_MAILBOX, "drop oldest")
+    return Mailbox(capacity or FILE_MAILBOX, "wait")
 
 
 class Reader:
     """Reads a video in a thread of its own. A context manager: leaving it stops the thread and waits for it."""
 
-    def __init__(
-        self, video: Source, *, capacity: int | None = None, changed: threading.Condition | None = None
-    ) -> None:
-        self._video = video
-        capacity = capacity or (LIVE_MAILBOX if video.live else FILE_MAILBOX)
-        self.mailbox = Mailbox(capacity, "drop oldest" if video.live else "wait", changed)
+    def __init__(self, video: Source, mailbox: Mailbox) -> None:
+        self._video, self.mailbox = video, mailbox
         self._thread = threading.Thread(target=self._read, name="i3d-live reader", daemon=True)
 
     def _read(self) -> None:
@@ -147,28 +200,79 @@ def read_all(
 
     They take turns, so that one with many frames waiting does not hold up the others.
     """
-    changed = threading.Condition()
+    mailboxes = [mailbox_for(video, capacity) for video in videos]
+    with closing(read_or_idle(videos, mailboxes, None)) as items:
+        for place, item, mailbox in items:
+            if not isinstance(item, Idle):
+                yield place, item, mailbox
+
+
+def read_or_idle(
+    videos: Sequence[Source], mailboxes: Sequence[Mailbox], idle_s: float | None
+) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
+    """As `read_all`, and an `Idle`, with any place, whenever nothing came from any of them for `idle_s`."""
+    changed = mailboxes[0].changed
     with ExitStack() as stack:
-        readers = [stack.enter_context(Reader(video, capacity=capacity, changed=changed)) for video in videos]
+        for video, mailbox in zip(videos, mailboxes, strict=True):
+            mailbox.changed = changed
+            stack.enter_context(Reader(video, mailbox))
         open_places = list(range(len(videos)))
         while open_places:
             with changed:
-                taken = [(i, item) for i in open_places if (item := readers[i].mailbox.take()) is not None]
-                if not taken:
-                    changed.wait()
-            for i, item in taken:
-                yield i, item, readers[i].mailbox
+                came = any(mailboxes[i].ready for i in open_places) or changed.wait(idle_s)
+            if not came:
+                yield open_places[0], Idle(), mailboxes[open_places[0]]
+            for i in tuple(open_places):
+                item = mailboxes[i].take()
+                if item is not None:
+                    yield i, item, mailboxes[i]
                 if isinstance(item, End):
                     open_places.remove(i)
 
 
-def stream(video: Source, recognizer: Recognizer) -> Iterator[Prediction]:
-    """Predictions of a video as they become certain. Files wait for the recogniser; live sources drop the oldest frames.
+class Pace:
+    """Keeps a recogniser at the level that it can hold. Only for live sources: files wait."""
 
-    Raises what the video raises, after the predictions that its frames still give.
+    def __init__(self, recognizer: Recognizer, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._recognizer, self._now_s = recognizer, now_s
+        self.ladder = Ladder(levels_of(recognizer.mode, recognizer.streams))
+        self.lag_s = 0.0
+        """How long the last frame waited."""
+
+    def before(self, frame: Frame) -> bool:
+        """To be called before each frame is pushed: whether the recogniser is now at another level."""
+        now_s = self._now_s()
+        self.lag_s = 0.0 if frame.taken_s is None else now_s - frame.taken_s
+        level = self.ladder.update(self.lag_s, now_s)
+        if level is not None:
+            self._recognizer.level = level
+        return level is not None
+
+
+def outputs(video: Source, recognizer: Recognizer) -> Iterator[Output]:
+    """Predictions, events and gaps of a video as they become certain.
+
+    Files wait for the recogniser. Of a live source frames are dropped when it is late, and it does less; see
+    `realtime.overload`. Raises what the video raises, after the answers that its frames still give.
     """
+    pace = Pace(recognizer) if video.live else None
     for _, item, _ in read_all([video]):
-        outputs = recognizer.flush() if isinstance(item, End) else recognizer.push(item)
-        yield from (output for output in outputs if isinstance(output, Prediction))
-        if isinstance(item, End) and item.error is not None:
-            raise item.error
+        if isinstance(item, End):
+            yield from recognizer.flush()
+            if item.error is not None:
+                raise item.error
+        else:
+            if pace is not None:
+                pace.before(item)
+            yield from recognizer.push(item)
+
+
+def stream(video: Source, recognizer: Recognizer) -> Iterator[Prediction]:
+    """The predictions among `outputs`."""
+    return (output for output in outputs(video, recognizer) if isinstance(output, Prediction))
+
+
+def watch(video: Source, recognizer: Recognizer, tell: Callable[[Output], object]) -> None:
+    """Call `tell` with each of `outputs`, to the end of the video."""
+    for output in outputs(video, recognizer):
+        tell(output)
