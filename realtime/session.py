@@ -2,21 +2,24 @@
 
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from engines.build import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.pump import End, Mailbox, read_all
+from realtime.pump import End, Pace, mailbox_for, read_or_idle
 from realtime.recognizer import Output, Recognizer
-from realtime.sinks.log import Line, output_line
-from realtime.source import Video
+from realtime.reconnect import Connection, Reconnecting
+from realtime.sinks.log import Line, connection_line, level_line, output_line
 from realtime.types import Frame
+from realtime.video import Video
 
+IDLE_S = 1.0
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 
 
@@ -35,48 +38,95 @@ class Session:
 
     def __init__(
         self,
-        video: Video,
+        video: Video | Reconnecting,
         recognizer: Recognizer,
         *,
+        name: str | None = None,
         write: Callable[[Line], None],
         sinks: Sequence[Sink] = (),
         stopwatch: Stopwatch | None = None,
         progress: Callable[[float], None] = lambda media_s: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.video, self.recognizer = video, recognizer
-        self._write, self._sinks = write, sinks
-        self._stopwatch = stopwatch or Stopwatch()
-        self._progress = progress
-        self._start_s = time.perf_counter()
+        """`name`: of the source, for each of its lines. `now_s`: the clock of `Frame.taken_s`."""
+        self.video, self.recognizer, self.name = video, recognizer, name
+        self.stopwatch = stopwatch or Stopwatch()
+        self.mailbox = mailbox_for(video)
+        """Where its frames wait."""
+        self.pace = Pace(recognizer, now_s) if video.live else None
+        self.level_steps: Counter[str] = Counter()
+        """How often it stepped to each level of its pace."""
+        self.last_frame_s = self._start_s = now_s()
+        """When the newest frame was pushed."""
+        self.ended: str | None = None
+        """Why nothing follows."""
+        self._write, self._sinks, self._progress, self._now_s = write, sinks, progress, now_s
         self._media_s = 0.0
-        self._late = 0
-        self._closed = False
+        self._connection = self.connection
 
-    def push(self, frame: Frame, mailbox: Mailbox) -> None:
-        """The next frame; `mailbox` is where it waited."""
-        self._late = mailbox.dropped
+    def push(self, frame: Frame) -> None:
+        """The next frame."""
+        self.look()
+        if self.pace is not None and self.pace.before(frame):
+            self._tell_level(self.pace, float(frame.pts))
         outputs = self.recognizer.push(frame)
-        with self._stopwatch("outputs"):
+        with self.stopwatch("outputs"):
+            self.last_frame_s = self._now_s()
             self._media_s = float(frame.pts + frame.duration)
             self._progress(self._media_s)
             self._tell_sinks(frame)
             self._emit(outputs, frame.taken_s)
 
+    def look(self) -> None:
+        """Tell of a connection that was lost or is back. To be called about once a second, also where no frames come."""
+        connection = self.connection
+        if connection is not None and connection != self._connection:
+            self._connection = connection
+            self.write(connection_line(connection, self._media_s))
+
     def end(self, ended: str) -> None:
         """Nothing follows, for the reason `ended`: say what is still to be said, and close. Closing again does nothing."""
-        if self._closed:
+        if self.ended is not None:
             return
-        self._closed = True
+        self.ended = ended
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.close)
             self._emit(self.recognizer.flush(), None)
-            self._write(self._summary(ended))
+            self.write(self._summary(ended))
+
+    def write(self, line: Line) -> None:
+        """A line of the log, with the name of the source where it has one."""
+        self._write(line if self.name is None else {"kind": line["kind"], "name": self.name} | line)
+
+    @property
+    def connection(self) -> Connection | None:
+        """None where a loss is the end."""
+        return self.video.connection if isinstance(self.video, Reconnecting) else None
+
+    @property
+    def used(self) -> int:
+        """Frames that an answer could see."""
+        return self.recognizer.counts.ticks - self.recognizer.counts.repeated_ticks
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Frames that none could see, by cause. After the end these and `used` are all that the mailbox received."""
+        waiting = self.mailbox.received - self.mailbox.dropped - self.recognizer.counts.frames
+        return {
+            "faster than the model's rate": self.recognizer.unseen_frames,
+            "late": self.mailbox.dropped,
+            "stopped": 0 if self.ended is None else waiting,
+        }
+
+    def _tell_level(self, pace: Pace, media_s: float) -> None:
+        self.level_steps[pace.ladder.level.name] += 1
+        self.write(level_line(pace.ladder.level.name, pace.ladder.place, pace.lag_s, media_s))
 
     def _emit(self, outputs: list[Output], taken_s: float | None) -> None:
         for item in outputs:
-            latency_ms = None if taken_s is None else (time.monotonic() - taken_s) * 1000
-            self._write(output_line(item, latency_ms))
+            latency_ms = None if taken_s is None else (self._now_s() - taken_s) * 1000
+            self.write(output_line(item, latency_ms))
             self._tell_sinks(item)
 
     def _tell_sinks(self, item: Frame | Output) -> None:
@@ -85,14 +135,13 @@ class Session:
 
     def _summary(self, ended: str) -> Line:
         counts = self.recognizer.counts
-        dropped = {"faster than the model's rate": self.recognizer.unseen_frames, "late": self._late}
         flow = self.recognizer.flow_health
         return {
             "kind": "summary",
             "frames": {
-                "decoded": counts.frames + self._late,
-                "used": counts.ticks - counts.repeated_ticks,
-                "dropped": {cause: count for cause, count in dropped.items() if count},
+                "decoded": self.mailbox.received,
+                "used": self.used,
+                "dropped": {cause: count for cause, count in self.dropped.items() if count},
                 "corrupt_packets": self.video.corrupt_packets,
             },
             "ticks": counts.ticks,
@@ -101,39 +150,56 @@ class Session:
             "predictions": counts.predictions,
             "events": counts.events,
             "gaps": counts.gaps,
+            "reconnects": 0 if self.connection is None else self.connection.reconnects,
+            "level_steps": dict(self.level_steps),
             "media_s": round(self._media_s, 3),
-            "wall_s": round(time.perf_counter() - self._start_s, 3),
-            "stage_s": {stage: round(s, 4) for stage, s in self._stopwatch.seconds.items()},
+            "wall_s": round(self._now_s() - self._start_s, 3),
+            "stage_s": {stage: round(s, 4) for stage, s in self.stopwatch.seconds.items()},
             **({"flow": flow.report()} if flow is not None else {}),
             "ended": ended,
         }
 
 
-def run_sessions(sessions: Sequence[Session]) -> list[I3DLiveError]:
-    """Run all sources to their ends, in turns. One that fails ends alone; the errors are returned.
+def run_sessions(
+    sessions: Sequence[Session],
+    failed: Callable[[Session, Exception], None] = lambda session, error: None,
+) -> list[Exception]:
+    """Run all sources to their ends, in turns. One that fails ends alone: `failed` is told at once, the errors are returned.
 
-    Whatever ends it early (Ctrl-C, a full disk), each log gets its summary and each file is closed first.
+    Whatever ends it early (a stop, a full disk), each log gets its summary and each file is closed first.
     """
-    errors: list[I3DLiveError] = []
+    errors: list[Exception] = []
+    videos, mailboxes = [s.video for s in sessions], [s.mailbox for s in sessions]
     ended = "stopped"
     try:
-        for place, item, mailbox in read_all([session.video for session in sessions]):
-            session = sessions[place]
-            if not isinstance(item, End):
-                session.push(item, mailbox)
-            elif item.error is None:
-                session.end("end of the video")
-            elif isinstance(item.error, I3DLiveError):
-                session.end(str(item.error))
-                errors.append(item.error)
-            else:
-                raise item.error
+        with closing(read_or_idle(videos, mailboxes, IDLE_S)) as items:
+            for place, item, _ in items:
+                if isinstance(item, Frame):
+                    sessions[place].push(item)
+                elif isinstance(item, End):
+                    errors += _end(sessions[place], item, failed)
+                for session in sessions:
+                    session.look()
     except I3DLiveError as error:
         ended = str(error)
         raise
     finally:
         end_all(sessions, ended)
     return errors
+
+
+def _end(session: Session, end: End, failed: Callable[[Session, Exception], None]) -> list[Exception]:
+    """End one session; what ended it, where that was an error."""
+    error = end.error
+    if error is None:
+        session.end("stopped" if end.stopped else "end of the video")
+        return []
+    if not isinstance(error, Exception):
+        raise error
+    known = isinstance(error, I3DLiveError)
+    session.end(str(error) if known else f"a fault of this program ({type(error).__name__})")
+    failed(session, error)
+    return [error]
 
 
 def end_all(sessions: Sequence[Session], ended: str) -> None:
@@ -143,7 +209,7 @@ def end_all(sessions: Sequence[Session], ended: str) -> None:
             stack.callback(session.end, ended)
 
 
-def session_line(video: Video, engines: Engines, recognizer: Recognizer) -> Line:
+def session_line(video: Video | Reconnecting, engines: Engines, recognizer: Recognizer) -> Line:
     """The first line of a log."""
     engine = next(iter(engines.by_stream.values()))
     return {
@@ -158,5 +224,14 @@ def session_line(video: Video, engines: Engines, recognizer: Recognizer) -> Line
         "stride_ticks": recognizer.stride_ticks,
         "smooth": recognizer.smooth,
         "fps": float(engine.spec.fps),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
+        "versions": {"python": platform.python_version()} | versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that shape an answer; a bundle runs with fewer of them."""
+    found = {}
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -35,7 +35,7 @@ def demo(
             f"cannot make the folder {out}: {error.strerror}; name another with --out"
         ) from error
     run(
-        str(clip),
+        [str(clip)],
         log=out / "predictions.jsonl",
         annotate=out / "annotated.mp4",
         timeline=out / "timeline.png",

@@ -3,10 +3,10 @@
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from realtime.sinks.log import Line
-from realtime.source import Video
 
 BAR_WIDTH = 20
 
@@ -14,7 +14,8 @@ BAR_WIDTH = 20
 class Terminal:
     """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout where they are asked for."""
 
-    def __init__(self, video: Video) -> None:
+    def __init__(self, total_s: float | None) -> None:
+        """`total_s`: length of the source, where it has one."""
         self._console = Console(stderr=not sys.stdout.isatty(), highlight=False)
         self._progress = Progress(
             TextColumn("[dim]{task.fields[media]}"),
@@ -24,8 +25,8 @@ class Terminal:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=video.duration_s, media="starting")
-        self._label: str | None = None
+        self._task = self._progress.add_task("", total=total_s, media="starting")
+        self._labels: dict[str, str] = {}
 
     def __enter__(self) -> "Terminal":
         self._progress.start()
@@ -42,15 +43,17 @@ class Terminal:
         """Print the lines of the log that a person wants to read."""
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
+            text = f"[bold]{escape(line['name'])}[/] {text}" if "name" in line else text
             self._progress.console.print(text, soft_wrap=not self._console.is_terminal)
 
     def _session(self, line: Line) -> str:
-        return f"[bold]{line['source']}[/]\n[dim]{line['note']}[/]"
+        return f"[bold]{escape(line['source'])}[/]\n[dim]{escape(line['note'])}[/]"
 
     def _prediction(self, line: Line) -> str:
-        if line["label"] == self._label:
+        name = line.get("name", "")
+        if line["label"] == self._labels.get(name):
             return ""
-        self._label = line["label"]
+        self._labels[name] = line["label"]
         filled = round(line["probability"] * BAR_WIDTH)
         bar = f"[green]{'━' * filled}[/][dim]{'─' * (BAR_WIDTH - filled)}[/]"
         style = "bold" if line["settled"] else "italic"
@@ -62,6 +65,15 @@ class Terminal:
 
     def _gap(self, line: Line) -> str:
         return f"{line['end_s']:8.2f} s  [yellow]gap[/] since {line['start_s']:.2f} s: {line['cause']}"
+
+    def _level(self, line: Line) -> str:
+        change = f"late by {line['lag_s']:.1f} s" if line["steps_down"] else "in time again"
+        return f"{line['at_s']:8.2f} s  [yellow]level[/] {line['level']} ({change})"
+
+    def _connection(self, line: Line) -> str:
+        if line["up"]:
+            return f"{line['at_s']:8.2f} s  [green]connected[/]"
+        return f"{line['at_s']:8.2f} s  [yellow]not connected[/] {escape(line['reason'])}"
 
     def _summary(self, line: Line) -> str:
         frames = line["frames"]

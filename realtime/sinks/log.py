@@ -1,7 +1,7 @@
 """The log: JSON lines, described by `log.schema.json` beside this file.
 
-session | prediction ... | event ... | gap ... | summary. Each line is flushed when it is written, so that whatever ends the
-program, all complete lines are valid.
+session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is written,
+so that whatever ends the program, all complete lines are valid.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from realtime.errors import OutputError
 from realtime.recognizer import Output
+from realtime.reconnect import Connection
 from realtime.types import Event, Gap, Prediction
 
 Line = dict[str, Any]
@@ -37,6 +38,28 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
     return _prediction_line(item, latency_ms)
 
 
+def level_line(name: str, steps_down: int, lag_s: float, media_s: float) -> Line:
+    """From now on the recogniser works at another level; see `realtime.overload`."""
+    return {
+        "kind": "level",
+        "at_s": round(media_s, 3),
+        "level": name,
+        "steps_down": steps_down,
+        "lag_s": round(max(lag_s, 0.0), 3),
+    }
+
+
+def connection_line(connection: Connection, media_s: float) -> Line:
+    """A live source was lost, could not be opened again, or is back."""
+    return {
+        "kind": "connection",
+        "at_s": round(media_s, 3),
+        "up": connection.up,
+        "reconnects": connection.reconnects,
+        "reason": connection.reason,
+    }
+
+
 def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
     return {
         "kind": "prediction",
@@ -49,6 +72,7 @@ def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
         "streams": list(prediction.streams),
         "mode": prediction.mode,
         "settled": prediction.settled,
+        "dropped_frames": prediction.dropped_frames,
         "latency_ms": None if latency_ms is None else round(latency_ms, 1),
     }
 
@@ -58,6 +82,7 @@ class Log:
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
+        self.written_bytes = 0
         try:
             self._file: TextIO = sys.stdout if self._path == "-" else open(self._path, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
@@ -65,9 +90,11 @@ class Log:
 
     def write(self, line: Line) -> None:
         """Add one line. Raises OutputError when it cannot be written; what is written already stays valid."""
+        text = json.dumps(line, ensure_ascii=False) + "\n"
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write(text)
             self._file.flush()
+            self.written_bytes += len(text.encode())
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -1,0 +1,76 @@
+"""The sources of a command: their names, and how they are opened and kept open."""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.address import Address, Kind, masked, parse_source
+from realtime.errors import SourceError, UsageError
+from realtime.reconnect import Reconnecting, keep_open
+from realtime.video import Video
+
+Open = Callable[[str | Path], Video]
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A source as it was given on the command line."""
+
+    text: str
+    name: str | None
+    """For the lines of the log; None where there is one source, without a name."""
+    address: Address
+
+
+def parse_sources(texts: Sequence[str]) -> list[Named]:
+    """SOURCE or NAME=SOURCE each. Raises UsageError for names that are not unique, and what `parse_source` raises."""
+    found: list[Named] = []
+    for text in texts:
+        match = None if Path(text).exists() else _NAMED.fullmatch(text)
+        name, source = (match[1], match[2]) if match else (None, text)
+        if len(texts) > 1 and name is None:
+            name = masked(source)
+        found.append(Named(source, name, parse_source(source)))
+    names = [named.name for named in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name}: two sources of that name; give each its own, as in cam1=rtsp://...")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A source that is open, or kept open."""
+
+    name: str | None
+    kind: Kind
+    video: Video | Reconnecting
+
+
+def open_sources(
+    sources: Sequence[Named], open_video: Open, *, reconnect: bool
+) -> tuple[list[Opened], list[Exception]]:
+    """Those that can be opened, and cameras that are not there yet; and why others are left out, which is told on stderr.
+
+    A single one that cannot be opened raises: an address is more likely wrong than its camera switched off. So does the
+    last one of several.
+    """
+    video: Video | Reconnecting
+    opened: list[Opened] = []
+    failures: list[Exception] = []
+    for named in sources:
+        try:
+            if reconnect:
+                video = keep_open(named.text, open_video, may_be_away=len(sources) > 1)
+            else:
+                video = open_video(named.text)
+            opened.append(Opened(named.name, named.address.kind, video))
+        except SourceError as error:
+            failures.append(error)
+            if len(failures) == len(sources):
+                raise
+            print(f"i3d-live: {named.name}: {error}", file=sys.stderr)
+    return opened, failures
