@@ -1,8 +1,9 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
 # make test    format, lint, types and all tests
+# make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
 # Both do all of their set-up. PYTHON names another interpreter than python3.
 
-.PHONY: demo test format clean
+.PHONY: demo test soak format clean
 .DELETE_ON_ERROR:
 
 demo:
@@ -17,6 +18,10 @@ test:
 	.venv/bin/mypy
 	.venv/bin/pytest
 
+soak:
+	@scripts/setup build,dev
+	.venv/bin/python -m benchmarks.soak
+
 format:
 	@scripts/setup build,dev
 	.venv/bin/ruff format .
@@ -26,4 +31,5 @@ clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # What tests need of the system; see tests/conftest.py.
-TEST_PACKAGES = chromium mosquitto
+TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad

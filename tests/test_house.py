@@ -18,6 +18,8 @@ HOMES = {
     "gradio": {"realtime/view/page.py"},
     "numba": {"realtime/flow/tvl1.py"},
     "openvino": {"engines/backends/openvino.py"},
+    "paho": {"realtime/sinks/mqtt.py"},
+    "prometheus_client": {"realtime/sinks/metrics.py"},
     "tensorrt": {"engines/backends/tensorrt.py"},
     "tensorrt_rtx": {"engines/backends/tensorrt.py"},
     "torch_tensorrt": {"engines/backends/torch_tensorrt.py"},
