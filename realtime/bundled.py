@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="run.py",
         description="Watch a video or a camera and say, continuously, what is being done.",
         epilog=EXIT_CODES,
+        fromfile_prefix_chars="@",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(

@@ -1,0 +1,36 @@
+# i3d-live on the processor.
+#
+#   docker build -t i3d-live .
+#   docker run -p 127.0.0.1:7860:7860 -e I3D_LIVE_PASSWORD -v i3d-live:/cache i3d-live
+#
+# Anything behind the name is given to i3d-live: docker run ... i3d-live run rtsp://camera/stream --mode continual
+
+FROM python:3.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# What changes seldom comes first. Torch only builds engines here; the wheel with CUDA would be ten times as large.
+ARG TORCH=2.13.0
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN python -m venv /opt/i3d-live
+ENV PATH=/opt/i3d-live/bin:$PATH
+RUN pip install --index-url $TORCH_INDEX torch==$TORCH
+WORKDIR /src
+COPY LICENSE README.md constraints.txt pyproject.toml ./
+COPY engines engines
+COPY realtime realtime
+RUN pip install --constraint constraints.txt ".[build,view]"
+RUN i3d-live --version
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --create-home i3d && install --directory --owner=i3d /cache
+COPY --from=build /opt/i3d-live /opt/i3d-live
+ENV PATH=/opt/i3d-live/bin:$PATH PYTHONUNBUFFERED=1 XDG_CACHE_HOME=/cache
+USER i3d
+WORKDIR /home/i3d
+VOLUME /cache
+EXPOSE 7860
+# Ctrl-C is what it understands as the wish to end.
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5m --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+ENTRYPOINT ["i3d-live"]
+CMD ["view", "--host", "0.0.0.0"]
