@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from engines.build import Engines
 from realtime.address import masked
-from realtime.errors import UsageError
+from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
 from realtime.view.channel import Channel
 from realtime.view.feeds import BrowserCamera
@@ -107,7 +107,10 @@ class Hub:
         upload = self.uploads.take(key)
 
         def opened() -> Source:
-            video = self._open(upload.path)
+            try:
+                video = self._open(upload.path)
+            except SourceError as error:
+                raise SourceError(str(error).replace(str(upload.path), upload.name)) from error
             video.name = upload.name
             return video
 

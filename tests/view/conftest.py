@@ -1,5 +1,6 @@
 """Servers and a browser that the tests of the live view share; each is started when the first test asks for it."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from websockets.sync.client import ClientConnection
 
 from realtime.source import VideoWriter
 from tests.conftest import in_ci
-from tests.view.serving import Served, served
+from tests.view.pressing import start, watching
+from tests.view.serving import Served, ask, served
 
 PASSWORD = "correct horse"
 
@@ -69,3 +72,31 @@ def chromium(playwright: Any, chromium_path: str) -> Iterator[Any]:
     browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def bystander(open_server: Served) -> Iterator[ClientConnection]:
+    """A viewer of the server's source, whose video starts again when it ends."""
+    token, message = start(open_server, "server:painted.mp4")
+    assert message == ""
+    with watching(open_server, token) as socket_:
+        yield socket_
+
+
+@pytest.fixture
+def server(open_server: Served, bystander: ClientConnection) -> Iterator[Served]:
+    """Checks after each test that nobody else was harmed."""
+    yield open_server
+    assert ask(open_server, "/config")[0] == 200
+    phases = {json.loads(message)["phase"] for message in _newest(bystander)}
+    assert phases <= {"opening", "engine", "running", "ended"}
+
+
+def _newest(viewer: ClientConnection) -> list[str]:
+    """What has come since the last time."""
+    found = []
+    try:
+        while True:
+            found.append(str(viewer.recv(timeout=0.01)))
+    except TimeoutError:
+        return found

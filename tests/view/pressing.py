@@ -6,6 +6,8 @@ import json
 import secrets
 from typing import Any
 
+from websockets.sync.client import ClientConnection, connect
+
 from tests.view.serving import Served, ask
 
 FIELDS: list[Any] = ["preview", "rgb", "auto", "auto", 8, 0, 0.5, 0.3, 0.5, "", []]
@@ -78,3 +80,18 @@ def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
     """A picture of the webcam as the page sends it."""
     body = base64.b64encode(jpeg).decode()
     return {"url": f"data:image/jpeg;taken={taken};channel={channel};base64,{body}", "is_value_data": True}
+
+
+def watching(server: Served, token: str) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{server.port}/live/{token}/state", max_size=2**22)
+
+
+def failure(server: Served, token: str) -> str:
+    """Why a channel failed, as its page is told."""
+    with watching(server, token) as viewer:
+        for message in viewer:
+            state = json.loads(message)
+            if state["phase"] == "failed":
+                return str(state["note"])
+            assert state["phase"] in ("opening", "engine", "running"), state
+    raise AssertionError("the channel did not fail")

@@ -69,7 +69,7 @@ def test_all_streams_speak_for_themselves_and_flow_can_be_seen() -> None:
     source = Pushed()
     channel = started(source, Settings(streams="both"))
     with channel.flow.watch():
-        source.put(RED, 90)
+        source.put(RED, 20)
         until(lambda: set(state(channel)["by_stream"]) == {"rgb", "flow", "both"})
         until(lambda: channel.flow._value)
     assert Image.open(io.BytesIO(channel.flow._value or b"")).size == (256, 256)
