@@ -1,17 +1,22 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
+# make view    the live view in the browser
 # make test    format, lint, types and all tests
 # make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
-# Both do all of their set-up. PYTHON names another interpreter than python3.
+# All do their own set-up. PYTHON names another interpreter than python3.
 
-.PHONY: demo test soak format clean
+.PHONY: demo view test soak format clean
 .DELETE_ON_ERROR:
 
 demo:
 	@scripts/setup build
 	@.venv/bin/i3d-live demo --out demo-out
 
+view:
+	@scripts/setup build,view
+	@.venv/bin/i3d-live view
+
 test:
-	@scripts/setup build,dev
+	@scripts/setup build,view,train,dev
 	@scripts/system-packages $(TEST_PACKAGES) || true
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -19,11 +24,11 @@ test:
 	.venv/bin/pytest
 
 soak:
-	@scripts/setup build,dev
+	@scripts/setup build,view,train,dev
 	.venv/bin/python -m benchmarks.soak
 
 format:
-	@scripts/setup build,dev
+	@scripts/setup build,view,train,dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
