@@ -166,7 +166,7 @@ class Reconnecting:
     def _pause(self, wait_s: float) -> bool:
         """Wait until the next try is due; True when closed."""
         due_s = self._clock.now_s() + wait_s
-        gone = False
+        gone = wait_s > 0 and not self._is_there()
         while (left_s := due_s - self._clock.now_s()) > 0:
             if self._clock.wait(self._closing, min(left_s, KNOCK_EVERY_S)):
                 return True
