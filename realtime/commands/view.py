@@ -83,8 +83,12 @@ def view(
     rtsp_transport: Annotated[
         RtspTransport, typer.Option(help="How RTSP sends its packets.")
     ] = RtspTransport.tcp,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
+    ] = True,
 ) -> None:
     """Show SOURCES, your webcam, a file or any address in the browser, with what is being done in them."""
+    from realtime.reconnect import keep_open
     from realtime.source import open_video
     from realtime.view.settings import Settings
 
@@ -93,9 +97,8 @@ def view(
         tuple(watch or ()),
     )  # fmt: skip
     password = find_password(password_file, needed_for=None if is_local(host) else host)
-    open_source = functools.partial(
-        open_video, square_pixels=square_pixels, rtsp_transport=rtsp_transport.value
-    )
+    plain = functools.partial(open_video, square_pixels=square_pixels, rtsp_transport=rtsp_transport.value)
+    open_source = functools.partial(keep_open, open_video=plain) if reconnect else plain
     run_server(sources or [], settings, model, host, port, password, open_source)
 
 

@@ -68,14 +68,16 @@ class Board:
 
     def state(self, recognizer: Recognizer | None, settings: Settings) -> State:
         """All that the page shows, but for the source's phase."""
-        answer = self.answer
+        answer, current = self.answer, recognizer.open_event if recognizer else None
         return {
             "media_s": round(self._now_s, 3),
             "size_px": self._size_px,
             "answer": None if answer is None else _answer(answer),
             "settled": None if self._settled is None else _answer(self._settled),
             "by_stream": _by_stream(answer),
-            "current": recognizer.current_event if recognizer else None,
+            "current": None
+            if current is None
+            else [current.label, round(current.start_s, 2), _colour(current.label)],
             "events": [_stretch(event) for event in self._recent.events],
             "trail": _runs(list(self._recent.trail)),
             "gaps": [[round(float(gap.start), 2), round(float(gap.end), 2), gap.cause] for gap in self._gaps],
@@ -130,6 +132,7 @@ def _answer(prediction: Prediction) -> State:
     return {
         "top": _ranking(prediction.top),
         "settled": prediction.settled,
+        "dropped_frames": prediction.dropped_frames,
         "start_s": round(prediction.start_s, 2),
         "end_s": round(prediction.end_s, 2),
         "colours": {label: _colour(label) for label, _ in prediction.top},

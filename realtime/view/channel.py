@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from threading import Event as Flag
 from threading import Lock
 from typing import Any, Literal
@@ -15,8 +16,9 @@ from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.events import EventOptions
 from realtime.flow.colour import flow_picture
-from realtime.pump import End, Mailbox, Source, Worker, read_all
+from realtime.pump import End, Idle, Mailbox, Pace, Source, Worker, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
+from realtime.reconnect import Reconnecting
 from realtime.types import Frame, Image, Prediction
 from realtime.view.board import Board, State, step_seconds
 from realtime.view.feeds import BrowserCamera, Shown
@@ -31,7 +33,7 @@ JPEG_QUALITY = 82
 FULL_COLOUR_PX = 8.0
 """px a tick that are shown in full colour; a fixed scale, so that calm and haste look different."""
 QUIET_S = 0.25
-"""The page is told at every answer, and at least this often while frames come."""
+"""The page is told at every answer, and otherwise this often."""
 COST_EVERY_S = 1.0
 
 
@@ -67,7 +69,8 @@ class Channel:
         self._board = Board()
         self._recognizer: Recognizer | None = None
         self._stopwatch = Stopwatch()
-        self._late: dict[str, int] = {}
+        self._mailbox: Mailbox | None = None
+        self._pace: Pace | None = None
         self._seen: deque[tuple[int, float]] = deque(maxlen=256)
         self._cost: State = {}
         self._told_s = self._cost_s = 0.0
@@ -121,15 +124,19 @@ class Channel:
         if self._stopping.is_set():
             source.close()
         used: Settings | None = None
-        for _, item, mailbox in read_all([shown]):
+        self._mailbox = mailbox_for(shown)
+        for _, item, _ in read_or_idle([shown], [self._mailbox], QUIET_S):
             if isinstance(item, End):
                 self._finish(item)
                 return
+            if isinstance(item, Idle):
+                self._tell()
+                continue
             if used != self._settings:
                 used = self._settings
                 self._renew(used)
             if self._recognizer is not None:
-                self._push(item, mailbox)
+                self._push(item)
 
     def _renew(self, settings: Settings) -> None:
         """A recogniser for these settings. Where that cannot be, the one there was goes on and the page is told why."""
@@ -149,6 +156,7 @@ class Channel:
                 self._board.outputs(self._recognizer.flush())
                 self._board.retire(self._recognizer)
             self._recognizer, self._engine_note = recognizer, engines.reason
+            self._pace = Pace(recognizer) if self._source is not None and self._source.live else None
             self._enter("running")
         except I3DLiveError as error:
             if self._recognizer is None:
@@ -162,9 +170,10 @@ class Channel:
         with turn, self._stopwatch(stage):
             yield
 
-    def _push(self, frame: Frame, mailbox: Mailbox) -> None:
+    def _push(self, frame: Frame) -> None:
         assert self._recognizer is not None
-        self._note_late(mailbox)
+        if self._pace is not None:
+            self._pace.before(frame)
         while self._seen:
             self._board.latencies.shown(*self._seen.popleft())
         start_s = time.monotonic()
@@ -188,11 +197,6 @@ class Channel:
             newest_s, at_s = float(frame.pts), time.monotonic()
             self._board.latencies.answer(number, answer.end_s, newest_s, *seconds, at_s)
 
-    def _note_late(self, mailbox: Mailbox) -> None:
-        self._late = {"too slow here": mailbox.dropped}
-        if self.camera is not None:
-            self._late["came late"] = self.camera.late
-
     def _finish(self, end: End) -> None:
         if self._recognizer is not None and not self._stopping.is_set():
             self._board.outputs(self._recognizer.flush())
@@ -211,12 +215,23 @@ class Channel:
     def _tell(self) -> int:
         now_s = time.monotonic()
         if now_s - self._cost_s >= COST_EVERY_S:
-            self._cost, self._cost_s = self._board.cost(self._recognizer, self._late), now_s
+            self._cost, self._cost_s = self._board.cost(self._recognizer, self._late()), now_s
         self._told_s = now_s
         state = self._board.state(self._recognizer, self._settings)
         state |= {"source": self.name, "phase": self.phase, "note": self._note, "cost": self._cost}
         state |= {"engine": self._engine_note, "taken_ms": self._taken_ms()}
+        state |= {"level": self._pace.ladder.level.name if self._pace else "all"}
+        state |= {"connection": self._connection()}
         return self.state.publish(state)
+
+    def _late(self) -> dict[str, int]:
+        """Frames that never reached the recogniser, by cause."""
+        late = {"too slow here": self._mailbox.dropped if self._mailbox else 0}
+        return late if self.camera is None else late | {"came late": self.camera.late}
+
+    def _connection(self) -> State | None:
+        """Of a source that is opened again when it is lost."""
+        return asdict(self._source.connection) if isinstance(self._source, Reconnecting) else None
 
     def _taken_ms(self) -> float | None:
         """By the page's own clock: when the last frame was taken that the newest answer speaks of."""

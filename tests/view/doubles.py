@@ -41,8 +41,8 @@ class Colours:
         state = (*state, self._logits(chunk))
         if self.mode == "window":
             return Positions(state[-1][None, None], np.zeros(1, np.int64), settled=1), ()
-        newest = state[-1 - 7 :] if self.mode == "preview" else state[-1 - 7 : -6]
-        rows = np.stack([np.zeros_like(newest[0])] * (8 - len(newest)) + list(newest))
+        count = 8 if self.mode == "preview" and preview else 1
+        rows = np.stack(([np.zeros_like(state[0])] * 8 + list(state))[-8:][:count])
         return Positions(rows[None], np.array([len(state) - 8], np.int64), settled=1), state
 
     def flush(self, tail: NDArray[Any], state: tuple[Any, ...]) -> Positions:

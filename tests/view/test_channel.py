@@ -22,6 +22,8 @@ RGB = Settings(streams="rgb")
 def _nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The made sources are far quicker than a camera."""
     monkeypatch.setattr("realtime.pump.LIVE_MAILBOX", 10_000)
+    monkeypatch.setattr("realtime.pump.LIVE_WAIT_S", 1000.0)
+    monkeypatch.setattr("realtime.overload.LATE_S", 1000.0)
 
 
 def started(source: Pushed, settings: Settings = RGB, released: list[str] | None = None) -> Channel:

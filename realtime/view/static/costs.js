@@ -21,7 +21,8 @@ export function showCosts(find, state) {
     ["engine", state.engine.split(" (")[0].split(";")[0] || "–"],
     ["flow health", cost.flow ? cost.flow.verdict : "no flow"],
   ];
-  if (cost.reconnects) facts.push(["reconnects", count(cost.reconnects)]);
+  if (state.connection) facts.push(["reconnects", count(state.connection.reconnects)]);
+  if (state.level !== "all") facts.push(["doing less", state.level]);
   find("facts").replaceChildren(...facts.flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
   find("facts").title = state.engine;
 }

@@ -7,15 +7,17 @@ import { drawRegion, mark } from "./region.js";
 import * as timeline from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
-const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…" };
+const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Connecting again…" };
 const QUIET_MS = 3000;
 
 let socket = null; // of the channel that is shown
 let token = "";
 let state = null;
-let heardAt = 0;
+let frameAt = 0; // when media time last went on
+let shownMediaS = null;
 let mirrored = false;
 let tries = 0;
+let wasDown = false;
 
 // Before Start: what has to happen in the page first. Returns the inputs, with source "" where there is nothing to start.
 async function prepare(source, address, upload, ...fields) {
@@ -115,9 +117,13 @@ function hear(next) {
   if (next.note !== (state?.note ?? "")) say(next.note);
   const answered = state?.answer?.end_s !== next.answer?.end_s || state?.answer?.settled !== next.answer?.settled;
   state = next;
-  heardAt = performance.now();
+  if (next.media_s !== shownMediaS || next.phase !== "running") frameAt = performance.now();
+  shownMediaS = next.media_s;
   timeline.tell(state);
-  phase(state.phase);
+  const down = state.connection && !state.connection.up && state.phase === "running";
+  phase(down ? "lost" : state.phase);
+  if (down || wasDown) say(down ? `The source was lost and is opened again as soon as it is there: ${state.connection.reason}` : "");
+  wasDown = down;
   if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
   caption(state.answer);
   settledLine(state);
@@ -139,7 +145,8 @@ function caption(answer) {
   find("caption").classList.toggle("provisional", !answer.settled);
   find("label").textContent = label;
   find("percent").textContent = percent(p);
-  find("kind").textContent = answer.settled ? "settled" : "provisional";
+  const missing = answer.dropped_frames ? ` · ${answer.dropped_frames} frames missing` : "";
+  find("kind").textContent = (answer.settled ? "settled" : "provisional") + missing;
   find("bar").style.width = `${100 * p}%`;
   find("bar").style.background = answer.colours[label];
 }
@@ -147,7 +154,7 @@ function caption(answer) {
 function settledLine({ answer, settled, current, media_s }) {
   const ago = settled ? Math.max(0, media_s - settled.end_s).toFixed(1) : 0;
   find("settled").textContent = settled && !answer?.settled ? `Settled, ${ago} s ago: ${settled.top[0][0]}, ${percent(settled.top[0][1])}` : "";
-  const words = current ? `Now: ${current}` : "";
+  const words = current ? `Now: ${current[0]}` : "";
   if (find("said").textContent !== words) find("said").textContent = words;
 }
 
@@ -213,7 +220,7 @@ function everyFrame() {
   if (find("timeline")) {
     timeline.draw(find("timeline"));
     mark_();
-    if (state?.phase === "running" && performance.now() - heardAt > QUIET_MS) phase("waiting");
+    if (state?.phase === "running" && !wasDown && performance.now() - frameAt > QUIET_MS) phase("waiting");
   }
   requestAnimationFrame(everyFrame);
 }

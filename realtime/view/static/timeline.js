@@ -31,8 +31,8 @@ export function draw(box) {
 function stretches(now) {
   const parts = state.trail.map(([label, start, end, , colour]) => ({ kind: "trail", label, start, end, colour }));
   parts.push(...state.events.map(([label, start, end, , colour]) => ({ kind: "event", label, start, end, colour })));
-  const last = state.trail.findLast(([label]) => label === state.current);
-  if (last) parts.push({ kind: "event current", label: last[0], start: last[1], end: last[2], colour: last[4] });
+  const end = state.settled?.end_s ?? state.media_s;
+  if (state.current) parts.push({ kind: "event current", label: state.current[0], start: state.current[1], end, colour: state.current[2] });
   parts.push(...state.gaps.map(([start, end]) => ({ kind: "gap", label: "", start, end })));
   return parts.filter((part) => part.end > now - SHOWN_S);
 }
