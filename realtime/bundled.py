@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -62,16 +63,23 @@ def _check(folder: Path) -> None:
 
 
 def watch(folder: Path, source: str, log: Path | None) -> None:
-    """One source to its end, as JSON lines."""
+    """One source to its end, as JSON lines. A live one is opened again when it is lost."""
+    from realtime.commands.stopping import stop_on_signals
     from realtime.recognizer import Recognizer
+    from realtime.reconnect import keep_open
     from realtime.session import Session, run_sessions, session_line
-    from realtime.source import open_video
 
     with ExitStack() as stack:
-        video = stack.enter_context(open_video(source))
+        video = keep_open(source)
+        stack.callback(video.close)
         write: Callable[[Line], None] = stack.enter_context(Log(log or "-")).write
         engines = load_bundle(folder)
         recognizer = Recognizer(engines.by_stream)
-        write(session_line(video, engines, recognizer))
-        for error in run_sessions([Session(video, recognizer, write=write)]):
-            raise error
+        session = Session(video, recognizer, write=write)
+        session.write(session_line(video, engines, recognizer))
+        with stop_on_signals([session.mailbox.stop]) as came:
+            errors = run_sessions([session])
+    for error in errors:
+        raise error
+    if signal.SIGINT in came:
+        raise KeyboardInterrupt

@@ -28,10 +28,12 @@ CODE = (
     "engines/*.py",
     "engines/backends/__init__.py",
     "realtime/*.py",
+    "realtime/commands/__init__.py",
+    "realtime/commands/stopping.py",
     "realtime/flow/*.py",
     "realtime/sinks/*.py",
 )
-"""Of this project, beside the backend: without training, commands, networks and the live view."""
+"""Of this project, beside the backend: without networks, commands and the live view."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
 FOR_FLOW = ("numba", "platformdirs")
 RUNTIMES = {"openvino": ("openvino",), "tensorrt": ("tensorrt-cu13", "cuda-core")}
