@@ -180,16 +180,11 @@ def test_it_writes_the_log_of_run(run_py: Callable[..., tuple[int, str, str]], t
     for line in lines:
         jsonschema.validate(line, schema)
     assert (code, err) == (0, "")
-    assert [line["kind"] for line in lines] == [
-        "session",
-        "prediction",
-        "event",
-        "prediction",
-        "summary",
-    ] or [line["kind"] for line in lines if line["kind"] == "prediction"] == ["prediction"] * 3
+    kinds = [line["kind"] for line in lines]
+    assert (kinds[0], kinds.count("prediction"), kinds[-1]) == ("session", 3, "summary")
     assert run_py(clip, "--log", tmp_path / "log.jsonl")[:2] == (0, "")
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["kind"] for line in logged] == [line["kind"] for line in lines]
+    assert [line["kind"] for line in logged] == kinds
 
 
 def test_its_exit_codes(run_py: Callable[..., tuple[int, str, str]], bundle: Path, tmp_path: Path) -> None:
@@ -315,7 +310,8 @@ def test_the_real_engine_answers_alike_where_there_is_no_torch(
     assert unpacked is not None
     np.testing.assert_array_equal(there, probe(unpacked))
     difference = np.abs(there - probe(real.rgb))
-    assert (difference.max(), difference.mean()) <= TOLERANCE["float16"]
+    assert difference.max() <= TOLERANCE["float16"][0]
+    assert difference.mean() <= TOLERANCE["float16"][1]
     clip = tmp_path / "clip.mp4"
     write_clip(clip, every(Fraction(1, 25), 72))
     ran = subprocess.run(
