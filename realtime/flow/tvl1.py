@@ -114,7 +114,10 @@ def halve(fine: Plane, coarse: Plane, line: Plane) -> None:
 
 @compiled(_STATE, _I, _STATE, _I, _LINE)
 def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Plane) -> None:
-    """Field (doubled) and dual variables of a scale from those of the next coarser one, interpolated linearly."""
+    """Field (doubled) and dual variables of a scale from those of the next coarser one, interpolated linearly.
+
+    Dual variables that would lead out of the picture are zero at the coarser scale, and so at this one.
+    """
     coarse_height, height = coarse.shape[0] - 1, fine.shape[0] - 1
     for y in range(height):
         lower = min(y // 2 + y % 2, coarse_height - 1)
@@ -127,9 +130,6 @@ def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Pla
             for x in range((width + 1) // 2):
                 row[PAD + 2 * x] = line[x]
                 row[PAD + 2 * x + 1] = (line[x] + line[x + 1]) * f32(0.5)
-        fine[y + 1, U_X, PAD + width - 1] = fine[y + 1, V_X, PAD + width - 1] = ZERO
-    for x in range(width):
-        fine[height, U_Y, PAD + x] = fine[height, V_Y, PAD + x] = ZERO
 
 
 @row_loop
@@ -185,8 +185,7 @@ def linearise_row(
             first += pitch
         # What leaves the picture is compared with nothing: only its neighbours move it.
         seen = ONE if (to_x == at_x) & (to_y == at_y) else ZERO
-        g_x *= seen
-        g_y *= seen
+        g_x, g_y = g_x * seen, g_y * seen
         row[G_X][i], row[G_Y][i] = g_x, g_y
         row[REST][i] = value - previous[i] - g_x * u - g_y * v
         row[INVERSE][i] = rounding / max(g_x * g_x + g_y * g_y, MINIMUM)
@@ -209,8 +208,7 @@ def primal_row(row: Row, left: Row, above: Row, width: int, tau: np.float32, lim
         u_was, v_was, g_x, g_y = row[U][i], row[V][i], row[G_X][i], row[G_Y][i]
         u = u_was + tau * (row[U_X][i] - left[U_X][i] + row[U_Y][i] - above[U_Y][i])
         v = v_was + tau * (row[V_X][i] - left[V_X][i] + row[V_Y][i] - above[V_Y][i])
-        step = -(row[REST][i] + g_x * u + g_y * v) * row[INVERSE][i]
-        step = min(max(step, -limit), limit)
+        step = min(max(-(row[REST][i] + g_x * u + g_y * v) * row[INVERSE][i], -limit), limit)
         u += step * g_x
         v += step * g_y
         row[U_BAR][i], row[V_BAR][i] = TWO * u - u_was, TWO * v - v_was
@@ -275,8 +273,7 @@ class TvL1:
         """`plan`: another pyramid than `scales` gives, finest scale first."""
         self.plan = list(plan or scales(height, width))
         padded = [(scale.height + 2 * EDGE, scale.width + 2 * EDGE) for scale in self.plan]
-        self._previous = [np.zeros(shape, f32) for shape in padded]
-        self._following = [np.zeros(shape, f32) for shape in padded]
+        self._previous, self._following = ([np.zeros(shape, f32) for shape in padded] for _ in range(2))
         self._states = [
             np.zeros((scale.height + 1, CHANNELS, (scale.width + 7) // 8 * 8 + 2 * PAD), f32)
             for scale in self.plan
