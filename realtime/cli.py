@@ -16,20 +16,46 @@ from realtime.errors import I3DLiveError
 app = typer.Typer(
     name="i3d-live",
     help="Watch a video or a camera and say, continuously, what is being done.",
+    epilog="Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-app.command(epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4")(run.run)
-app.command(epilog="Example:  i3d-live view rtsp://camera/stream")(view.view)
-app.command(epilog="Example:  i3d-live classify clips/*.mp4 --json")(classify.classify)
-app.command(epilog="Example:  i3d-live demo --out demo-out")(demo.demo)
-app.command(epilog="Example:  i3d-live build --backend openvino --precision float32")(engine.build)
-app.command(epilog="Example:  i3d-live check --backend openvino --precision bfloat16")(engine.check)
-app.command(epilog="Example:  i3d-live bundle --backend openvino --mode continual --out edge")(bundle.bundle)
-app.command(epilog="Example:  i3d-live info --json")(engine.info)
-app.command(epilog="Example:  i3d-live flow video.mp4 flow.mp4")(flow.flow)
+app.command(
+    short_help="Watch sources: answers, events, logs, pictures.",
+    epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4",
+)(run.run)
+app.command(
+    short_help="Watch sources or your webcam in the browser.",
+    epilog="Example:  i3d-live view rtsp://camera/stream",
+)(view.view)
+app.command(
+    short_help="One answer a file, as the paper tests.",
+    epilog="Example:  i3d-live classify clips/*.mp4 --json",
+)(classify.classify)
+app.command(
+    short_help="The first run: fetch, build, watch a real clip.",
+    epilog="Example:  i3d-live demo --out demo-out",
+)(demo.demo)
+app.command(
+    short_help="Compile an engine into the cache.",
+    epilog="Example:  i3d-live build --backend openvino --precision float32",
+)(engine.build)
+app.command(
+    short_help="Hold an engine against the reference.",
+    epilog="Example:  i3d-live check --backend openvino --precision bfloat16",
+)(engine.check)
+app.command(
+    short_help="An engine and its program in a folder, for another machine.",
+    epilog="Example:  i3d-live bundle --backend openvino --mode continual --out edge",
+)(bundle.bundle)
+app.command(
+    short_help="What this machine can run, and what is in the cache.", epilog="Example:  i3d-live info --json"
+)(engine.info)
+app.command(
+    short_help="Show the motion in a video as colours.", epilog="Example:  i3d-live flow video.mp4 flow.mp4"
+)(flow.flow)
 app.add_typer(weights.app, name="weights")
 
 
@@ -90,7 +116,8 @@ def _usage(error: TyperException) -> str:
     """Typer's message on one line, with the help to ask for."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "i3d-live"
-    return f"{' '.join(error.format_message().split())} (see {command} --help)"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"{message} (see {command} --help)"
 
 
 def _fail(message: str, code: int) -> int:

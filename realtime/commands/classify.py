@@ -49,7 +49,7 @@ class Answer:
 
 
 def classify(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders and globs.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files, folders and globs.")],
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a file instead of a table.")
     ] = False,

@@ -35,11 +35,54 @@ class RtspTransport(StrEnum):
     udp = "udp"
 
 
-ModelOption = Annotated[str, typer.Option("--model", help="Weights to use; see i3d-live weights list.")]
-BackendOption = Annotated[str, typer.Option("--backend", help="auto, or a name that i3d-live info shows.")]
+def model_names() -> list[str]:
+    """For the shell's completion."""
+    from engines.models import stored_names
+    from engines.public import PUBLIC
+
+    return sorted({*PUBLIC, *stored_names()})
+
+
+def backend_names() -> list[str]:
+    """For the shell's completion."""
+    from engines.backends import REGISTRY
+
+    return ["auto", *REGISTRY]
+
+
+def precision_names() -> list[str]:
+    """For the shell's completion."""
+    from engines.check import TOLERANCE
+
+    return list(TOLERANCE)
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        autocompletion=model_names,
+        help="Weights to use; see i3d-live weights list.",
+    ),
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        autocompletion=backend_names,
+        help="auto, or a name that i3d-live info shows.",
+    ),
+]
 PrecisionOption = Annotated[
     str | None,
-    typer.Option("--precision", help="float32, bfloat16, float16, int8; default: what is best here."),
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        autocompletion=precision_names,
+        help="float32, bfloat16, float16, int8; default: what is best here.",
+    ),
 ]
 ModeOption = Annotated[
     ModeName,
@@ -55,7 +98,8 @@ SquarePixelsOption = Annotated[
     bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
 ]
 ImageFpsOption = Annotated[
-    str | None, typer.Option("--fps", help="Rate of a folder of images, such as 25 or 30000/1001.")
+    str | None,
+    typer.Option("--fps", metavar="RATE", help="Rate of a folder of images, such as 25 or 30000/1001."),
 ]
 
 

@@ -63,7 +63,10 @@ FILE_STALL_S = 60.0
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(help="[NAME=]file, folder of images, webcam:0, rtsp://, http(s)://, - for stdin."),
+        typer.Argument(
+            metavar="[NAME=]SOURCE",
+            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin.",
+        ),
     ],
     log: Annotated[Path | None, typer.Option(help="Write JSON lines here too.")] = None,
     log_mb: Annotated[int | None, typer.Option(min=1, help="Begin a new log file at this size,")] = None,

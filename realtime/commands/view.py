@@ -40,7 +40,10 @@ SHORTEST_PASSWORD = 8
 def view(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="Sources to offer in the page, as for run; the first one starts by itself."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Sources to offer in the page, as for run; the first one starts by itself.",
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any other than this machine's own demands a password.")

@@ -39,7 +39,11 @@ def list_weights(
 @app.command(epilog="Example:  i3d-live weights fetch flow")
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="kinetics (rgb), imagenet-kinetics (rgb and flow), or flow (of the latter).")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="kinetics (rgb), imagenet-kinetics (rgb and flow), or flow (of the latter).",
+        ),
     ] = "kinetics",
     stream: StreamOption = None,
 ) -> None:
@@ -55,7 +59,9 @@ def fetch(
 
 @app.command("import", epilog="Example:  i3d-live weights import mine.pt --name mine --labels mine.txt")
 def import_weights(
-    file: Annotated[Path, typer.Argument(help="Flax pickle, .pt or .pth state dict, or safetensors.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Flax pickle, .pt or .pth state dict, or safetensors.")
+    ],
     name: Annotated[
         str | None, typer.Option(help="Name of the model to put it under; public files know theirs.")
     ] = None,

@@ -119,7 +119,7 @@ def test_a_source_that_cannot_be_read_is_one_line_and_exit_1(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["run"], "source"),
+        (["run"], "SOURCE"),
         (["run", "x.mp4", "--mode", "fast"], "window, continual, preview"),
         (["run", "x.mp4", "--streams", "sound"], "auto, rgb, flow, both"),
         (["run", "x.mp4", "--stride", "0"], "--stride"),
@@ -127,7 +127,7 @@ def test_a_source_that_cannot_be_read_is_one_line_and_exit_1(
         (["run", "x.mp4", "--fps", "fast"], "30000/1001"),
         (["run", "x.mp4", "--nonsense"], "--nonsense"),
         (["nonsense"], "nonsense"),
-        (["weights", "import"], "file"),
+        (["weights", "import"], "FILE"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_2(arguments: list[str], named: str, invoke: Invoke) -> None:
