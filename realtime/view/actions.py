@@ -55,7 +55,8 @@ def read_picture(payload: Any) -> Picture | None:
 
     None for anything else. No file is read, whatever path it names.
     """
-    head, _, body = (getattr(payload, "url", None) or "").partition(";base64,")
+    address = payload.get("url") if isinstance(payload, dict) else None
+    head, _, body = address.partition(";base64,") if isinstance(address, str) else ("", "", "")
     found = re.fullmatch(r"data:image/jpeg;taken=([0-9.]{1,20});channel=([\w-]{1,64})", head)
     try:
         return (found[2], base64.b64decode(body, validate=True), float(found[1])) if found else None
@@ -63,8 +64,9 @@ def read_picture(payload: Any) -> Picture | None:
         return None
 
 
-def take_picture(hub: Hub, picture: Picture | None) -> None:
+def take_picture(hub: Hub, payload: Any) -> None:
     """A picture of a browser's webcam, on to its channel; nobody waits for what comes too late or from elsewhere."""
+    picture = read_picture(payload)
     if picture is not None:
         token, jpeg, taken_ms = picture
         channel = hub.find(token)

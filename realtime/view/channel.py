@@ -219,7 +219,11 @@ class Channel:
         self._told_s = now_s
         state = self._board.state(self._recognizer, self._settings)
         state |= {"source": self.name, "phase": self.phase, "note": self._note, "cost": self._cost}
-        state |= {"engine": self._engine_note, "taken_ms": self._taken_ms()}
+        state |= {
+            "engine": self._engine_note,
+            "browser": self.camera is not None,
+            "taken_ms": self._taken_ms(),
+        }
         state |= {"level": self._pace.ladder.level.name if self._pace else "all"}
         state |= {"connection": self._connection()}
         return self.state.publish(state)

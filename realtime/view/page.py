@@ -43,7 +43,7 @@ class Controls:
     regions: dict[str, gr.Button]
     """By the script that gives the new region."""
     token: gr.Textbox
-    """Of the channel that the page looks at."""
+    """Of the channel that was started last; the page's script knows which one it looks at."""
     upload: gr.Textbox
     """Key of the file that the page sent; filled by the page's script."""
     camera: gr.Image
@@ -101,8 +101,6 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         show_label=False,
         webcam_options=gr.WebcamOptions(mirror=False, constraints=WEBCAM),
     )
-    # On the object: Gradio writes a file beside the source of a class that is derived from one of its own.
-    camera.preprocess = actions.read_picture  # type: ignore[method-assign, assignment]
     token = gr.Textbox(visible="hidden", elem_id="token")
     upload = gr.Textbox(visible="hidden", elem_id="upload")
     return Controls(source, start, stop, address, fields, region, regions, token, upload, camera)
@@ -160,24 +158,24 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
     inputs = [controls.source, controls.address, controls.upload, *controls.fields]
     shown = [controls.token, controls.camera]
     begin = _shown_errors(functools.partial(_begin, hub))
-    attach = _script("attach")
     choose = "(source) => { document.body.dataset.source = source; }"
 
     pressed = [controls.start.click, controls.address.submit]
     started = gr.on(pressed, begin, inputs, shown, js=_script("prepare"), **QUIETLY)
-    started.success(None, [controls.token, controls.source], None, js=attach, **QUIETLY)
+    started.success(None, controls.token, None, js=_script("attach"), **QUIETLY)
     controls.stop.click(functools.partial(_end, hub), controls.token, shown, js=_script("detach"), **QUIETLY)
     controls.source.change(None, controls.source, None, js=choose, **QUIETLY)
     opened = page.load(None, controls.source, None, js=choose, **QUIETLY)
     if hub.sources:
         at_once = opened.then(begin, inputs, shown, **QUIETLY)
-        at_once.success(None, [controls.token, controls.source], None, js=attach, **QUIETLY)
+        at_once.success(None, controls.token, None, js=_script("attachFirst"), **QUIETLY)
     controls.camera.stream(
         functools.partial(actions.take_picture, hub),
         controls.camera,
         None,
         stream_every=FRAME_EVERY_S,
         concurrency_limit=MOST_RUNNING,
+        preprocess=False,  # as the page sent it
         **QUIETLY,
     )
     _wire_settings(hub, controls)
@@ -186,11 +184,12 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
 def _wire_settings(hub: Hub, controls: Controls) -> None:
     apply = _shown_errors(functools.partial(actions.apply, hub))
     inputs = [controls.token, *controls.fields]
+    mine = _script("withToken")
     changed = [event for field in controls.fields for event in _finished(field)]
-    gr.on(changed, apply, inputs, None, trigger_mode="always_last", **QUIETLY)
+    gr.on(changed, apply, inputs, None, js=mine, trigger_mode="always_last", **QUIETLY)
     for script, button in controls.regions.items():
         given = button.click(None, None, controls.region, js=script, **QUIETLY)
-        given.then(apply, inputs, None, **QUIETLY)
+        given.then(apply, inputs, None, js=mine, **QUIETLY)
 
 
 def _begin(hub: Hub, source: Any, *given: Any) -> Any:

@@ -2,7 +2,9 @@
 // time at which it was taken and whose it is (Gradio sends nothing but the picture after the first one), and shows the camera
 // mirrored, as people expect, while the pictures themselves are not.
 
-let newest = null; // performance.now() at which the picture was taken that the video element shows
+const STALE_MS = 150; // a tab in the background is not told of new pictures any more, though there are some
+
+let newest = null; // performance.now() at which the newest picture was taken, and at which that became known
 let video = null;
 let channel = "";
 
@@ -12,7 +14,10 @@ HTMLCanvasElement.prototype.toDataURL = function (type, ...rest) {
   return plain.call(this, type, 0.85).replace(";base64,", `;taken=${takenMs()};channel=${channel};base64,`);
 };
 
-const takenMs = () => performance.timeOrigin + (newest ?? performance.now());
+function takenMs() {
+  const now = performance.now();
+  return performance.timeOrigin + (newest && now - newest.known < STALE_MS ? newest.taken : now);
+}
 
 // Ask for permission first: Gradio's component says nothing when it is refused.
 export async function askPermission() {
@@ -38,10 +43,10 @@ export async function startCamera(mirror, token) {
   (await appeared("#camera [title='grant webcam access'] button, #camera [title='grant webcam access'] *")).click();
   video = await appeared("#camera video", (found) => found.srcObject && found.videoWidth);
   const follow = (now, frame) => {
-    newest = frame.captureTime ?? now;
-    if (video) video.requestVideoFrameCallback(follow);
+    newest = { taken: frame.captureTime ?? now, known: performance.now() };
+    if (video) mirror.requestVideoFrameCallback(follow);
   };
-  video.requestVideoFrameCallback?.(follow);
+  mirror.requestVideoFrameCallback?.(follow);
   mirror.srcObject = video.srcObject;
   mirror.play().catch(() => {}); // stopped before it began
   (await appeared("#camera button[aria-label='capture photo']")).click();

@@ -18,9 +18,11 @@ let shownMediaS = null;
 let mirrored = false;
 let tries = 0;
 let wasDown = false;
+let started = false; // by the viewer
 
 // Before Start: what has to happen in the page first. Returns the inputs, with source "" where there is nothing to start.
 async function prepare(source, address, upload, ...fields) {
+  started = true;
   say("");
   try {
     if (source === "browser") await askPermission();
@@ -32,28 +34,28 @@ async function prepare(source, address, upload, ...fields) {
   }
 }
 
-async function attach(given, source) {
+function attach(given) {
   if (!given || given === token) return;
   clear();
   token = given;
-  mirrored = source === "browser";
   phase("opening");
   connect();
-  show(mirrored ? "mirror" : "picture");
-  if (!mirrored) return;
-  try {
-    await startCamera(find("mirror"), given);
-  } catch (error) {
-    say(error.message);
-  }
 }
 
-function detach(given) {
+// What starts by itself when the page opens, unless the viewer was quicker.
+function attachFirst(given) {
+  if (!started) attach(given);
+}
+
+function detach() {
+  const mine = token;
   clear();
   phase("idle");
   idle("Stopped", "Press Start to go on.");
-  return given;
+  return mine;
 }
+
+const withToken = (_, ...fields) => [token, ...fields];
 
 async function draw() {
   const before = document.querySelector("#region textarea, #region input").value;
@@ -65,7 +67,7 @@ async function draw() {
   return (await drawRegion(find("marks"), find("stage"), state.size_px, mirrored)) ?? before;
 }
 
-window.live = { prepare, attach, detach, drawRegion: draw };
+window.live = { prepare, attach, attachFirst, detach, withToken, drawRegion: draw };
 
 function send(file) {
   if (!file) throw new Error("Choose a video first.");
@@ -114,8 +116,10 @@ function lost(event) {
 }
 
 function hear(next) {
+  if (next.phase === "opening") return;
   if (next.note !== (state?.note ?? "")) say(next.note);
   const answered = state?.answer?.end_s !== next.answer?.end_s || state?.answer?.settled !== next.answer?.settled;
+  if (!state) look(next.browser);
   state = next;
   if (next.media_s !== shownMediaS || next.phase !== "running") frameAt = performance.now();
   shownMediaS = next.media_s;
@@ -124,6 +128,7 @@ function hear(next) {
   phase(down ? "lost" : state.phase);
   if (down || wasDown) say(down ? `The source was lost and is opened again as soon as it is there: ${state.connection.reason}` : "");
   wasDown = down;
+  if (state.phase === "failed") stopCamera(find("mirror"));
   if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
   caption(state.answer);
   settledLine(state);
@@ -179,11 +184,13 @@ function flowSwitch(runs) {
   if ((find("flow").getAttribute("src") ?? "") !== address) address ? (find("flow").src = address) : find("flow").removeAttribute("src");
 }
 
-function show(which) {
+function look(browser) {
+  mirrored = browser;
   find("idle").hidden = true;
-  find("picture").hidden = which !== "picture";
-  find("mirror").hidden = which !== "mirror";
-  if (which === "picture") find("picture").src = `live/${token}/picture`;
+  find("picture").hidden = browser;
+  find("mirror").hidden = !browser;
+  if (!browser) find("picture").src = `live/${token}/picture`;
+  else startCamera(find("mirror"), token).catch((error) => say(error.message));
 }
 
 function clear() {
