@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 LATE_S = 0.75
 """A frame that waited longer than this makes the recogniser step down: before it has waited for a second, when frames are
 dropped (`realtime.pump.LIVE_WAIT_S`)."""
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 """Seconds that a step has to show its effect before the next one down."""
 CALM_S = 10.0
 """Seconds without a late frame after which it tries a step up."""
@@ -33,6 +33,9 @@ class Level:
     """Without, the answers come from RGB alone and no flow is computed."""
     stride_factor: int = 1
     """In `window` mode windows are so many times as far apart."""
+    pieces: bool = False
+    """In the other modes the stream is cut into pieces of a window's length, each answered by itself, as a clip of its own: frames
+    can be dropped between pieces without anything else being seen in their place."""
 
 
 def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
@@ -46,11 +49,16 @@ def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
         levels += [
             replace(levels[-1], name=f"stride x {factor}", stride_factor=factor) for factor in STRIDE_FACTORS
         ]
+    else:
+        levels.append(replace(levels[-1], name="pieces", pieces=True))
     return tuple(levels)
 
 
 class Ladder:
-    """How long frames waited goes in, the level to work at comes out. Down at once, up after a while without a late frame."""
+    """How long frames waited goes in, the level to work at comes out.
+
+    Down at once, up after a while without a late frame; from the bottom, where frames may always be late, just after a while.
+    """
 
     def __init__(self, levels: Sequence[Level]) -> None:
         """`levels`: see `levels_of`."""
@@ -69,9 +77,9 @@ class Ladder:
         """The next frame waited for `lag_s`, and it is `now_s`, on a clock that never runs back -> the level, if it is a new one."""
         if self._tried_s is not None and now_s - self._tried_s >= self._patience_s:
             self._tried_s, self._patience_s = None, CALM_S
-        if lag_s > LATE_S:
+        if lag_s > LATE_S and self.place + 1 < len(self._levels):
             self._late_s = now_s
-            if self.place + 1 == len(self._levels) or now_s - self._changed_s < SETTLE_S:
+            if now_s - self._changed_s < SETTLE_S:
                 return None
             if self._tried_s is not None:
                 self._tried_s, self._patience_s = None, min(2 * self._patience_s, LONGEST_CALM_S)

@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import POSITION_BEHIND_TICKS, POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
-from realtime.events import EventOptions, Events, OpenEvent
-from realtime.fuse import fuse, softmax, top_labels, watched_classes
-from realtime.holes import Holes
+from engines.engine import (
+    POSITION_BEHIND_TICKS,
+    POSITION_SPAN_TICKS,
+    POSITION_TICKS,
+    Engine,
+    Positions,
+)
+from realtime.answers import Answers, Span
+from realtime.events import EventOptions, OpenEvent
+from realtime.fuse import watched_classes
 from realtime.lanes import Lanes, Timer
 from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.preprocess import Region
 from realtime.resample import MAX_GAP, Resample
 from realtime.schedule import Schedule
-from realtime.smooth import Logits, Smooth
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
 
 Output = Prediction | Event | Gap
-Answer = tuple[int, int, Logits]
-"""First tick, tick after the last, logits of the classes that are watched."""
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
@@ -73,40 +76,33 @@ class Recognizer:
         Raises UsageError for labels to watch that are not in the model.
         """
         first = next(iter(engines.values()))
-        self._classes = watched_classes(first.weights.labels, watch)
-        self.labels = tuple(first.weights.labels[i] for i in self._classes)
+        classes = watched_classes(first.weights.labels, watch)
+        self.labels = tuple(first.weights.labels[i] for i in classes)
         self.model = first.weights.name
         self.mode, spec = first.mode, first.spec
         self.streams = tuple(engines)
-        self.counts = Counts()
-        self._weights = fusion_weights or dict.fromkeys(engines, 1.0)
+        self._counts = Counts()
         self._spec = spec
         self._resample = Resample(spec.fps, max_gap=max_gap)
         self._lanes = Lanes(engines, region, flow, max_gap, stopwatch)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
-        self._schedule = Schedule(first.chunk_ticks, self.stride_ticks)
-        self._smooth = Smooth(self.smooth)
-        self._events = Events(events or EventOptions())
+        self._steps = Schedule(first.chunk_ticks, self.stride_ticks)
+        self._pieces = Schedule(spec.window_ticks, spec.window_ticks)
+        weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
+        self._answers = Answers(
+            spec.fps, classes, self.labels, self.mode, weights, self.smooth, events or EventOptions()
+        )
         self._section_start: int | None = None
-        self._section_stop: int | None = None
         self._ready = 0
-        self._answered = False
-        self._level = Level("all")
-        self._holes = Holes(spec.fps)
+        self.level = self._level = Level("all")
+        """What it may do; set it between two frames when it is late, see `realtime.overload`."""
 
     @property
-    def level(self) -> Level:
-        """What it may do; set it between two frames when it is late, see `realtime.overload`. Holds from the next step on."""
-        return self._level
-
-    @level.setter
-    def level(self, level: Level) -> None:
-        self._level = level
-        self._lanes.flow_wanted = level.flow
-        self._schedule.stride_ticks = self.stride_ticks * (
-            level.stride_factor if self.mode == "window" else 1
-        )
+    def counts(self) -> Counts:
+        """What has gone through so far."""
+        self._counts.predictions, self._counts.events = self._answers.predictions, self._answers.ended_events
+        return self._counts
 
     @property
     def unseen_frames(self) -> int:
@@ -126,53 +122,64 @@ class Recognizer:
     @property
     def current_event(self) -> str | None:
         """Label of the action that is going on."""
-        return None if self._events.current is None else self._events.current.label
+        event = self._answers.events.current
+        return None if event is None else event.label
 
     @property
     def open_event(self) -> OpenEvent | None:
         """The action that is going on."""
-        return self._events.current
+        return self._answers.events.current
 
     @property
     def delay_s(self) -> Fraction:
         """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of the
         look-ahead, of the answers that are averaged, and a second for flow that waits for its frame."""
-        apart = self.stride_ticks * (LONGEST_STRIDE_FACTOR if self.mode == "window" else 1)
+        apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
         return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 1
 
     def push(self, frame: Frame) -> list[Output]:
         """The next frame -> what has become certain with it."""
-        self.counts.frames += 1
+        self._counts.frames += 1
+        out = self._change_level() if self._level != self.level else []
         items = self._resample.push(frame)
-        self._holes.push(frame, joined=not any(isinstance(item, Gap) for item in items))
-        return self._run(items)
+        self._answers.holes.push(frame, joined=not any(isinstance(item, Gap) for item in items))
+        return out + self._run(items)
 
     def flush(self) -> list[Output]:
-        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts."""
+        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts and level."""
         out = self._run(self._resample.flush())
         out += self._end_section(repeat_short=True)
-        self._holes.clear()
+        self._answers.holes.clear()
         return out
 
     def reset(self) -> None:
         """Forget the video so far, without an answer."""
         self._resample.reset()
         self._reset_section()
-        self._holes.clear()
+        self._answers.holes.clear()
+
+    def _change_level(self) -> list[Output]:
+        """Engines that go over to pieces, or back, begin anew."""
+        out = self._end_section(repeat_short=False) if self._level.pieces != self.level.pieces else []
+        self._level = level = self.level
+        self._lanes.flow_wanted = level.flow
+        self._steps.stride_ticks = self.stride_ticks * level.stride_factor
+        self._answers.behind_ticks = 0 if self.mode == "window" or level.pieces else POSITION_BEHIND_TICKS
+        return out
 
     def _run(self, items: list[Tick | Gap]) -> list[Output]:
         out: list[Output] = []
         for item in items:
             if isinstance(item, Gap):
-                self.counts.gaps += 1
+                self._counts.gaps += 1
                 out += [*self._end_section(repeat_short=False), item]
             else:
                 out += self._push_tick(item)
         return out
 
     def _push_tick(self, tick: Tick) -> list[Output]:
-        self.counts.ticks += 1
-        self.counts.repeated_ticks += tick.repeated
+        self._counts.ticks += 1
+        self._counts.repeated_ticks += tick.repeated
         if self._section_start is None:
             self._section_start = self._ready = tick.index
         self._lanes.push(tick)
@@ -183,80 +190,41 @@ class Recognizer:
         out: list[Output] = []
         stop = self._lanes.stop
         for index in range(self._ready, stop):
-            for span in self._schedule.push(index):
-                out += self._step(*span)
+            for span in (self._pieces if self._level.pieces else self._steps).push(index):
+                out += self._repeat(*span) if self._level.pieces else self._step(*span)
         self._ready = max(self._ready, stop)
         return out
 
     def _step(self, start: int, stop: int) -> list[Output]:
         every = self._level.preview_every
-        preview = every > 0 and self.counts.steps % every == 0
-        self.counts.steps += 1
+        preview = every > 0 and self._counts.steps % every == 0
+        self._counts.steps += 1
         positions = self._lanes.step(start, stop, preview=preview)
         if self.mode == "window":
-            logits = self._watched({name: p.logits[0].mean(axis=0) for name, p in positions.items()})
-            return self._settle((start, stop, logits), stop)
-        return self._answers(positions, stop)
+            logits = {name: p.logits[0].mean(axis=0) for name, p in positions.items()}
+            return [*self._answers.settle(Span(start, stop, logits), stop)]
+        return self._tell(positions, stop)
 
-    def _answers(self, positions: Mapping[str, Positions], seen_stop: int) -> list[Output]:
+    def _tell(self, positions: Mapping[str, Positions], seen_stop: int) -> list[Output]:
         """Settled positions one by one, then one provisional answer for all that are not."""
+        assert self._section_start is not None
         oldest = max(positions.values(), key=lambda p: int(p.first[0]))
         out: list[Output] = []
-        provisional: list[Answer] = []
-        assert self._section_start is not None
+        provisional: list[Span] = []
         for i in range(oldest.logits.shape[1]):
             position = int(oldest.first[0]) + i
             if position < 0:
                 continue
             start = self._section_start + POSITION_TICKS * position
-            there = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
-            answer = (start, start + POSITION_SPAN_TICKS, self._watched(there))
+            logits = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
+            span = Span(start, start + POSITION_SPAN_TICKS, logits)
             if i < oldest.settled:
-                out += self._settle(answer, seen_stop)
+                out += self._answers.settle(span, seen_stop)
             else:
-                provisional.append(answer)
+                provisional.append(span)
         if provisional:
-            start, logits = self._smooth.peek([(s, logits) for s, _, logits in provisional])
-            out.append(self._predict((start, provisional[-1][1], logits), seen_stop, settled=False))
+            out.append(self._answers.preview(provisional, seen_stop))
         return out
-
-    def _watched(self, logits: Logits) -> Logits:
-        """Of the classes that are watched."""
-        return {name: logits[name][self._classes] for name in self.streams if name in logits}
-
-    def _settle(self, answer: Answer, seen_stop: int) -> list[Output]:
-        """`seen_stop`: tick before which the engines have seen all."""
-        start, logits = self._smooth.push(answer[0], answer[2])
-        prediction = self._predict((start, answer[1], logits), seen_stop, settled=True)
-        self._answered = True
-        events = self._events.push(prediction, self.labels)
-        self.counts.events += len(events)
-        return [prediction, *events]
-
-    def _predict(self, answer: Answer, seen_stop: int, *, settled: bool) -> Prediction:
-        start, stop, logits = answer
-        stop = stop if self._section_stop is None else min(stop, self._section_stop)
-        self.counts.predictions += 1
-        probabilities = softmax(fuse(logits, self._weights))
-        return Prediction(
-            start_tick=start,
-            stop_tick=stop,
-            start_s=float(start / self._spec.fps),
-            end_s=float(stop / self._spec.fps),
-            probabilities=probabilities,
-            top=top_labels(probabilities, self.labels),
-            by_stream={name: top_labels(softmax(own), self.labels) for name, own in logits.items()},
-            streams=tuple(logits),
-            mode=self.mode,
-            settled=settled,
-            dropped_frames=self._dropped(start, seen_stop, settled),
-        )
-
-    def _dropped(self, start: int, seen_stop: int, settled: bool) -> int:
-        start -= 0 if self.mode == "window" else POSITION_BEHIND_TICKS
-        if settled:  # these begin ever later; a provisional one lies ahead of settled ones to come
-            self._holes.forget_before(start)
-        return self._holes.count(start, seen_stop)
 
     def _end_section(self, *, repeat_short: bool) -> list[Output]:
         """The ticks end here, at a gap or for good: answer what can be answered, and start afresh."""
@@ -264,36 +232,31 @@ class Recognizer:
             return []
         self._lanes.flush()
         out = self._answer_ready()
-        length, self._section_stop = self._ready - self._section_start, self._ready
+        length, self._answers.section_stop = self._ready - self._section_start, self._ready
         if length >= self._spec.window_ticks:
             out += self._flush_engines()
-        elif repeat_short and not self._answered:
-            out += self._repeat_section(length)
-        events = self._events.flush()
-        self.counts.events += len(events)
+        elif repeat_short and not self._answers.any_settled:
+            self._answers.restart_mean()
+            out += self._repeat(self._section_start, self._ready)
+        out += self._answers.flush()
         self._reset_section()
-        return [*out, *events]
+        return out
 
     def _flush_engines(self) -> list[Output]:
-        if self.mode == "window":
+        start = self._steps.next_start
+        if self.mode == "window" or start is None:  # or it works in pieces
             return []
-        start = self._schedule.next_start
-        assert start is not None
-        return self._answers(self._lanes.finish(start, self._ready), self._ready)
+        return self._tell(self._lanes.finish(start, self._ready), self._ready)
 
-    def _repeat_section(self, length: int) -> list[Output]:
-        """A clip shorter than the window is repeated from its start until it fills one, and gets one answer."""
-        start = self._section_start
-        assert start is not None
-        mean, steps = self._lanes.repeat(start, start + length)
-        self.counts.steps += steps
-        self._smooth.reset()
-        return self._settle((start, start + length, self._watched(mean)), start + length)
+    def _repeat(self, start: int, stop: int) -> list[Output]:
+        """A piece of a window's length stands for itself; a shorter one is repeated from its start until it fills one."""
+        logits, steps = self._lanes.repeat(start, stop)
+        self._counts.steps += steps
+        return [*self._answers.settle(Span(start, stop, logits), stop)]
 
     def _reset_section(self) -> None:
         self._lanes.reset()
-        self._schedule.reset()
-        self._smooth.reset()
-        self._events.reset()
-        self._section_start = self._section_stop = None
-        self._answered = False
+        self._steps.reset()
+        self._pieces.reset()
+        self._answers.reset()
+        self._section_start = None
