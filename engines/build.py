@@ -119,6 +119,7 @@ def _load_engine(
     rebuild: bool,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache."""
+    from engines.assets import locked
     from engines.weights import describe, load_spec, load_weights
 
     module = backend_module(backend)
@@ -126,11 +127,15 @@ def _load_engine(
     if not module.COMPILES:
         return module.load(plan, None, load_weights(model, modality)[1]), "made in the process"
     folder = engine_folder(plan, backend)
-    stale = "asked to" if rebuild else stale_field(folder, manifest(plan, backend, clip))
-    if stale is None:
+    wanted = manifest(plan, backend, clip)
+    if not rebuild and stale_field(folder, wanted) is None:
         return module.load(plan, folder, None), "from the cache"
-    tensors = load_weights(model, modality)[1]
-    return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
+    with locked(f"engine-{folder.name}"):  # another process may be building it at this moment
+        stale = "asked to" if rebuild else stale_field(folder, wanted)
+        if stale is None:
+            return module.load(plan, folder, None), "from the cache"
+        tensors = load_weights(model, modality)[1]
+        return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:
@@ -166,13 +171,13 @@ def build_engine(
         (scratch / "manifest.json").write_text(json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
+        return module.load(plan, folder, None)
     except ImportError as error:
         raise EngineError(
             f"building an engine needs {error.name}, which is not installed; pip install 'i3d-live[build]'"
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return engine
 
 
 def manifest(plan: Plan, backend: str, clip: NDArray[Any] | None) -> dict[str, Any]:
@@ -205,22 +210,23 @@ def stale_field(folder: Path, wanted: Mapping[str, Any]) -> str | None:
         return "its manifest cannot be read"
     for field, value in wanted.items():
         if found.get(field) != value:
-            return f"{field} was {found.get(field)}, is {value}"
+            hashed = field.endswith("sha256")
+            return f"{field} differs" if hashed else f"{field} was {found.get(field)}, is {value}"
     if found.get("files") != _sizes(folder):
         return "its files are not those that were stored"
     return None
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    return {
-        path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name != "manifest.json"
-    }
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "manifest.json")
+    return {path.name: path.stat().st_size for path in files}
 
 
 def _code_sha256() -> str:
     """Of the sources that turn weights into an engine: another version of them builds another one."""
     here = Path(__file__).parent
+    nets = [here / "nets" / f"{name}.py" for name in ("continual", "i3d", "winograd")]
     digest = hashlib.sha256()
-    for path in sorted([*here.glob("nets/*.py"), *here.glob("backends/*.py")]):
+    for path in sorted([*nets, *here.glob("backends/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,5 +1,11 @@
-"""OpenVINO, the default on CPUs. A built engine is an IR file; running it needs neither torch nor nncf."""
+"""OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither torch nor nncf.
 
+Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours, and
+streams join and leave without a copy.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +17,13 @@ from numpy.typing import NDArray
 from engines.backends import Plan, Tensors
 from engines.engine import Engine
 from engines.errors import EngineError
+from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
 COMPILES = True
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
+COMPILED = "compiled"
+"""Folder beside the IR files where OpenVINO keeps what it makes of them for this processor; loading is twice as fast with it."""
 
 
 @cache
@@ -41,19 +50,46 @@ def versions() -> dict[str, str]:
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
+    for name, module, inputs in _modules(plan, tensors):
+        ov.save_model(_converted(module, inputs), folder / f"{name}.xml", compress_to_fp16=False)
+
+
+def _modules(plan: Plan, tensors: Tensors) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """Name, torch module and example inputs of each graph of the engine."""
     import torch
 
-    from engines.backends.torch import Window, network
+    from engines.backends.torch import Window, continual, network
+    from engines.nets.continual import ChannelsLast
     from engines.nets.i3d import I3D, fold
+    from engines.nets.winograd import with_fewer_multiplications
 
-    module = Window(fold(network(tensors, I3D)))
-    shape = (1, plan.spec.window_ticks, plan.spec.crop_px, plan.spec.crop_px, plan.spec.channels)
-    # The trace is of 16 ticks: all lengths that divide by 8 are padded alike, and it is a quarter of the work.
-    example = torch.zeros((1, 16, *shape[2:]), dtype=getattr(torch, plan.spec.dtype))
-    model = ov.convert_model(
-        module, example_input=example, input=[(list(shape), ov.Type(np.dtype(plan.spec.dtype)))]
-    )
-    ov.save_model(model, folder / "window.xml", compress_to_fp16=False)
+    # Half precision has no digits to spare for it.
+    faster: Any = with_fewer_multiplications if plan.precision == "float32" else lambda net: net
+    if plan.mode == "window":
+        ticks = torch.zeros(
+            (1, plan.spec.window_ticks, *plan.spec.tick_shape), dtype=getattr(torch, plan.spec.dtype)
+        )
+        yield "window", Window(faster(fold(network(tensors, I3D)))), (ticks,)
+        return
+    # Every video begins and ends with this one; as it is there for a few steps alone, it must load fast rather than run fast.
+    edge = ChannelsLast(continual(tensors, preview=True, masked=True))
+    yield "edge", edge, edge.example()
+    midst_net = ChannelsLast(faster(continual(tensors)))
+    yield "midst", midst_net, midst_net.example()
+    if plan.mode == "preview":
+        preview = ChannelsLast(faster(continual(tensors, preview=True)))
+        yield "preview", preview, preview.example()
+
+
+def _converted(module: Any, inputs: tuple[Any, ...]) -> Any:
+    """OpenVINO's model of a torch module at the shapes of the example."""
+    import torch
+
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that shapes become constants is what is wanted
+        traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        shapes = [(list(x.shape), ov.Type(x.numpy().dtype)) for x in inputs]
+        return ov.convert_model(traced, example_input=inputs, input=shapes)
 
 
 def pack(folder: Path, out: Path) -> None:
@@ -64,8 +100,12 @@ def pack(folder: Path, out: Path) -> None:
 
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     assert folder is not None
-    compiled = _compile(folder / "window.xml", plan.precision)
-    request = compiled.create_infer_request()
+    if plan.mode != "window":
+        graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview")
+        return StreamingEngine(
+            plan.spec, plan.weights, plan.mode, "openvino", plan.precision, device(), graphs
+        )
+    request = _compile(folder / "window.xml", plan.precision).create_infer_request()
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         logits = []
@@ -77,8 +117,61 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     return WindowEngine(plan.spec, plan.weights, "openvino", plan.precision, device(), run)
 
 
+class Remembered:
+    """What one stream remembers, and as much room for what it will remember after the next step."""
+
+    def __init__(self, layout: Sequence[tuple[Any, Any]]) -> None:
+        self.now, self.next = ([ov.Tensor(kind, shape) for kind, shape in layout] for _ in range(2))
+        for tensor in self.now:
+            tensor.data[...] = 0
+
+
+class OpenVINOGraphs:
+    """See `engines.streaming.Graphs`. A memory is a list, one `Remembered` a stream, which a step turns over in place."""
+
+    def __init__(self, folder: Path, precision: str, *, preview: bool) -> None:
+        names = ("edge", "midst", "preview") if preview else ("edge", "midst")
+        compiled = {name: _compile(folder / f"{name}.xml", precision) for name in names}
+        self._requests = {name: model.create_infer_request() for name, model in compiled.items()}
+        self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
+
+    def fresh(self, batch: int) -> list[Remembered]:
+        return [Remembered(self._layout) for _ in range(batch)]
+
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Remembered], preview: bool
+    ) -> tuple[NDArray[np.float32], list[Remembered]]:
+        logits = []
+        for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
+            inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
+            name = ("preview" if preview else "midst") if settled else "edge"
+            logits.append(self._step(name, inputs, remembered))
+        # Where some streams are young, they give more than was asked for.
+        positions = min(one.shape[1] for one in logits)
+        return np.concatenate([one[:, :positions] for one in logits]), memory
+
+    def _step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
+        request = self._requests[name]
+        for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
+            request.set_input_tensor(i, tensor)
+        for i, tensor in enumerate(remembered.next):
+            request.set_output_tensor(i + 1, tensor)
+        request.infer()
+        remembered.now, remembered.next = remembered.next, remembered.now
+        logits: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
+        return logits
+
+    def merge(self, memories: Sequence[list[Remembered]]) -> list[Remembered]:
+        return [one for memory in memories for one in memory]
+
+    def split(self, memory: list[Remembered]) -> list[list[Remembered]]:
+        return [[one] for one in memory]
+
+
 def _compile(path: Path, precision: str) -> Any:
     hints = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if (path.parent / "manifest.json").exists():  # in the cache, to stay
+        hints["CACHE_DIR"] = str(path.parent / COMPILED)
     try:
         return core().compile_model(path, "CPU", hints)
     except RuntimeError as error:

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from engines.engine import POSITION_TICKS
-from engines.nets.i3d import I3D, InceptionBlock, MaxPool3dSame, Unit3D, same_padding, to_video
+from engines.nets.i3d import I3D, InceptionBlock, MaxPool3dSame, Unit3D, paddings, same_padding, to_video
 
 CROP_PX = 224
 
@@ -95,11 +94,9 @@ class Step:
 
     def run(self, layer: Unit3D | MaxPool3dSame, x: Tensor) -> Tensor:
         """Zeros at the sides and, for a preview, in place of the ticks to come; in front stands what is remembered."""
-        pads = [
-            same_padding(n, k, s) for n, k, s in zip(x.shape[2:], layer.kernel, layer.stride, strict=True)
-        ]
+        *sides, _, _ = paddings(x.shape[2:], layer.kernel, layer.stride)
         behind = same_padding(layer.stride[0], layer.kernel[0], layer.stride[0])[1] if self._preview else 0
-        return layer.valid(F.pad(x, (*pads[2], *pads[1], 0, behind)))
+        return layer.over(x, (sides[0], sides[1], sides[2], sides[3], 0, behind))
 
     def ticks(self, layer: Unit3D, chunk: Tensor) -> Part:
         """The first layer, over ticks (N, T, H, W, C) that are remembered as they came."""
@@ -181,3 +178,24 @@ class Continual(I3D):
         with torch.no_grad():
             _, *memories = copy.deepcopy(self).to("meta")._step(chunk, Step(None, None, preview=False))
         return [torch.zeros(memory.shape, dtype=memory.dtype, device=weight.device) for memory in memories]
+
+
+class ChannelsLast(nn.Module):
+    """A `Continual` whose memories come and go as (N, T, H, W, C): so processors keep them, and nothing is copied."""
+
+    def __init__(self, net: Continual) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, chunk: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        """As `Continual.forward`. The first memory is ticks, which are so already."""
+        plain, memories = (rest[:2], rest[2:]) if self.net.masked else (rest[:1], rest[1:])
+        logits, ticks, *kept = self.net(chunk, *plain, *(m.permute(0, 4, 1, 2, 3) for m in memories))
+        return logits, ticks, *(m.permute(0, 2, 3, 4, 1) for m in kept)
+
+    def example(self) -> tuple[Tensor, ...]:
+        """A first step of one stream: what `forward` takes."""
+        ticks, *memories = self.net.fresh()
+        chunk = torch.zeros((1, POSITION_TICKS, *ticks.shape[2:]), dtype=ticks.dtype)
+        bounds = [torch.tensor([[0, POSITION_TICKS]], dtype=torch.int32)] if self.net.masked else []
+        return chunk, *bounds, ticks, *(m.permute(0, 2, 3, 4, 1).contiguous() for m in memories)

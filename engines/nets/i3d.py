@@ -15,6 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engines.architecture import INCEPTION, Triple
 
+Padding = tuple[int, int, int, int, int, int]
+"""Positions in front and behind, of W, then H, then T: as `torch.nn.functional.pad` takes them."""
 Net = TypeVar("Net", bound=nn.Module)
 
 
@@ -30,12 +32,12 @@ def anchored_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
     return front, max(kernel + stride * (-(-length // stride) - 1) - length - front, 0)
 
 
-def pad_same(x: Tensor, kernel: Triple, stride: Triple, *, anchored: bool = False) -> Tensor:
-    """Zeros around (N, C, T, H, W) so that every stride-th position has an output."""
-    t, h, w = (same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True))
+def paddings(size: Sequence[int], kernel: Triple, stride: Triple, *, anchored: bool = False) -> Padding:
+    """What stands around (T, H, W) so that every stride-th position has an output, in the order of `F.pad`."""
+    t, h, w = (same_padding(n, k, s) for n, k, s in zip(size, kernel, stride, strict=True))
     if anchored:
-        t = anchored_padding(x.shape[2], kernel[0], stride[0])
-    return F.pad(x, (*w, *h, *t))
+        t = anchored_padding(size[0], kernel[0], stride[0])
+    return (*w, *h, *t)
 
 
 class Unit3D(nn.Module):
@@ -59,27 +61,39 @@ class Unit3D(nn.Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.valid(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
+        return self.over(x, paddings(x.shape[2:], self.kernel, self.stride, anchored=self.anchored))
 
-    def valid(self, x: Tensor) -> Tensor:
-        """The layer over an input that has its padding already."""
-        x = self.conv3d(x)
+    def over(self, x: Tensor, padding: Padding) -> Tensor:
+        """The layer with zeros around `x` as given."""
+        x = self.conv3d(F.pad(x, padding))
         return x if self.classifier else F.relu(self.bn(x))
 
 
 class MaxPool3dSame(nn.Module):
-    """SAME max pool. It always follows a ReLU, so padding with zeros changes no maximum."""
+    """SAME max pool. It always follows a ReLU, so that zeros around it change no maximum."""
 
     def __init__(self, kernel: Triple, stride: Triple, *, anchored: bool = False) -> None:
         super().__init__()
         self.kernel, self.stride, self.anchored = kernel, stride, anchored
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.valid(pad_same(x, self.kernel, self.stride, anchored=self.anchored))
+        return self.over(x, paddings(x.shape[2:], self.kernel, self.stride, anchored=self.anchored))
 
-    def valid(self, x: Tensor) -> Tensor:
-        """The layer over an input that has its padding already."""
-        return F.max_pool3d(x, self.kernel, self.stride)
+    def over(self, x: Tensor, padding: Padding) -> Tensor:
+        """The layer with zeros around `x` as given.
+
+        Where torch's own padding, the same on both sides and rounded up, gives as many positions, it takes the place of zeros
+        and saves a copy of `x`.
+        """
+        zeros, own = [0] * 6, [0, 0, 0]
+        for axis, (n, k, s) in enumerate(zip(x.shape[2:], self.kernel, self.stride, strict=True)):
+            front, behind = padding[4 - 2 * axis : 6 - 2 * axis]
+            if -((k - n - 2 * front) // s) == (n + front + behind - k) // s:
+                own[axis] = front
+            else:
+                zeros[4 - 2 * axis : 6 - 2 * axis] = front, behind
+        x = F.pad(x, zeros) if any(zeros) else x
+        return F.max_pool3d(x, self.kernel, self.stride, own, ceil_mode=True)
 
 
 class InceptionBlock(nn.Module):
@@ -169,5 +183,5 @@ def fold(net: Net) -> Net:
 
 def to_video(chunk: Tensor, dtype: torch.dtype) -> Tensor:
     """uint8 (N, T, H, W, 3) pixels or float (N, T, H, W, 2) flow -> (N, C, T, H, W) in [-1, 1]."""
-    video = chunk.permute(0, 4, 1, 2, 3)
-    return (video.float() / 127.5 - 1).to(dtype) if chunk.dtype == torch.uint8 else video.to(dtype)
+    scaled = chunk.float() / 127.5 - 1 if chunk.dtype == torch.uint8 else chunk
+    return scaled.to(dtype).permute(0, 4, 1, 2, 3)

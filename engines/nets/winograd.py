@@ -1,0 +1,150 @@
+"""Convolutions along time with fewer multiplications: Winograd's minimal filtering, F(m, r) of Lavin and Gray (arXiv 1509.09308).
+
+m outputs of a filter with r taps take m + r - 1 multiplications instead of m r: a 3x3x3 convolution at 4 new positions is six
+3x3 convolutions of mixed pictures instead of twelve. Only time is treated so: its positions lie one after the other in
+memory, and mixing them costs next to nothing. In float32 the answer is the same but for rounding (2e-5 of a logit); in
+half precision and int8 the mixing would cost more accuracy than it is worth.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engines.nets.i3d import Net, Padding, Unit3D
+
+POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2")))
+"""Where the polynomials are evaluated, besides infinity; small numbers round least."""
+OUTPUTS = (4, 3, 2)
+"""The m to choose from."""
+SEPARATE_TILES = 4
+"""Up to so many tiles are computed one by one: no copies. More are computed at once: fewer operations to compile."""
+Matrix = list[list[Fraction]]
+
+
+def minimal_filter(outputs: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
+    """Matrices A (m x n), G (n x r), B (n x n), n = m + r - 1, with y = A ((G g) * (B d)) for
+    y[i] = sum_j d[i + j] g[j].
+
+    Toom and Cook's multiplication of polynomials, transposed: G evaluates the filter at n - 1 points and at infinity, A does
+    so for the transposed output, and B is what makes the product right, rows of the Lagrange polynomials.
+    """
+    points = POINTS[: outputs + taps - 2]
+    zero, one = Fraction(0), Fraction(1)
+    a = [[p**i for p in points] + [one if i == outputs - 1 else zero] for i in range(outputs)]
+    g, b = [], []
+    for p in points:
+        others = [q for q in points if q != p]
+        scale = product([[p - q] for q in others])[0]
+        g.append([p**j / scale for j in range(taps)])
+        b.append([*product([[-q, one] for q in others]), zero])
+    g.append([zero] * (taps - 1) + [one])
+    b.append(product([[-q, one] for q in points]))
+    return a, g, b
+
+
+def product(polynomials: Sequence[Sequence[Fraction]]) -> list[Fraction]:
+    """Coefficients, lowest first, of the product of polynomials."""
+    result = [Fraction(1)]
+    for factor in polynomials:
+        terms = [Fraction(0)] * (len(result) + len(factor) - 1)
+        for i, x in enumerate(result):
+            for j, y in enumerate(factor):
+                terms[i + j] += x * y
+        result = terms
+    return result
+
+
+@cache
+def tiling(positions: int, taps: int) -> tuple[int, ...]:
+    """The m of each tile, two positions or more in all, that takes the fewest multiplications."""
+    if positions == 0:
+        return ()
+    choices = [(m, *tiling(positions - m, taps)) for m in OUTPUTS if positions == m or positions - m > 1]
+    return min(choices, key=lambda tiles: (sum(tiles) + len(tiles) * (taps - 1), len(tiles)))
+
+
+def mix(row: Sequence[Fraction], tensors: Sequence[Tensor]) -> Tensor:
+    """Sum of the tensors with these factors, in as few operations as it takes."""
+    mixed: Tensor | None = None
+    for factor, x in zip(row, tensors, strict=True):
+        if factor == 0:
+            continue
+        term = x if abs(factor) == 1 else x * float(abs(factor))
+        if mixed is None:
+            mixed = term if factor > 0 else -term
+        else:
+            mixed = mixed + term if factor > 0 else mixed - term
+    assert mixed is not None
+    return mixed
+
+
+class WinogradUnit(Unit3D):
+    """A folded `Unit3D` that looks along time, computed in fewer multiplications.
+
+    With a stride s in time, s positions side by side count as one of s times the channels.
+    """
+
+    def __init__(self, unit: Unit3D) -> None:
+        nn.Module.__init__(self)
+        self.kernel, self.stride, self.anchored = unit.kernel, unit.stride, unit.anchored
+        self.conv3d, self.bn, self.classifier = unit.conv3d, unit.bn, unit.classifier
+        step = self.stride[0]
+        self.taps = -(-self.kernel[0] // step)
+        weight = F.pad(unit.conv3d.weight.double(), (0, 0, 0, 0, 0, self.taps * step - self.kernel[0]))
+        weight = torch.cat([weight[:, :, i::step] for i in range(step)], 1)
+        self._kernels = {m: self._mixed_kernels(weight, m) for m in OUTPUTS}
+
+    def _mixed_kernels(self, weight: Tensor, outputs: int) -> list[Tensor]:
+        """One for each multiplication, (out, in, 1, kH, kW)."""
+        _, g, _ = minimal_filter(outputs, self.taps)
+        matrix = torch.tensor([[float(x) for x in row] for row in g], dtype=torch.double)
+        mixed = torch.einsum("nj,ocjhw->nochw", matrix, weight).to(self.conv3d.weight.dtype)
+        return [kernel.unsqueeze(2) for kernel in mixed]
+
+    def over(self, x: Tensor, padding: Padding) -> Tensor:
+        """See `Unit3D.over`."""
+        *sides, front, behind = padding
+        step = self.stride[0]
+        positions = (x.shape[2] + front + behind - self.kernel[0]) // step + 1
+        if positions == 1:
+            return super().over(x, padding)
+        length = step * (positions + self.taps - 1)
+        x = F.pad(x, (0, 0, 0, 0, front, length - front - x.shape[2]))
+        x = torch.cat([x[:, :, i::step] for i in range(step)], 1)
+        tiles = tiling(positions, self.taps)
+        if len(tiles) > SEPARATE_TILES:
+            groups = [(m, tiles.count(m)) for m in OUTPUTS if m in tiles]
+        else:
+            groups = [(m, 1) for m in tiles]
+        done, parts = 0, []
+        for outputs, count in groups:
+            parts += self._tiles(x, sides, done, outputs, count)
+            done += outputs * count
+        return torch.cat(parts, 2)
+
+    def _tiles(self, x: Tensor, sides: Sequence[int], start: int, outputs: int, count: int) -> list[Tensor]:
+        """`count` tiles of as many positions, from `start` on: one part a position."""
+        a, _, b = minimal_filter(outputs, self.taps)
+        last = outputs * (count - 1) + 1
+        seen = [x[:, :, start + i : start + i + last : outputs] for i in range(len(b))]
+        products = [
+            F.conv3d(F.pad(mix(row, seen), (*sides, 0, 0)), kernel, stride=(1, *self.stride[1:]))
+            for row, kernel in zip(b, self._kernels[outputs], strict=True)
+        ]
+        assert self.conv3d.bias is not None
+        bias = self.conv3d.bias[:, None, None, None]
+        rows = [F.relu(mix(row, products) + bias).split(1, 2) for row in a]  # type: ignore[no-untyped-call]
+        return [row[tile] for tile in range(count) for row in rows]
+
+
+def with_fewer_multiplications(net: Net) -> Net:
+    """A folded network with its convolutions along time replaced; changes `net` itself and returns it."""
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Unit3D) and child.kernel[0] > 1:
+                setattr(module, name, WinogradUnit(child))
+    return net
