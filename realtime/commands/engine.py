@@ -31,7 +31,7 @@ def build(
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.window,
+    mode: ModeOption = ModeName.continual,
     streams: StreamsOption = StreamsName.auto,
     clip: ClipOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
@@ -59,7 +59,7 @@ def check(
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.window,
+    mode: ModeOption = ModeName.continual,
     streams: StreamsOption = StreamsName.auto,
     clip: ClipOption = None,
     as_json: Annotated[

@@ -89,7 +89,7 @@ def run(
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.window,
+    mode: ModeOption = ModeName.continual,
     streams: StreamsOption = StreamsName.auto,
     stride: Annotated[
         int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")
