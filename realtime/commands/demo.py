@@ -10,7 +10,7 @@ from realtime.commands.weights import fetching
 
 NEXT = """
 In {out}: predictions.jsonl, annotated.mp4, timeline.png.
-The scene is not one of the 400 actions the network knows, so its probabilities are low, as they should be.
+Nobody does one of the 400 known actions in this clip: the answers change, and most of them are rightly unsure.
 
 Try next:
   {program} run VIDEO.mp4 --annotate out.mp4      a file of your own
