@@ -21,8 +21,8 @@ POSITION_TICKS = 8
 """Ticks from one temporal position of the network to the next: position t answers for ticks 8 t .. 8 t + 15."""
 POSITION_SPAN_TICKS = 16
 """Ticks that one position answers for (its receptive field is wider)."""
-POSITION_BEHIND_TICKS = 43
-"""Ticks before its own that a position sees; behind its first it sees 63."""
+POSITION_BEHIND_TICKS = 44
+"""Ticks before its first one that a position sees; it sees as far ahead as the step that makes it final."""
 SETTLED_AFTER_STEPS = 8
 """The k-th step of 8 ticks makes position k - 8 final: it sees as far ahead."""
 

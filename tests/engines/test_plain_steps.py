@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engines.engine import POSITION_BEHIND_TICKS
 from engines.streaming import StreamingEngine
 from tests.engines.nets import noise, random_tensors, small_engine
 
@@ -40,3 +41,22 @@ def test_in_the_midst_of_a_video_it_costs_what_a_continual_step_costs(
         monkeypatch.setattr(graphs, name, lambda *inputs, n=name, net=net: ran.append(n) or net(*inputs))
     answers(engine, [i % 2 == 0 for i in range(STEPS)])
     assert ran == ["_edge"] * 8 + ["_midst", "_plain"] * 3
+
+
+def test_a_position_sees_44_ticks_back_and_no_further() -> None:
+    """What the recogniser goes by when it tells whether an answer saw dropped frames."""
+    engine = small_engine(TENSORS, "continual", 3)
+    position = STEPS - 8
+    first = 8 * position - POSITION_BEHIND_TICKS
+
+    def last_answer(changed: int) -> np.ndarray:
+        video, state = VIDEO.copy(), engine.start()
+        video[:, changed] = 255 - video[:, changed]
+        for i in range(STEPS):
+            positions, state = engine.step(video[:, 8 * i : 8 * i + 8], state)
+        assert positions.first[0] == position
+        return positions.logits
+
+    assert first > 0
+    np.testing.assert_array_equal(last_answer(first - 1), last_answer(first - 2))
+    assert np.abs(last_answer(first) - last_answer(first - 1)).max() > 0
