@@ -58,7 +58,7 @@ def picture_sinks(
     caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
     sinks: list[Sink] = []
     if timeline is not None:
-        sinks.append(TimelinePicture(timeline, recognizer.labels, video.name, caption))
+        sinks.append(TimelinePicture(timeline, recognizer.labels, Path(video.name).name, caption))
     if annotate is not None:
         from realtime.sinks.annotator import Annotator
 

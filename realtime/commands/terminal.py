@@ -1,6 +1,7 @@
 """What a person sees while a source runs: a line whenever the leading action changes, and how far it has come."""
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -47,7 +48,8 @@ class Terminal:
             self._progress.console.print(text, soft_wrap=not self._console.is_terminal)
 
     def _session(self, line: Line) -> str:
-        return f"[bold]{escape(line['source'])}[/]\n[dim]{escape(line['note'])}[/]"
+        source = line["source"].replace(str(Path.home()), "~", 1)
+        return f"[bold]{escape(source)}[/]\n[dim]{escape(line['note'])}[/]"
 
     def _prediction(self, line: Line) -> str:
         name = line.get("name", "")
