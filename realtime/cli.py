@@ -83,6 +83,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
+        if code == 130:  # what Typer makes of Ctrl-C
+            code = _stopped()
     except I3DLiveError as error:
         code = _stopped() if interrupted else _fail(str(error), error.exit_code)
     except TyperException as error:

@@ -145,10 +145,14 @@ class Recognizer:
         self._answers.holes.push(frame, joined=not any(isinstance(item, Gap) for item in items))
         return out + self._run(items)
 
-    def flush(self) -> list[Output]:
-        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts and level."""
+    def flush(self, *, whole: bool = True) -> list[Output]:
+        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts and level.
+
+        `whole`: that was all of it, and not just what was seen when somebody stopped it; only then a clip shorter than the
+        window gets its answer, which takes as long as that of a whole window.
+        """
         out = self._run(self._resample.flush())
-        out += self._end_section(repeat_short=True)
+        out += self._end_section(repeat_short=whole)
         self._answers.holes.clear()
         return out
 

@@ -20,6 +20,8 @@ from realtime.types import Frame
 from realtime.video import Video
 
 IDLE_S = 1.0
+WHOLE, STOPPED = "end of the video", "stopped"
+"""Ends that are nobody's fault."""
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 
 
@@ -92,7 +94,7 @@ class Session:
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.close)
-            self._emit(self.recognizer.flush(), None)
+            self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
             self.write(self._summary(ended))
 
     def write(self, line: Line) -> None:
@@ -170,7 +172,7 @@ def run_sessions(
     """
     errors: list[Exception] = []
     videos, mailboxes = [s.video for s in sessions], [s.mailbox for s in sessions]
-    ended = "stopped"
+    ended = STOPPED
     try:
         with closing(read_or_idle(videos, mailboxes, IDLE_S)) as items:
             for place, item, _ in items:
@@ -192,7 +194,7 @@ def _end(session: Session, end: End, failed: Callable[[Session, Exception], None
     """End one session; what ended it, where that was an error."""
     error = end.error
     if error is None:
-        session.end("stopped" if end.stopped else "end of the video")
+        session.end(STOPPED if end.stopped else WHOLE)
         return []
     if not isinstance(error, Exception):
         raise error

@@ -19,11 +19,10 @@ from prometheus_client.registry import Collector
 
 from realtime.errors import OutputError, UsageError
 from realtime.pump import Worker
-from realtime.session import Session
+from realtime.session import STOPPED, WHOLE, Session
 from realtime.sinks.log import Line
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-NORMAL_ENDS = ("end of the video", "stopped")
 
 
 def listen_at(text: str) -> tuple[str, int]:
@@ -97,7 +96,7 @@ class Metrics(Collector):
         """What is wrong with a source, or None."""
         session, stall_s = self._sessions[name]
         if session.ended is not None:
-            return None if session.ended in NORMAL_ENDS else session.ended
+            return None if session.ended in (WHOLE, STOPPED) else session.ended
         silent_s = self._now_s() - session.last_frame_s
         if silent_s <= stall_s:
             return None
