@@ -21,12 +21,12 @@ PASSWORD = "correct horse"
 
 @pytest.fixture(scope="session")
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of 30 s: red, then green, then blue, 10 s each, with a white square that moves from left to right."""
+    """A video of 18 s: red, then green, then blue, 6 s each, with a white square that moves from left to right."""
     path = tmp_path_factory.mktemp("painted") / "painted.mp4"
     writer = VideoWriter(path, (320, 240))
-    for number in range(750):
+    for number in range(450):
         picture = np.zeros((240, 320, 3), np.uint8)
-        picture[..., number // 250] = 200
+        picture[..., number // 150] = 200
         left = 3 * (number % 100)
         picture[100:120, left : left + 20] = 255
         writer.write(picture, Fraction(number, 25))

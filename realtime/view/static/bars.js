@@ -44,6 +44,7 @@ export function showTop(list, answer) {
   order.forEach((label, place) => {
     if (!rows.has(label)) rows.set(label, list.appendChild(makeRow(label, place)));
     const row = rows.get(label);
+    row.value = place + 1;
     row.style.transform = `translateY(${place * ROW_PX}px)`;
     row.querySelector(".value").textContent = percent(chance.get(label));
     row.querySelector(".fill").style.width = `${100 * chance.get(label)}%`;

@@ -104,7 +104,7 @@ function connect() {
   };
   socket.onclose = (event) => {
     if (mine !== token) return;
-    if (event.code === 4404 || event.code === 4401 || tries > 5) return lost(event);
+    if (event.code === 4404 || event.code === 4401 || tries > 4) return lost(event);
     setTimeout(() => mine === token && connect(), 300 * 2 ** tries++);
   };
 }

@@ -1,0 +1,97 @@
+"""A real browser on the page, as a viewer uses it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tests.view.serving import Served
+
+WATCH_OTHERS = """
+window.othersAsked = [];
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  if (new URL(entry.name).host !== location.host) window.othersAsked.push(entry.name);
+})).observe({ type: "resource", buffered: true });
+"""
+CONTRAST = """
+() => {
+  const part = (v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const read = (colour) => (colour.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = read(getComputedStyle(node).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement, style = getComputedStyle(node);
+    if (!texts.currentNode.data.trim() || !node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    if (node.closest(".stage, .timeline, .unseen, :disabled, .switch, #camera, #source > span, [data-testid=block-info].sr-only")) continue;
+    const a = light(read(style.color)), b = light(behind(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push(`${texts.currentNode.data.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return found;
+}
+"""
+
+
+@contextmanager
+def page_of(browser: Any, server: Served, **options: Any) -> Iterator[Any]:
+    """The page in a browser of its own. Ends with an error if the page had one, or asked for anything elsewhere."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context.add_init_script(WATCH_OTHERS)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    problems: list[str] = []
+    asked: set[str] = set()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: asked.add(request.url))
+    page.goto(server.url)
+    try:
+        yield page
+        assert problems == []
+        assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
+        assert page.evaluate("window.othersAsked ?? []") == []
+    finally:
+        context.close()
+
+
+def choose(page: Any, source: str) -> None:
+    page.get_by_label(source, exact=True).check()
+
+
+def press(page: Any, button: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def wait_for_label(page: Any, label: str) -> None:
+    """Until the page shows it as the answer."""
+    page.wait_for_function("label => document.getElementById('label')?.textContent === label", arg=label)
+
+
+def setting(page: Any, name: str) -> Any:
+    """The text field of a setting."""
+    return page.locator(f"#{name} textarea, #{name} input").first
+
+
+def fake_webcam(path: Path, pictures: list[np.ndarray]) -> list[str]:
+    """Arguments that make Chromium show these pictures (RGB) as the camera, at 30 a second, over and over."""
+    with path.open("wb") as file:
+        for picture in pictures:
+            done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            assert done
+            file.write(data.tobytes())
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={path}",
+    ]
