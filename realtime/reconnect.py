@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,6 +24,7 @@ LONGEST_WAIT_S = 30.0
 KNOCK_EVERY_S = 0.5
 """How often a source that has gone away is looked for, between two tries."""
 KNOCK_LIMIT_S = 1.0
+MOST_UNTOLD = 100
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
@@ -96,7 +98,9 @@ class Reconnecting:
         there. `is_there`: whether something answers at the address, see the function of that name."""
         self.name = name
         self.connection = Connection(up=first is not None, reason=reason)
-        """What there is to tell; replaced at each change, by the reading thread."""
+        """Replaced at each change, by the reading thread."""
+        self.changes: deque[Connection] = deque(maxlen=MOST_UNTOLD)
+        """What is still to be told; whoever tells it takes it from the left."""
         self._open, self._is_there, self._clock = open_again, is_there, clock or Clock()
         self.size_px = (0, 0) if first is None else first.size_px
         """Of the first frame of `first`."""
@@ -136,7 +140,7 @@ class Reconnecting:
                 self._corrupt_packets, self._video = self.corrupt_packets, None
             if self._closing.is_set():
                 return
-            self.connection = Connection(False, self.connection.reconnects, reason)
+            self._is_down(reason)
 
     def close(self) -> None:
         """From any thread: the iteration ends, also where it waits for the next try."""
@@ -152,7 +156,7 @@ class Reconnecting:
             try:
                 self._video = video = self._open()
             except SourceError as error:
-                self.connection = Connection(False, self.connection.reconnects, str(error))
+                self._is_down(str(error))
                 wait_s = min(max(1.0, 2 * wait_s), LONGEST_WAIT_S)
                 continue
             if not video.live:
@@ -191,9 +195,18 @@ class Reconnecting:
     def _join(self, frame: Frame, taken_s: float) -> tuple[Fraction, Frame]:
         """Of the first frame of a video: how far to shift it and all that follow, and the frame itself."""
         if self._last is None:
-            self.connection = Connection(up=True)
+            if not self.connection.up:
+                self._change(Connection(up=True))
             return Fraction(0), frame
-        self.connection = Connection(True, self.connection.reconnects + 1)
+        self._change(Connection(True, self.connection.reconnects + 1))
         passed = Fraction(round((taken_s - self._last_taken_s) * 1000), 1000)
         pts = self._last.pts + max(passed, self._last.duration)
         return pts - frame.pts, replace(frame, pts=pts, after_gap=True)
+
+    def _is_down(self, reason: str) -> None:
+        self._change(Connection(False, self.connection.reconnects, reason))
+
+    def _change(self, connection: Connection) -> None:
+        if connection != self.connection:
+            self.connection = connection
+            self.changes.append(connection)

@@ -64,7 +64,6 @@ class Session:
         """Why nothing follows."""
         self._write, self._sinks, self._progress, self._now_s = write, sinks, progress, now_s
         self._media_s = 0.0
-        self._connection = self.connection
 
     def push(self, frame: Frame) -> None:
         """The next frame."""
@@ -81,10 +80,8 @@ class Session:
 
     def look(self) -> None:
         """Tell of a connection that was lost or is back. To be called about once a second, also where no frames come."""
-        connection = self.connection
-        if connection is not None and connection != self._connection:
-            self._connection = connection
-            self.write(connection_line(connection, self._media_s))
+        while isinstance(self.video, Reconnecting) and self.video.changes:
+            self.write(connection_line(self.video.changes.popleft(), self._media_s))
 
     def end(self, ended: str) -> None:
         """Nothing follows, for the reason `ended`: say what is still to be said, and close. Closing again does nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.address import Address, Kind, masked, parse_source
+from realtime.address import Kind, masked, parse_source
 from realtime.errors import SourceError, UsageError
 from realtime.reconnect import Reconnecting, keep_open
 from realtime.video import Video
@@ -22,18 +22,17 @@ class Named:
     text: str
     name: str | None
     """For the lines of the log; None where there is one source, without a name."""
-    address: Address
 
 
 def parse_sources(texts: Sequence[str]) -> list[Named]:
-    """SOURCE or NAME=SOURCE each. Raises UsageError for names that are not unique, and what `parse_source` raises."""
+    """SOURCE or NAME=SOURCE each. Raises UsageError for names that are not unique."""
     found: list[Named] = []
     for text in texts:
         match = None if Path(text).exists() else _NAMED.fullmatch(text)
         name, source = (match[1], match[2]) if match else (None, text)
         if len(texts) > 1 and name is None:
             name = masked(source)
-        found.append(Named(source, name, parse_source(source)))
+        found.append(Named(source, name))
     names = [named.name for named in found]
     for name in names:
         if names.count(name) > 1:
@@ -67,7 +66,7 @@ def open_sources(
                 video = keep_open(named.text, open_video, may_be_away=len(sources) > 1)
             else:
                 video = open_video(named.text)
-            opened.append(Opened(named.name, named.address.kind, video))
+            opened.append(Opened(named.name, parse_source(named.text).kind, video))
         except SourceError as error:
             failures.append(error)
             if len(failures) == len(sources):
