@@ -83,6 +83,20 @@ def setting(page: Any, name: str) -> Any:
     return page.locator(f"#{name} textarea, #{name} input").first
 
 
+def draw(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a region; corners as shares of the stage."""
+    press(page, "Draw on the picture")
+    page.wait_for_function("document.getElementById('stage').classList.contains('drawing')")
+    page.locator("#stage").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box = page.locator("#stage").bounding_box()
+    at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=4)
+    page.mouse.up()
+
+
 def fake_webcam(path: Path, pictures: list[np.ndarray]) -> list[str]:
     """Arguments that make Chromium show these pictures (RGB) as the camera, at 30 a second, over and over."""
     with path.open("wb") as file:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.view.browsing import CONTRAST, choose, page_of, press, setting, wait_for_label
+from tests.view.browsing import CONTRAST, choose, draw, page_of, press, setting, wait_for_label
 from tests.view.doubles import until
 from tests.view.serving import Served
 
@@ -118,20 +118,6 @@ def test_settings_are_changed_while_it_runs(chromium: Any, open_server: Served) 
         )
 
 
-def draw(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Draw a region; corners as shares of the stage."""
-    press(page, "Draw on the picture")
-    page.wait_for_function("document.getElementById('stage').classList.contains('drawing')")
-    page.locator("#stage").scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    box = page.locator("#stage").bounding_box()
-    at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    page.mouse.move(*at[1], steps=4)
-    page.mouse.up()
-
-
 def test_everything_can_be_reached_by_keyboard(chromium: Any, open_server: Served) -> None:
     with page_of(chromium, open_server) as page:
         wait_for_label(page, "painting red")
@@ -189,16 +175,13 @@ def test_bars_keep_their_places_until_another_has_clearly_passed(chromium: Any, 
     ]  # fmt: skip
 
 
-def test_the_page_says_when_the_server_has_gone(chromium: Any, painted: Path) -> None:
-    from tests.view.serving import served
-
+def test_the_page_says_when_the_server_has_gone(chromium: Any, open_server: Served) -> None:
     context = chromium.new_context()
     page = context.new_page()
-    with served(painted) as server:
-        page.goto(server.url)
-        wait_for_label(page, "painting red")
+    page.route_web_socket("**/state", lambda socket: socket.close(code=1011))
+    page.goto(open_server.url)
     page.wait_for_function(
-        "document.getElementById('idle-title').textContent === 'The connection has ended'", timeout=60_000
+        "document.getElementById('idle-title')?.textContent === 'The connection has ended'"
     )
     context.close()
 

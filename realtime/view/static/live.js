@@ -203,7 +203,7 @@ function clear() {
   find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = true;
   flowSwitch(false);
   showTop(find("top"), null);
-  find("settled").textContent = "";
+  find("settled").textContent = find("label").textContent = "";
 }
 
 function idle(title, text) {

@@ -1,0 +1,111 @@
+"""The browser's webcam: what reaches the network, and what the page says when there is none."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.view.browsing import choose, draw, fake_webcam, page_of, press, setting, wait_for_label
+from tests.view.doubles import until
+from tests.view.serving import Served
+
+WEBCAM = "This browser's webcam"
+
+
+@pytest.fixture(scope="module")
+def with_camera(
+    playwright: Any, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A browser whose camera sees red at its left and blue at its right."""
+    picture = np.zeros((480, 640, 3), np.uint8)
+    picture[:, :320, 0] = picture[:, 320:, 2] = 200
+    arguments = fake_webcam(tmp_path_factory.mktemp("webcam") / "halves.mjpeg", [picture] * 30)
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", *arguments])
+    yield browser
+    browser.close()
+
+
+def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, open_server: Served) -> None:
+    with page_of(with_camera, open_server) as page:
+        page.get_by_text("Settings").first.click()
+        setting(page, "region").fill("0,0,320,480")
+        choose(page, WEBCAM)
+        press(page, "Start")
+        wait_for_label(page, "painting red")
+        assert (
+            page.evaluate("getComputedStyle(document.getElementById('mirror')).transform")
+            == "matrix(-1, 0, 0, 1, 0, 0)"
+        )
+        assert page.evaluate("document.getElementById('mirror').videoWidth") == 640
+        setting(page, "region").fill("320,0,320,480")
+        setting(page, "region").press("Enter")
+        wait_for_label(page, "painting blue")
+
+
+def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, open_server: Served) -> None:
+    """At the left of the mirrored picture is what the camera has at its right."""
+    with page_of(with_camera, open_server) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.wait_for_function("document.getElementById('rate').textContent.includes('640')")
+        page.get_by_text("Settings").first.click()
+        draw(page, (0.2, 0.2), (0.45, 0.8))
+        wait_for_label(page, "painting blue")
+        x, _, width, _ = (int(n) for n in setting(page, "region").input_value().split(","))
+        assert x > 330
+        assert x + width < 640
+
+
+def test_frames_carry_their_times_and_closing_the_tab_lets_go_of_all(
+    with_camera: Any, open_server: Served
+) -> None:
+    with page_of(with_camera, open_server) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.wait_for_function("document.getElementById('p50').textContent.endsWith('s')")
+        assert "webcam of the browser" in open_server.holds()["running"]
+    until(lambda: open_server.holds() == {"running": [], "threads": 0, "uploads": 0}, within_s=5.0)
+
+
+def test_stop_switches_the_camera_off_and_start_switches_it_on_again(
+    with_camera: Any, open_server: Served
+) -> None:
+    with page_of(with_camera, open_server) as page:
+        choose(page, WEBCAM)
+        for _ in range(2):
+            press(page, "Start")
+            page.wait_for_function("document.getElementById('label')?.textContent.startsWith('painting')")
+            page.evaluate("window.track = document.getElementById('mirror').srcObject.getTracks()[0]")
+            press(page, "Stop")
+            page.wait_for_function("window.track.readyState === 'ended'")
+            until(lambda: open_server.holds()["running"] == [])
+
+
+def test_a_camera_that_is_refused_is_explained(
+    playwright: Any, chromium_path: str, open_server: Served
+) -> None:
+    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--deny-permission-prompts"]
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
+    with page_of(browser, open_server) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.get_by_text("The camera was refused. Allow it for this page").wait_for()
+        assert "webcam of the browser" not in open_server.holds()["running"]
+    browser.close()
+
+
+def test_no_camera_is_explained(chromium: Any, open_server: Served) -> None:
+    with page_of(chromium, open_server) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.get_by_text("No camera was found.").wait_for()
+
+
+def test_a_page_that_may_not_use_a_camera_says_how_it_may(chromium: Any, open_server: Served) -> None:
+    """Browsers hide the camera from pages that are neither local nor https."""
+    with page_of(chromium, open_server) as page:
+        page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.get_by_text("only to pages from localhost or over https").wait_for()
