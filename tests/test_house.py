@@ -12,7 +12,9 @@ import engines
 import realtime
 from tests.conftest import ROOT
 
-SOURCES = sorted([*ROOT.glob("engines/**/*.py"), *ROOT.glob("realtime/**/*.py"), *ROOT.glob("benchmarks/*.py")])
+SOURCES = sorted(
+    [*ROOT.glob("engines/**/*.py"), *ROOT.glob("realtime/**/*.py"), *ROOT.glob("benchmarks/*.py")]
+)
 HOMES = {
     "av": {"realtime/source.py"},
     "gradio": {"realtime/view/page.py"},

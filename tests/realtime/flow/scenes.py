@@ -68,7 +68,9 @@ def inside(flow: NDArray[np.float32], border_px: int = 8) -> NDArray[np.bool_]:
     return ok
 
 
-def affine(name: str, matrix: NDArray[np.float64], shift_px: tuple[float, float], size_px: int, seed: int) -> Scene:
+def affine(
+    name: str, matrix: NDArray[np.float64], shift_px: tuple[float, float], size_px: int, seed: int
+) -> Scene:
     """The whole picture moves: x goes to matrix x + shift, about the middle."""
     paint, (x, y) = texture(seed), grid(size_px)
     to_x = matrix[0, 0] * x + matrix[0, 1] * y + shift_px[0]

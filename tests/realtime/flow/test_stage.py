@@ -131,7 +131,9 @@ class TickFlow:
 
 
 @pytest.mark.parametrize("length", [40, 64, 100])
-def test_the_windows_that_are_fused_cover_the_same_ticks(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_windows_that_are_fused_cover_the_same_ticks(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rgb, flow = SawTicks(RGB), SawTicks(FLOW)
     monkeypatch.setattr(lanes, "feed_for", lambda spec, _: RgbFeed(spec) if spec is RGB else TickFlow())
     recognizer = Recognizer({"rgb": rgb, "flow": flow})
