@@ -49,7 +49,9 @@ def server(clips: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def lifting(playwright: Any, chromium_path: str, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def lifting(
+    playwright: Any, chromium_path: str, clips: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """A browser whose camera sees somebody lift weights."""
     with open_video(clips / "clean_and_jerk.mp4") as video:
         pictures = [frame.rgb[:, : frame.rgb.shape[1] // 2 * 2] for frame in video]
@@ -63,9 +65,13 @@ def test_the_webcams_action_stands_on_the_page(lifting: Any, server: Served) -> 
     with page_of(lifting, server) as page:
         choose(page, "This browser's webcam")
         press(page, "Start")
-        page.wait_for_function("document.getElementById('settled').textContent.includes('clean and jerk')", timeout=90_000)
+        page.wait_for_function(
+            "document.getElementById('settled').textContent.includes('clean and jerk')", timeout=90_000
+        )
         wait_for_label(page, "clean and jerk")
-        page.wait_for_function("document.querySelector('.timeline .current')?.textContent === 'clean and jerk'")
+        page.wait_for_function(
+            "document.querySelector('.timeline .current')?.textContent === 'clean and jerk'"
+        )
         keep(page, "view-webcam")
 
 
@@ -74,10 +80,15 @@ def test_the_webcams_action_stands_on_the_page(lifting: Any, server: Served) -> 
     [
         ("view-desktop", {"color_scheme": "light"}),
         ("view-dark", {"color_scheme": "dark"}),
-        ("view-phone", {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}),
+        (
+            "view-phone",
+            {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True},
+        ),
     ],
 )
-def test_the_servers_source_and_its_action_stand_on_the_page(chromium: Any, server: Served, name: str, options: dict[str, Any]) -> None:
+def test_the_servers_source_and_its_action_stand_on_the_page(
+    chromium: Any, server: Served, name: str, options: dict[str, Any]
+) -> None:
     with page_of(chromium, server, **options) as page:
         wait_for_label(page, "tai chi")
         page.wait_for_function("document.getElementById('settled').textContent.includes('tai chi')")
