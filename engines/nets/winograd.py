@@ -109,7 +109,8 @@ class WinogradUnit(Unit3D):
         """See `Unit3D.over`."""
         *sides, front, behind = padding
         step = self.stride[0]
-        positions = (x.shape[2] + front + behind - self.kernel[0]) // step + 1
+        # int: while it is traced a size is a tensor, which no cache knows again.
+        positions = int((x.shape[2] + front + behind - self.kernel[0]) // step + 1)
         if positions == 1:
             return super().over(x, padding)
         length = step * (positions + self.taps - 1)
