@@ -1,10 +1,11 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
-# make view    the live view in the browser
+# make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
 # make test    format, lint, types and all tests
+# make screenshots    pictures of the live view, taken by its tests, into docs/
 # make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
 # All do their own set-up. PYTHON names another interpreter than python3.
 
-.PHONY: demo view test soak format clean
+.PHONY: demo view test screenshots soak format clean
 .DELETE_ON_ERROR:
 
 demo:
@@ -13,7 +14,7 @@ demo:
 
 view:
 	@scripts/setup build,view
-	@.venv/bin/i3d-live view
+	@.venv/bin/i3d-live view $(SOURCE)
 
 test:
 	@scripts/setup build,view,train,dev
@@ -22,6 +23,10 @@ test:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/pytest
+
+screenshots:
+	@scripts/setup build,view,train,dev
+	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/view/test_real.py
 
 soak:
 	@scripts/setup build,view,train,dev
