@@ -209,6 +209,8 @@ def draw(points: list[dict[str, Any]], default: dict[str, Any], file: Path) -> N
         axes.plot(default["ms"], default["energy_ratio"][quantity], "*", color="black", ms=12)
     axes.axhline(1, color="grey", lw=1)
     axes.set(xlabel="ms a pair, 256 x 256, one core", ylabel="energy over OpenCV's DualTVL1", xscale="log")
+    axes.set_xticks([2, 3, 5, 7, 10, 15, 20], ["2", "3", "5", "7", "10", "15", "20"])
+    axes.minorticks_off()
     axes.set_title("TV-L1: energy against time; the stars are the default")
     axes.legend(fontsize=8)
     figure.savefig(file, dpi=120)

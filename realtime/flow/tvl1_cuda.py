@@ -218,7 +218,9 @@ class TvL1Cuda:
     def __call__(self, previous: Pictures, following: Pictures) -> Tensor:
         """uint8 (B, H, W) twice, arrays or tensors -> float32 (B, 2, H, W) on the device, px, u then v. Does not wait for it."""
         for held, given in zip(self._inputs, (previous, following), strict=True):
-            held.copy_(torch.as_tensor(given), non_blocking=True)
+            if isinstance(given, np.ndarray):  # torch wants memory that it may write, even to read it
+                given = torch.from_numpy(np.require(given, requirements=["C", "W"]))
+            held.copy_(given, non_blocking=True)
         if self._graph is None:
             self._launch()
         else:

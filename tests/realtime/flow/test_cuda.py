@@ -22,7 +22,8 @@ tvl1_cuda.BLOCK = 4096
 pictures = np.load(sys.argv[1])
 plan = scales(*pictures.shape[2:], finest_warps=2, warps=2, iterations=4)
 flow = tvl1_cuda.TvL1Cuda(pictures.shape[1], *pictures.shape[2:], device="cpu", plan=plan)
-flow(*pictures[:, ::-1].copy())
+flow(*pictures[:, ::-1])
+pictures.flags.writeable = False
 np.save(sys.argv[1], flow(*pictures).numpy())
 """
 
