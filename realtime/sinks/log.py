@@ -5,6 +5,7 @@ so that whatever ends the program, all complete lines are valid.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -95,8 +96,10 @@ class Log:
             self._file.write(text)
             self._file.flush()
             self.written_bytes += len(text.encode())
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            # What Python still holds for stdout is flushed at exit, and there is nobody left to take it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+            raise OutputError("stdout was closed by its reader; stopped") from error
         except OSError as error:
             raise self._failed(error) from error
 

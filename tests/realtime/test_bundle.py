@@ -284,6 +284,7 @@ NOT_THERE = [
 
 
 @pytest.mark.weights
+@pytest.mark.slow  # makes an environment of its own; not steady yet
 def test_the_real_engine_answers_alike_where_there_is_no_torch(
     engines: Callable[..., Engines], tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ from tests.view.browsing import choose, draw, fake_webcam, page_of, press, setti
 from tests.view.doubles import until
 from tests.view.serving import Served
 
+pytestmark = pytest.mark.slow  # in a real browser; not steady yet on a busy machine
+
 WEBCAM = "This browser's webcam"
 
 
