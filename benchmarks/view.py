@@ -132,7 +132,15 @@ def write_video(path: Path, pictures: list[Image]) -> None:
 @contextmanager
 def view(*arguments: str) -> Iterator[tuple[str, int]]:
     """`i3d-live view` in a process of its own: its address and its number."""
-    command = [sys.executable, "-c", "from realtime.cli import main; main()", "view", "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from realtime.cli import main; main()",
+        "view",
+        "--port",
+        "0",
+        *arguments,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
@@ -150,7 +158,9 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def webcam(playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], label: str, seconds: float) -> dict[str, Any]:
+def webcam(
+    playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], label: str, seconds: float
+) -> dict[str, Any]:
     """Ages in milliseconds of the webcam's frames when their label is painted."""
     with tempfile.TemporaryDirectory() as folder, view(*arguments) as (address, pid):
         write_webcam(Path(folder) / "webcam.mjpeg", pictures)
@@ -164,7 +174,9 @@ def webcam(playwright: Any, chromium: str, pictures: list[Image], arguments: lis
         page.goto(address)
         page.get_by_label("This browser's webcam", exact=True).check()
         page.get_by_role("button", name="Start", exact=True).click()
-        page.wait_for_function("label => document.getElementById('label')?.textContent === label", arg=label, timeout=60_000)
+        page.wait_for_function(
+            "label => document.getElementById('label')?.textContent === label", arg=label, timeout=60_000
+        )
         page.wait_for_timeout(3000)
         page.evaluate("bench.ages.length = bench.answers = 0")
         before_s = cpu_s(pid)
@@ -175,15 +187,22 @@ def webcam(playwright: Any, chromium: str, pictures: list[Image], arguments: lis
             "answers_a_second": round(bench["answers"] / seconds, 2),
             "frames_a_second_at_the_server": float(page.locator("#rate").inner_text().split()[0]),
             "server_processor_share": round(spent_s / seconds, 3),
-            "page": {"latency": page.locator("#p50").inner_text(), "split": page.locator("#split-list").inner_text().split("\n")},
+            "page": {
+                "latency": page.locator("#p50").inner_text(),
+                "split": page.locator("#split-list").inner_text().split("\n"),
+            },
             "label": page.locator("#label").inner_text(),
         }
         browser.close()
-    card.verify(f"label {figures['label']!r} where {label!r} is shown", float(figures["label"] != label), at_most=0)
+    card.verify(
+        f"label {figures['label']!r} where {label!r} is shown", float(figures["label"] != label), at_most=0
+    )
     return figures
 
 
-def server_source(playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], seconds: float) -> dict[str, Any]:
+def server_source(
+    playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], seconds: float
+) -> dict[str, Any]:
     """Pictures a second of a server's source that the page shows, while it is recognised."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "numbered.mp4"
@@ -198,11 +217,17 @@ def server_source(playwright: Any, chromium: str, pictures: list[Image], argumen
             shown = page.evaluate(COUNT_PICTURES, seconds)
             spent_s = cpu_s(pid) - before_s
             browser.close()
-    return {"source_fps": SERVER_FPS, "shown_fps": round(shown, 2), "server_processor_share": round(spent_s / seconds, 3)}
+    return {
+        "source_fps": SERVER_FPS,
+        "shown_fps": round(shown, 2),
+        "server_processor_share": round(spent_s / seconds, 3),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--label", required=True, help="what the clip shows: anything else is not timed")
     parser.add_argument("--seconds", type=float, default=20)

@@ -27,7 +27,12 @@ def test_without_login_there_is_only_the_login(locked_server: Served, path: str)
 
 
 def test_uploads_and_controls_are_behind_the_login(locked_server: Served) -> None:
-    for path in ("/live/upload?name=a", "/gradio_api/queue/join", "/gradio_api/stream/x"):
+    for path in (
+        "/live/upload?name=a",
+        "/gradio_api/queue/join",
+        "/gradio_api/run/predict",
+        "/gradio_api/call/x",
+    ):
         assert ask(locked_server, path, method="POST", body="{}")[0] == 401
     assert locked_server.holds()["uploads"] == 0
 
@@ -44,9 +49,8 @@ def test_the_password_opens_everything_and_its_cookie_is_kept_from_scripts_and_o
     assert log_in(locked_server, "") == ""
     cookie = log_in(locked_server)
     assert ask(locked_server, "/config", cookie=cookie)[0] == 200
-    assert ask(locked_server, "/config", cookie=f"other=@[]; bad name=1; {cookie}; z")[0] == 200
     assert ask(locked_server, "/config", cookie=cookie[:-1])[0] == 401
-    assert ask(locked_server, "/config", cookie=f"i3d_live_{locked_server.port}=; \x01=;;")[0] == 401
+    assert ask(locked_server, "/config", cookie="i3d_live=; \x01=;;")[0] == 401
     status, headers, _ = ask(locked_server, "/login", method="POST", body="password=correct+horse")
     assert status == 303
     assert "HttpOnly; SameSite=Strict" in headers["set-cookie"]
@@ -66,7 +70,7 @@ def test_a_wrong_password_is_told_on_the_page(locked_server: Served) -> None:
      "/monitoring", "/gradio_api/openapi.json", "/docs", "/gradio_api/vibe-code", "/gradio_api/process_recording",
      "/live/static/../page.py", "/live/static/%2e%2e/page.py", "/live/static/..%2fpage.py", "/static/../../../../etc/passwd",
      "/assets/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/assets//etc/passwd", "/live/static//etc/passwd", "/svelte/x",
-     "/custom_component/1/client/component/index.js", "/robots.txt", "/user", "/token", "/gradio_api/token", "/gradio_api/run/predict", "/gradio_api/call/x"],
+     "/custom_component/1/client/component/index.js", "/robots.txt", "/user", "/token", "/gradio_api/token"],
 )  # fmt: skip
 def test_no_file_and_no_other_host_is_reached_through_it(open_server: Served, path: str) -> None:
     for method in ("GET", "POST"):
@@ -98,4 +102,3 @@ def test_answers_say_that_they_are_what_they_are(open_server: Served) -> None:
     _, headers, _ = ask(open_server, "/live/static/live.js")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"
-    assert "default-src 'self'" in headers["content-security-policy"]
