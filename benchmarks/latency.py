@@ -42,7 +42,9 @@ def write_1080p(path: Path) -> None:
 def input_figures(path: Path) -> dict[str, Any]:
     def run() -> None:
         with open_video(path) as video:
-            assert sum(1 for _ in clip_inputs(video, RGB)) == SECONDS * 25
+            ticks = sum(1 for _ in clip_inputs(video, RGB))
+        # The writer cannot know how long the last frame stands.
+        card.verify("ticks of the clip, off by", abs(ticks - SECONDS * 25), at_most=1)
 
     figures = card.time_ms(run, repeats=3, warm_up=1)
     seconds = figures["median_ms"] / 1000
