@@ -10,7 +10,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from realtime.commands import bundle, classify, demo, engine, flow, run, view, weights
+from realtime.commands import bundle, classify, demo, doctor, engine, flow, run, view, weights
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -53,6 +53,10 @@ app.command(
 app.command(
     short_help="What this machine can run, and what is in the cache.", epilog="Example:  i3d-live info --json"
 )(engine.info)
+app.command(
+    short_help="What is missing here, and whether this machine keeps up.",
+    epilog="Example:  i3d-live doctor rtsp://camera/stream --mode preview",
+)(doctor.doctor)
 app.command(
     short_help="Show the motion in a video as colours.", epilog="Example:  i3d-live flow video.mp4 flow.mp4"
 )(flow.flow)

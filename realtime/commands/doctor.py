@@ -1,0 +1,147 @@
+"""`i3d-live doctor`: what is missing on this machine, and whether it keeps up."""
+
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engines.build import Engines
+from engines.errors import EngineError
+from realtime.checkup import Finding, findings
+from realtime.clock import Stopwatch
+from realtime.commands.options import (
+    BackendOption,
+    ImageFpsOption,
+    ModelOption,
+    ModeName,
+    ModeOption,
+    PrecisionOption,
+    RtspTransport,
+    StreamsName,
+    StreamsOption,
+    engines_for,
+    rate,
+    waiting,
+)
+from realtime.errors import I3DLiveError
+from realtime.preprocess import parse_region
+from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
+from realtime.source import open_video
+from realtime.trial import Loads, advice, measure, percent
+
+
+def doctor(
+    source: Annotated[
+        str | None, typer.Argument(help="As for run; without one the demo clip is tried.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=2, help="How long to try it.")] = 30.0,
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    mode: ModeOption = ModeName.window,
+    streams: StreamsOption = StreamsName.auto,
+    stride: Annotated[
+        int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")
+    ] = DEFAULT_STRIDE_TICKS,
+    region: Annotated[str, typer.Option(help="Look only at x,y,width,height in px; or full.")] = "",
+    fps: ImageFpsOption = None,
+    rtsp_transport: Annotated[
+        RtspTransport, typer.Option(help="How RTSP sends its packets.")
+    ] = RtspTransport.tcp,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say what is missing here, with the command that mends it; then try a source and say whether this machine keeps up.
+
+    Exit code 1 where nothing can be run, or it does not keep up.
+    """
+    look_at = parse_region(region)
+    found = list(findings())
+    if not as_json:
+        print_findings(found)
+    if not any(each.there for each in found if each.area == "backend"):
+        raise EngineError("no backend can run here; install one of those above")
+    name = source or "the demo clip"
+    opener = partial(open_video, source or demo(), image_fps=rate(fps), rtsp_transport=rtsp_transport.value)
+    engines = engines_for(model, backend, precision, mode.value, streams)
+
+    def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
+        return Recognizer(engines.by_stream, stride_ticks=stride, region=look_at, stopwatch=stopwatch)
+
+    with opener() as video:
+        name = video.name if source else name
+    with waiting(f"Trying {name} for {seconds:.0f} s"):
+        loads = measure(opener, make_recognizer, seconds)
+    hints = list(advice(loads, engines, make_recognizer(Stopwatch()), other_precisions(engines)))
+    if as_json:
+        print(json.dumps(as_object(found, name, engines, mode.value, loads, hints), indent=2))
+    else:
+        print_trial(name, engines, mode.value, loads, hints)
+    if not loads.keeps_up:
+        raise typer.Exit(1)
+
+
+def demo() -> Path:
+    """The demo clip, fetched where it is not here."""
+    from engines.weights import demo_clip
+
+    return demo_clip()
+
+
+def other_precisions(engines: Engines) -> tuple[str, ...]:
+    """All that the backend in use can run here."""
+    from engines.backends import backend_module
+
+    try:
+        return backend_module(next(iter(engines.by_stream.values())).backend).precisions()
+    except I3DLiveError:
+        return ()
+
+
+def print_findings(found: list[Finding]) -> None:
+    """A line each; under it what to do, where something is missing."""
+    for each in found:
+        mark = "ok     " if each.there else "missing"
+        print(f"{mark} {each.area:<8} {each.what:<24} {each.says}")
+        if each.mend:
+            print(f"{'':<17}{'to get it:' if not each.there else 'to get the rest:'} {each.mend}")
+    sys.stdout.flush()
+
+
+def print_trial(name: str, engines: Engines, mode: str, loads: Loads, hints: list[str]) -> None:
+    """What each stage took, and what follows from that."""
+    print(f"\n{name}, {loads.media_s:.0f} s of it in {mode} mode; {engines.reason}")
+    print("share of real time that it takes:")
+    for stage, share in {"decode": loads.decode, **loads.stages}.items():
+        beside = "   (in a thread of its own)" if stage == "decode" else ""
+        print(f"  {stage:<14} {percent(share):>7}{beside}")
+    print(f"  {'all but decode':<14} {percent(loads.recogniser):>7}")
+    if loads.keeps_up:
+        print("This machine keeps up.")
+    else:
+        print(
+            f"This machine does not keep up: it would have to leave out {percent(loads.would_drop)} of the frames."
+        )
+    if loads.dropped:
+        print(f"In this trial {loads.dropped} of {loads.decoded} frames came too late.")
+    for hint in hints:
+        print(f"  change: {hint}")
+
+
+def as_object(
+    found: list[Finding], name: str, engines: Engines, mode: str, loads: Loads, hints: list[str]
+) -> dict[str, Any]:
+    """All of it, for programs."""
+    shares = asdict(loads) | {
+        "recogniser": loads.recogniser,
+        "keeps_up": loads.keeps_up,
+        "would_drop": loads.would_drop,
+    }
+    return {
+        "findings": [asdict(each) for each in found],
+        "trial": {"source": name, "mode": mode, "engine": engines.reason} | shares,
+        "change": hints,
+    }
