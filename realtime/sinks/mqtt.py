@@ -62,10 +62,14 @@ class Mqtt:
             self._stop()
             raise self._failed(reason)
 
+    @property
+    def connected(self) -> bool:
+        return bool(self._client.is_connected())
+
     def write(self, line: Line) -> None:
         """Publish a line of the log. Never waits."""
         kind = line["kind"]
-        if kind != "event" and not self._client.is_connected():
+        if kind != "event" and not self.connected:
             self.lost += 1
             return
         place = f"{line['name']}/{kind}" if "name" in line else kind
@@ -78,7 +82,7 @@ class Mqtt:
     def close(self) -> None:
         """Say goodbye after all that is still to be sent."""
         goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
-        if self._client.is_connected() and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+        if self.connected and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             goodbye.wait_for_publish(LAST_WORDS_S)
         self._stop()
 
@@ -116,13 +120,7 @@ def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
     except ValueError:
         raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}") from None
     topic = unquote(parts.path).strip("/") or DEFAULT_TOPIC
-    if (
-        parts.scheme not in PORTS
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or set("+#") & set(topic)
-    ):
+    if parts.scheme not in PORTS or not parts.hostname or parts.query or "#" in url or "+" in topic:
         raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}, without + and #")
     user = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
