@@ -6,7 +6,6 @@ import html
 import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +15,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE = "i3d_live"
 WRONG_PASSWORD_S = 1.0
 """Guesses are answered one by one, each after this time."""
 LARGEST_BODY_BYTES = 8 * 2**20
@@ -29,17 +27,21 @@ OPEN_PATHS = (
     "/gradio_api/queue/",
     "/gradio_api/stream/",
     "/gradio_api/heartbeat/",
-    "/gradio_api/call/",
-    "/gradio_api/run/",
 )
 OPEN_PAGES = frozenset(
     {"/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/favicon.ico"}
 )
 """What the page needs of Gradio. Not among them: /file=, /upload and /proxy=, which reach files and other hosts."""
+NOTHING_FROM_ELSEWHERE = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; connect-src 'self' data: blob:"
+)
+"""The browser itself sees to it that the page asks nobody else. Gradio's page has scripts and styles of its own inside."""
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", NOTHING_FROM_ELSEWHERE.encode()),
 ]
 
 
@@ -88,11 +90,8 @@ class Guard:
         return None
 
     def _logged_in(self, scope: Scope) -> bool:
-        try:
-            cookie = SimpleCookie(_headers(scope).get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and cookie.value in self._sessions
+        parts = (part.partition("=") for part in _headers(scope).get("cookie", "").split(";"))
+        return any(name.strip() == _cookie(scope) and value in self._sessions for name, _, value in parts)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page leads to the login, everything else is refused."""
@@ -121,7 +120,7 @@ class Guard:
         token = secrets.token_urlsafe(32)
         self._sessions.add(token)
         secure = "; Secure" if scope.get("scheme") == "https" else ""
-        cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/{secure}"
+        cookie = f"{_cookie(scope)}={token}; HttpOnly; SameSite=Strict; Path=/{secure}"
         await _answer(send, 303, b"", [(b"location", b"./"), (b"set-cookie", cookie.encode())])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,6 +140,11 @@ class Guard:
             await send(message)
 
         await self._app(scope, limited, with_headers)
+
+
+def _cookie(scope: Scope) -> str:
+    """Cookies of a host are shared by all its ports: two servers on one machine must not log each other out."""
+    return f"i3d_live_{(scope.get('server') or ('', 0))[1]}"
 
 
 def _headers(scope: Scope) -> dict[str, str]:

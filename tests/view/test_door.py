@@ -27,12 +27,7 @@ def test_without_login_there_is_only_the_login(locked_server: Served, path: str)
 
 
 def test_uploads_and_controls_are_behind_the_login(locked_server: Served) -> None:
-    for path in (
-        "/live/upload?name=a",
-        "/gradio_api/queue/join",
-        "/gradio_api/run/predict",
-        "/gradio_api/call/x",
-    ):
+    for path in ("/live/upload?name=a", "/gradio_api/queue/join", "/gradio_api/stream/x/close"):
         assert ask(locked_server, path, method="POST", body="{}")[0] == 401
     assert locked_server.holds()["uploads"] == 0
 
@@ -54,6 +49,9 @@ def test_the_password_opens_everything_and_its_cookie_is_kept_from_scripts_and_o
     status, headers, _ = ask(locked_server, "/login", method="POST", body="password=correct+horse")
     assert status == 303
     assert "HttpOnly; SameSite=Strict" in headers["set-cookie"]
+    assert headers["set-cookie"].startswith(
+        f"i3d_live_{locked_server.port}="
+    )  # beside those of other servers here
 
 
 def test_a_wrong_password_is_told_on_the_page(locked_server: Served) -> None:
@@ -67,6 +65,7 @@ def test_a_wrong_password_is_told_on_the_page(locked_server: Served) -> None:
     "path",
     ["/gradio_api/file=/etc/passwd", "/file=/etc/passwd", "/gradio_api/file/etc/passwd", "/gradio_api/proxy=http://localhost:1/",
      "/gradio_api/upload", "/upload", "/gradio_api/upload_progress", "/gradio_api/component_server", "/gradio_api/runs",
+     "/gradio_api/run/predict", "/gradio_api/call/x", "/gradio_api/api/predict", "/run/predict", "/api/predict",
      "/monitoring", "/gradio_api/openapi.json", "/docs", "/gradio_api/vibe-code", "/gradio_api/process_recording",
      "/live/static/../page.py", "/live/static/%2e%2e/page.py", "/live/static/..%2fpage.py", "/static/../../../../etc/passwd",
      "/assets/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/assets//etc/passwd", "/live/static//etc/passwd", "/svelte/x",
@@ -102,3 +101,8 @@ def test_answers_say_that_they_are_what_they_are(open_server: Served) -> None:
     _, headers, _ = ask(open_server, "/live/static/live.js")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["connect-src"] == "'self' data: blob:"
+    for sources in policy.values():
+        assert "//" not in sources
+        assert "*" not in sources
