@@ -13,10 +13,13 @@ from websockets.sync.client import ClientConnection
 
 from realtime.source import VideoWriter
 from tests.conftest import in_ci
+from tests.view.doubles import until
 from tests.view.pressing import start, watching
 from tests.view.serving import Served, ask, served
 
 PASSWORD = "correct horse"
+IDLE = {"running": [], "threads": 0, "uploads": 0}
+"""What a server holds that nobody uses."""
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +51,32 @@ def locked_server() -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
+def browsed_server(painted: Path) -> Iterator[Served]:
+    with served(painted) as server:
+        yield server
+
+
+@pytest.fixture
+def quiet_server(browsed_server: Served) -> Served:
+    """Offers `painted`, which every page starts by itself; nobody looks at it, so it begins at its beginning."""
+    until(lambda: browsed_server.holds() == IDLE)
+    return browsed_server
+
+
+@pytest.fixture(scope="session")
+def sourceless_server() -> Iterator[Served]:
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def bare_server(sourceless_server: Served) -> Served:
+    """Offers nothing, so a page shows only what its viewer starts."""
+    until(lambda: sourceless_server.holds() == IDLE)
+    return sourceless_server
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """Debian's Chromium, or another one that is installed."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
@@ -59,14 +88,15 @@ def chromium_path() -> str:
     pytest.skip(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
+    """Ends with its module: as long as it runs, nobody else can use asyncio in this thread."""
     api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip)")
     with api.sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright: Any, chromium_path: str) -> Iterator[Any]:
     """A browser without a camera."""
     browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])

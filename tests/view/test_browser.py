@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from tests.view.browsing import CONTRAST, choose, draw, page_of, press, setting, wait_for_label
+from tests.view.conftest import IDLE
 from tests.view.doubles import until
 from tests.view.serving import Served
 
-pytestmark = pytest.mark.slow  # in a real browser; not steady yet on a busy machine
 
-
-def test_the_page_opens_on_the_servers_source_and_follows_it(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_the_page_opens_on_the_servers_source_and_follows_it(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         assert page.locator("#caption").get_attribute("class") == "caption provisional"
         wait_for_label(page, "painting green")
@@ -30,20 +29,20 @@ def test_the_page_opens_on_the_servers_source_and_follows_it(chromium: Any, open
         assert page.evaluate("document.getElementById('picture').naturalWidth") == 320
 
 
-def test_two_browsers_see_one_source_and_a_closed_tab_frees_it(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as one, page_of(chromium, open_server) as two:
+def test_two_browsers_see_one_source_and_a_closed_tab_frees_it(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as one, page_of(chromium, quiet_server) as two:
         for page in (one, two):
             page.wait_for_function("document.getElementById('label')?.textContent.startsWith('painting')")
-        assert open_server.holds()["running"] == ["painted.mp4"]
-    until(lambda: open_server.holds() == {"running": [], "threads": 0, "uploads": 0}, within_s=5.0)
+        assert quiet_server.holds()["running"] == ["painted.mp4"]
+    until(lambda: quiet_server.holds() == IDLE, within_s=5.0)
 
 
-def test_stop_start_and_switch_without_a_restart(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_stop_start_and_switch_without_a_restart(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         press(page, "Stop")
         page.wait_for_function("document.getElementById('idle-title').textContent === 'Stopped'")
-        until(lambda: open_server.holds()["running"] == [])
+        until(lambda: quiet_server.holds()["running"] == [])
         press(page, "Start")
         wait_for_label(page, "painting red")
         choose(page, "Address or camera")
@@ -58,18 +57,18 @@ def test_stop_start_and_switch_without_a_restart(chromium: Any, open_server: Ser
         page.get_by_text("is not an address; give rtsp").wait_for()
 
 
-def test_loading_again_in_the_middle_goes_on(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_loading_again_in_the_middle_goes_on(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         page.reload()
         page.wait_for_function("document.getElementById('label')?.textContent.startsWith('painting')")
-        assert open_server.holds()["running"] == ["painted.mp4"]
+        assert quiet_server.holds()["running"] == ["painted.mp4"]
 
 
 def test_a_file_is_sent_shown_and_deleted(
-    chromium: Any, open_server: Served, painted: Path, tmp_path: Path
+    chromium: Any, quiet_server: Served, painted: Path, tmp_path: Path
 ) -> None:
-    with page_of(chromium, open_server) as page:
+    with page_of(chromium, quiet_server) as page:
         choose(page, "Video file")
         press(page, "Start")
         page.wait_for_function("document.getElementById('problem').textContent === 'Choose a video first.'")
@@ -77,17 +76,17 @@ def test_a_file_is_sent_shown_and_deleted(
         press(page, "Start")
         page.wait_for_function("document.getElementById('phase-text').textContent === 'Live · painted.mp4'")
         wait_for_label(page, "painting red")
-        assert open_server.holds()["uploads"] == 1
+        assert quiet_server.holds()["uploads"] == 1
         press(page, "Stop")
-        until(lambda: open_server.holds()["uploads"] == 0)
+        until(lambda: quiet_server.holds()["uploads"] == 0)
 
 
-def test_a_file_that_is_no_video_is_explained(chromium: Any, open_server: Served, tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_explained(chromium: Any, quiet_server: Served, tmp_path: Path) -> None:
     path = tmp_path / "letter.mp4"
     path.write_text("Dear Sir or Madam,")
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(open_server.url)
+    page.goto(quiet_server.url)
     choose(page, "Video file")
     page.set_input_files("#file", str(path))
     press(page, "Start")
@@ -95,8 +94,8 @@ def test_a_file_that_is_no_video_is_explained(chromium: Any, open_server: Served
     context.close()
 
 
-def test_settings_are_changed_while_it_runs(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_settings_are_changed_while_it_runs(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         press(page, "Settings ▼") if page.get_by_role(
             "button", name="Settings ▼"
@@ -120,8 +119,8 @@ def test_settings_are_changed_while_it_runs(chromium: Any, open_server: Served) 
         )
 
 
-def test_everything_can_be_reached_by_keyboard(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_everything_can_be_reached_by_keyboard(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         reached = set()
         for _ in range(40):
@@ -143,10 +142,10 @@ def test_everything_can_be_reached_by_keyboard(chromium: Any, open_server: Serve
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_is_readable_at_any_width_by_day_and_night(
-    chromium: Any, open_server: Served, scheme: str, width: int
+    chromium: Any, quiet_server: Served, scheme: str, width: int
 ) -> None:
     with page_of(
-        chromium, open_server, viewport={"width": width, "height": 800}, color_scheme=scheme
+        chromium, quiet_server, viewport={"width": width, "height": 800}, color_scheme=scheme
     ) as page:
         wait_for_label(page, "painting red")
         page.get_by_text("Settings").first.click()
@@ -155,8 +154,8 @@ def test_it_is_readable_at_any_width_by_day_and_night(
         assert page.evaluate(CONTRAST) == []
 
 
-def test_bars_keep_their_places_until_another_has_clearly_passed(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_bars_keep_their_places_until_another_has_clearly_passed(chromium: Any, quiet_server: Served) -> None:
+    with page_of(chromium, quiet_server) as page:
         arranged = page.evaluate(
             """async () => {
                 const { arrange, percent } = await import("/live/static/bars.js");
@@ -177,11 +176,11 @@ def test_bars_keep_their_places_until_another_has_clearly_passed(chromium: Any, 
     ]  # fmt: skip
 
 
-def test_the_page_says_when_the_server_has_gone(chromium: Any, open_server: Served) -> None:
+def test_the_page_says_when_the_server_has_gone(chromium: Any, quiet_server: Served) -> None:
     context = chromium.new_context()
     page = context.new_page()
     page.route_web_socket("**/state", lambda socket: socket.close(code=1011))
-    page.goto(open_server.url)
+    page.goto(quiet_server.url)
     page.wait_for_function(
         "document.getElementById('idle-title')?.textContent === 'The connection has ended'"
     )

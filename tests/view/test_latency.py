@@ -4,8 +4,6 @@ import pytest
 
 from realtime.view.latency import LONGEST_UNSHOWN, PARTS, Latencies
 
-pytestmark = pytest.mark.slow  # in a real browser; not steady yet on a busy machine
-
 
 def test_nothing_is_reported_before_a_page_has_shown_something() -> None:
     latencies = Latencies()

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from tests.view.browsing import choose, draw, fake_webcam, page_of, press, setting, wait_for_label
+from tests.view.conftest import IDLE
 from tests.view.doubles import until
 from tests.view.serving import Served
-
-pytestmark = pytest.mark.slow  # in a real browser; not steady yet on a busy machine
 
 WEBCAM = "This browser's webcam"
 
@@ -28,8 +27,8 @@ def with_camera(
     browser.close()
 
 
-def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, open_server: Served) -> None:
-    with page_of(with_camera, open_server) as page:
+def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, bare_server: Served) -> None:
+    with page_of(with_camera, bare_server) as page:
         page.get_by_text("Settings").first.click()
         setting(page, "region").fill("0,0,320,480")
         choose(page, WEBCAM)
@@ -45,9 +44,9 @@ def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, op
         wait_for_label(page, "painting blue")
 
 
-def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, open_server: Served) -> None:
+def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, bare_server: Served) -> None:
     """At the left of the mirrored picture is what the camera has at its right."""
-    with page_of(with_camera, open_server) as page:
+    with page_of(with_camera, bare_server) as page:
         choose(page, WEBCAM)
         press(page, "Start")
         page.wait_for_function("document.getElementById('rate').textContent.includes('640')")
@@ -60,20 +59,20 @@ def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, open_serve
 
 
 def test_frames_carry_their_times_and_closing_the_tab_lets_go_of_all(
-    with_camera: Any, open_server: Served
+    with_camera: Any, bare_server: Served
 ) -> None:
-    with page_of(with_camera, open_server) as page:
+    with page_of(with_camera, bare_server) as page:
         choose(page, WEBCAM)
         press(page, "Start")
         page.wait_for_function("document.getElementById('p50').textContent.endsWith('s')")
-        assert "webcam of the browser" in open_server.holds()["running"]
-    until(lambda: open_server.holds() == {"running": [], "threads": 0, "uploads": 0}, within_s=5.0)
+        assert "webcam of the browser" in bare_server.holds()["running"]
+    until(lambda: bare_server.holds() == IDLE, within_s=5.0)
 
 
 def test_stop_switches_the_camera_off_and_start_switches_it_on_again(
-    with_camera: Any, open_server: Served
+    with_camera: Any, bare_server: Served
 ) -> None:
-    with page_of(with_camera, open_server) as page:
+    with page_of(with_camera, bare_server) as page:
         choose(page, WEBCAM)
         for _ in range(2):
             press(page, "Start")
@@ -81,32 +80,32 @@ def test_stop_switches_the_camera_off_and_start_switches_it_on_again(
             page.evaluate("window.track = document.getElementById('mirror').srcObject.getTracks()[0]")
             press(page, "Stop")
             page.wait_for_function("window.track.readyState === 'ended'")
-            until(lambda: open_server.holds()["running"] == [])
+            until(lambda: bare_server.holds()["running"] == [])
 
 
 def test_a_camera_that_is_refused_is_explained(
-    playwright: Any, chromium_path: str, open_server: Served
+    playwright: Any, chromium_path: str, bare_server: Served
 ) -> None:
     arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--deny-permission-prompts"]
     browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
-    with page_of(browser, open_server) as page:
+    with page_of(browser, bare_server) as page:
         choose(page, WEBCAM)
         press(page, "Start")
         page.get_by_text("The camera was refused. Allow it for this page").wait_for()
-        assert "webcam of the browser" not in open_server.holds()["running"]
+        assert "webcam of the browser" not in bare_server.holds()["running"]
     browser.close()
 
 
-def test_no_camera_is_explained(chromium: Any, open_server: Served) -> None:
-    with page_of(chromium, open_server) as page:
+def test_no_camera_is_explained(chromium: Any, bare_server: Served) -> None:
+    with page_of(chromium, bare_server) as page:
         choose(page, WEBCAM)
         press(page, "Start")
         page.get_by_text("No camera was found.").wait_for()
 
 
-def test_a_page_that_may_not_use_a_camera_says_how_it_may(chromium: Any, open_server: Served) -> None:
+def test_a_page_that_may_not_use_a_camera_says_how_it_may(chromium: Any, bare_server: Served) -> None:
     """Browsers hide the camera from pages that are neither local nor https."""
-    with page_of(chromium, open_server) as page:
+    with page_of(chromium, bare_server) as page:
         page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
         choose(page, WEBCAM)
         press(page, "Start")
