@@ -35,6 +35,8 @@ def write_engines(engines: Engines, out: Path) -> None:
         UsageError: the backend leaves no files.
         EngineError: an engine does not come out of the bundle as it went in.
     """
+    from engines.models import load_weights
+
     for modality, engine in engines.by_stream.items():
         module = backend_module(engine.backend)
         if not module.COMPILES:
@@ -43,7 +45,8 @@ def write_engines(engines: Engines, out: Path) -> None:
             )
         plan = Plan(engine.spec, engine.weights, engine.mode, engine.precision)
         (out / modality).mkdir()
-        module.pack(engine_folder(plan, engine.backend), out / modality)
+        tensors = load_weights(engine.weights.name, engine.spec.modality)[1]
+        module.pack(plan, tensors, engine_folder(plan, engine.backend), out / modality)
         packed = module.load(plan, out / modality, None)
         logits = probe(packed)
         np.save(out / modality / PROBE, logits)

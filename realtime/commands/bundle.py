@@ -64,7 +64,7 @@ def bundle(
     model: ModelOption = "kinetics",
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.window,
+    mode: ModeOption = ModeName.continual,
     streams: StreamsOption = StreamsName.auto,
 ) -> None:
     """Put an engine and all that runs it into a folder that needs neither torch nor this program."""

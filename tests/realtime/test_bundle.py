@@ -49,7 +49,7 @@ class Backend:
     def versions(self) -> dict[str, str]:
         return {"double": "1"}
 
-    def pack(self, folder: Path, out: Path) -> None:
+    def pack(self, plan: Plan, tensors: None, folder: Path, out: Path) -> None:
         (out / "engine.txt").write_text(str(float((folder / "engine.txt").read_text()) + self.error))
 
     def load(self, plan: Plan, folder: Path, tensors: None) -> WindowEngine:
@@ -67,6 +67,7 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
     double = Backend()
     monkeypatch.setattr(bundles, "backend_module", lambda name: double)
     monkeypatch.setattr(bundles, "choose_backend", lambda name: (name, "asked for"))
+    monkeypatch.setattr("engines.models.load_weights", lambda *_: (WEIGHTS, None))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return double
 
