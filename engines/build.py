@@ -78,7 +78,7 @@ def load_engines(
     allowed = module.precisions()
     precision = precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
-    modalities, without = _choose_streams(model, streams)
+    modalities, without = choose_streams(model, streams)
     engines: dict[str, Engine] = {}
     notes = []
     for modality in modalities:
@@ -96,7 +96,7 @@ def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{what} cannot be {given!r}; choose one of {', '.join(allowed)}")
 
 
-def _choose_streams(model: str, streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
+def choose_streams(model: str, streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
     """The streams to run, and a note on those that `auto` leaves out."""
     from engines.weights import has_weights
 

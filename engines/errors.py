@@ -17,6 +17,10 @@ class EngineError(I3DLiveError):
     """An engine cannot be built or run here."""
 
 
+class NoClip(EngineError):
+    """An engine cannot be built without a real clip to calibrate it on."""
+
+
 class WeightsError(EngineError):
     """Weights are missing, damaged or of the wrong shape."""
 

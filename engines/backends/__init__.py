@@ -1,4 +1,4 @@
-"""The backends by name. Each is one module, imported when it is asked for, and looks like `Backend`."""
+"""The backends by name. Each is one module or an object in one, imported when it is asked for, and looks like `Backend`."""
 
 import importlib
 import importlib.util
@@ -23,11 +23,14 @@ Tensors = Mapping[str, NDArray[Any]]
 
 EXTRA = "pip install 'i3d-live[build]'"
 REGISTRY = {
-    # name: module, package that it needs, how to get that package
+    # name: module or module:object, package that it needs, how to get that package
     "openvino": ("engines.backends.openvino", "openvino", "pip install openvino"),
+    "tensorrt": ("engines.backends.tensorrt:SERVER", "tensorrt", "pip install 'i3d-live[nvidia]'"),
+    "tensorrt-rtx": ("engines.backends.tensorrt:RTX", "tensorrt_rtx", "pip install 'i3d-live[rtx]'"),
     "torch": ("engines.backends.torch", "torch", EXTRA),
+    "torch-tensorrt": ("engines.backends.torch_tensorrt", "torch_tensorrt", "pip install torch-tensorrt"),
 }
-ON_NVIDIA = ("torch",)
+ON_NVIDIA = ("tensorrt", "tensorrt-rtx", "torch")
 """Tried by `auto`, in this order, where there is an NVIDIA driver."""
 ON_CPU = ("openvino", "torch")
 """Tried by `auto`, in this order, where those do not run."""
@@ -65,15 +68,15 @@ class Backend(Protocol):
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
         """Leave the engine's files in the empty `folder`. `calibration`: ticks (N, 224, 224, C), for int8 only."""
 
-    def pack(self, folder: Path, out: Path) -> None:
-        """For a bundle: leave in the empty `out` what `load` needs of a built engine, as small as that can be."""
+    def pack(self, plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
+        """For a bundle: leave in the empty `out` what `load` needs, as small as it can be. `folder`: the built engine."""
 
     def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
         """Ready to run: from the files in `folder` if the backend compiles, else from the tensors."""
 
 
 def backend_module(name: str) -> Backend:
-    """The module of the backend of that name.
+    """The backend of that name.
 
     Raises:
         UsageError: no such backend.
@@ -84,7 +87,9 @@ def backend_module(name: str) -> Backend:
     module, package, install = REGISTRY[name]
     if importlib.util.find_spec(package) is None:
         raise EngineError(f"backend {name} needs the package {package}, which is not installed: {install}")
-    return cast(Backend, importlib.import_module(module))
+    module, _, name = module.partition(":")
+    found = importlib.import_module(module)
+    return cast(Backend, getattr(found, name) if name else found)
 
 
 def choose_backend(name: str) -> tuple[str, str]:

@@ -5,10 +5,11 @@ streams join and leave without a copy.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import openvino as ov
@@ -16,14 +17,21 @@ from numpy.typing import NDArray
 
 from engines.backends import Plan, Tensors
 from engines.engine import Engine
-from engines.errors import EngineError
+from engines.errors import EngineError, NoClip
 from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
 COMPILES = True
-HINTS = {"float32": "f32", "bfloat16": "bf16"}
+Inputs = Callable[[int], tuple[Any, ...]]
+"""Side of a picture -> tensors that a graph takes."""
+TRACED_PX = 32
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 COMPILED = "compiled"
 """Folder beside the IR files where OpenVINO keeps what it makes of them for this processor; loading is twice as fast with it."""
+
+SHARED = "weights.bin"
+"""In a bundle, the constants of all graphs."""
+ALIGNED_BYTES = 64
 
 
 @cache
@@ -38,7 +46,7 @@ def unavailable() -> str | None:
 def precisions() -> tuple[str, ...]:
     """bfloat16 only where the processor computes in it: elsewhere OpenVINO would quietly take float32."""
     capable = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ("bfloat16", "float32") if "BF16" in capable else ("float32",)
+    return ("bfloat16", "float32", "int8") if "BF16" in capable else ("float32", "int8")
 
 
 def device() -> str:
@@ -50,12 +58,24 @@ def versions() -> dict[str, str]:
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
-    for name, module, inputs in _modules(plan, tensors):
-        ov.save_model(_converted(module, inputs), folder / f"{name}.xml", compress_to_fp16=False)
+    if plan.precision == "int8" and calibration is None:
+        raise NoClip(
+            "int8 is calibrated on a real clip: name one with i3d-live build --precision int8 --clip FILE"
+        )
+    # Half precision has no digits to spare for fewer multiplications.
+    modules = _modules(plan, tensors, faster=plan.precision == "float32")
+    models = {name: _converted(module, inputs, plan.spec.crop_px) for name, module, inputs in modules}
+    if plan.precision == "int8":
+        from engines.backends.int8 import quantised
+
+        assert calibration is not None
+        models = quantised(models, calibration)
+    for name, model in models.items():
+        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
 
 
-def _modules(plan: Plan, tensors: Tensors) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """Name, torch module and example inputs of each graph of the engine."""
+def _modules(plan: Plan, tensors: Tensors, *, faster: bool) -> Iterator[tuple[str, Any, Inputs]]:
+    """Name, torch module and example inputs of each graph of the engine. `faster`: in fewer multiplications, with more weights."""
     import torch
 
     from engines.backends.torch import Window, continual, network
@@ -63,39 +83,67 @@ def _modules(plan: Plan, tensors: Tensors) -> Iterator[tuple[str, Any, tuple[Any
     from engines.nets.i3d import I3D, fold
     from engines.nets.winograd import with_fewer_multiplications
 
-    # Half precision has no digits to spare for it.
-    faster: Any = with_fewer_multiplications if plan.precision == "float32" else lambda net: net
+    def prepared(net: Any) -> Any:
+        return with_fewer_multiplications(net) if faster else net
+
     if plan.mode == "window":
-        ticks = torch.zeros(
-            (1, plan.spec.window_ticks, *plan.spec.tick_shape), dtype=getattr(torch, plan.spec.dtype)
-        )
-        yield "window", Window(faster(fold(network(tensors, I3D)))), (ticks,)
+        shape, dtype = (1, plan.spec.window_ticks), getattr(torch, plan.spec.dtype)
+        window = Window(prepared(fold(network(tensors, I3D))))
+        yield "window", window, lambda px: (torch.zeros((*shape, px, px, plan.spec.channels), dtype=dtype),)
         return
     # Every video begins and ends with this one; as it is there for a few steps alone, it must load fast rather than run fast.
     edge = ChannelsLast(continual(tensors, preview=True, masked=True))
-    yield "edge", edge, edge.example()
-    midst_net = ChannelsLast(faster(continual(tensors)))
-    yield "midst", midst_net, midst_net.example()
+    yield "edge", edge, edge.example
+    midst_net = ChannelsLast(prepared(continual(tensors)))
+    yield "midst", midst_net, midst_net.example
     if plan.mode == "preview":
-        preview = ChannelsLast(faster(continual(tensors, preview=True)))
-        yield "preview", preview, preview.example()
+        preview = ChannelsLast(prepared(continual(tensors, preview=True)))
+        yield "preview", preview, preview.example
 
 
-def _converted(module: Any, inputs: tuple[Any, ...]) -> Any:
-    """OpenVINO's model of a torch module at the shapes of the example."""
+def _converted(module: Any, inputs: Inputs, crop_px: int) -> Any:
+    """OpenVINO's model of a torch module for pictures of that size.
+
+    It is traced on small ones: every layer pads 32 as it pads 224, and a trace keeps all that lies between the layers.
+    """
     import torch
 
+    shapes = [(list(x.shape), ov.Type(x.numpy().dtype)) for x in inputs(crop_px)]
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that shapes become constants is what is wanted
-        traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-        shapes = [(list(x.shape), ov.Type(x.numpy().dtype)) for x in inputs]
-        return ov.convert_model(traced, example_input=inputs, input=shapes)
+        warnings.simplefilter("ignore")  # that sizes become constants is what is wanted
+        traced = torch.jit.trace(module, inputs(TRACED_PX), check_trace=False)  # type: ignore[no-untyped-call]
+        return ov.convert_model(traced, example_input=inputs(TRACED_PX), input=shapes)
 
 
-def pack(folder: Path, out: Path) -> None:
-    """Weights in half precision: half the size, and read as what they were rounded to."""
-    for path in sorted(folder.glob("*.xml")):
-        ov.save_model(core().read_model(path), out / path.name, compress_to_fp16=True)
+def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
+    """Weights once and in half precision: a quarter of the size and half the time to load, at more multiplications in float32."""
+    if plan.precision == "int8":
+        models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
+    else:
+        modules = _modules(plan, tensors, faster=False)
+        models = {name: _converted(module, inputs, plan.spec.crop_px) for name, module, inputs in modules}
+    for name, model in models.items():
+        ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
+    _share_weights(out)
+
+
+def _share_weights(folder: Path) -> None:
+    """Put the constants of all graphs into one file, each once."""
+    places: dict[bytes, int] = {}
+    with open(folder / SHARED, "wb") as shared:
+        for path in sorted(folder.glob("*.xml")):
+            graph = ElementTree.parse(path)
+            own = path.with_suffix(".bin").read_bytes()
+            for data in graph.iterfind(".//layer[@type='Const']/data"):
+                start = int(data.attrib["offset"])
+                constant = own[start : start + int(data.attrib["size"])]
+                if constant not in places:
+                    shared.write(bytes(-shared.tell() % ALIGNED_BYTES))
+                    places[constant] = shared.tell()
+                    shared.write(constant)
+                data.set("offset", str(places[constant]))
+            graph.write(path)
+            path.with_suffix(".bin").unlink()
 
 
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
@@ -172,9 +220,10 @@ def _compile(path: Path, precision: str) -> Any:
     hints = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
     if (path.parent / "manifest.json").exists():  # in the cache, to stay
         hints["CACHE_DIR"] = str(path.parent / COMPILED)
+    shared = path.parent / SHARED
     try:
-        return core().compile_model(path, "CPU", hints)
+        model = core().read_model(path, shared) if shared.exists() else path
+        return core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
-        raise EngineError(
-            f"OpenVINO cannot load {path}: {error}; delete the folder and build again"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error

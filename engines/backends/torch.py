@@ -3,6 +3,7 @@
 import copy
 import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,28 +45,29 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     """Nothing to leave: the network is made in the process."""
 
 
-def pack(folder: Path, out: Path) -> None:
+def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     """Nothing to leave either."""
 
 
-def network(tensors: Tensors, make: Callable[[int, int], Net]) -> Net:
-    """A network with these weights, float32 on the CPU, for inference. `make`: of classes and input channels.
+def network(tensors: Tensors, make: Callable[..., Net]) -> Net:
+    """A network with these weights, float32 on the CPU, for inference. `make`: I3D or another with its parameters.
 
     Raises:
         WeightsError: a tensor is missing, extra or of the wrong shape.
     """
     state = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
     try:
-        net = make(len(state["logits.conv3d.bias"]), state["Conv3d_1a_7x7.conv3d.weight"].shape[1])
+        width, channels = state["Conv3d_1a_7x7.conv3d.weight"].shape[:2]
+        net = make(len(state["logits.conv3d.bias"]), channels, divide=max(1, 64 // width))
         net.load_state_dict(state)
-    except (KeyError, IndexError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(f"these weights are not I3D's: {' '.join(str(error).split())}") from error
     return net.eval().requires_grad_(False)
 
 
 def continual(tensors: Tensors, *, preview: bool = False, masked: bool = False) -> Continual:
     """The network that takes 8 ticks a step, with these weights and without batch norm."""
-    return fold(network(tensors, lambda *sizes: Continual(*sizes, preview=preview, masked=masked)))
+    return fold(network(tensors, partial(Continual, preview=preview, masked=masked)))
 
 
 class Window(nn.Module):
@@ -85,7 +87,7 @@ class WholeVideo:
 
     def __init__(self, tensors: Tensors, *, anchored: bool = False) -> None:
         """`anchored`: the network of a live stream, see `engines.nets.i3d.I3D`."""
-        self._net = Window(network(tensors, lambda *sizes: I3D(*sizes, anchored=anchored)))
+        self._net = Window(network(tensors, partial(I3D, anchored=anchored)))
 
     def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
         """Ticks (B, T, 224, 224, C) as uint8 or float16 -> logits (B, ceil(T / 8) - 1, classes)."""

@@ -57,8 +57,4 @@ def _of_stream(
     if contract.name == "two-stream":
         net = InceptionV1(num_classes, channels, dropout, divide)
         return Snapshots(net, stream.every_ticks, stream.stack)
-    net3d = I3D(num_classes, channels, dropout, divide=divide)
-    if size_px is not None:
-        side = -(-size_px // 32)
-        net3d.avg_pool = nn.AvgPool3d((2, side, side), stride=1)
-    return net3d
+    return I3D(num_classes, channels, dropout, divide=divide)

@@ -193,9 +193,9 @@ class ChannelsLast(nn.Module):
         logits, ticks, *kept = self.net(chunk, *plain, *(m.permute(0, 4, 1, 2, 3) for m in memories))
         return logits, ticks, *(m.permute(0, 2, 3, 4, 1) for m in kept)
 
-    def example(self) -> tuple[Tensor, ...]:
+    def example(self, crop_px: int = CROP_PX) -> tuple[Tensor, ...]:
         """A first step of one stream: what `forward` takes."""
-        ticks, *memories = self.net.fresh()
+        ticks, *memories = self.net.fresh(1, crop_px)
         chunk = torch.zeros((1, POSITION_TICKS, *ticks.shape[2:]), dtype=ticks.dtype)
         bounds = [torch.tensor([[0, POSITION_TICKS]], dtype=torch.int32)] if self.net.masked else []
         return chunk, *bounds, ticks, *(m.permute(0, 2, 3, 4, 1).contiguous() for m in memories)

@@ -6,9 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from realtime.commands.options import (
     BackendOption,
@@ -18,6 +16,7 @@ from realtime.commands.options import (
     PrecisionOption,
     StreamsName,
     StreamsOption,
+    calibration_clips,
     waiting,
 )
 
@@ -41,7 +40,7 @@ def build(
     from realtime.commands.weights import fetch_if_missing
 
     fetch_if_missing(model, streams)
-    clips = calibration_clips(clip, streams)
+    clips = calibration_clips(model, clip, streams)
     with waiting("Building and checking the engine"):
         engines = load_engines(
             model,
@@ -72,7 +71,7 @@ def check(
     from realtime.commands.options import engines_for
 
     engines = engines_for(model, backend, precision, mode.value, streams)
-    clips = calibration_clips(clip, streams)
+    clips = calibration_clips(model, clip, streams)
     failed = False
     for name, engine in engines.by_stream.items():
         with waiting(f"Comparing {name} with the reference"):
@@ -101,28 +100,6 @@ def check(
         )
     if failed:
         raise typer.Exit(1)
-
-
-def calibration_clips(clip: Path | None, streams: StreamsName) -> dict[Any, NDArray[Any]]:
-    """Ticks of a real clip for each stream, (N, 224, 224, C)."""
-    from engines.spec import FLOW, RGB
-    from engines.weights import demo_clip
-    from realtime.offline import clip_inputs
-    from realtime.source import open_video
-
-    path = clip or demo_clip()
-    specs = (
-        [RGB]
-        if streams in (StreamsName.auto, StreamsName.rgb)
-        else [FLOW]
-        if streams == StreamsName.flow
-        else [RGB, FLOW]
-    )
-    ticks = {}
-    for spec in specs:
-        with open_video(path) as video:
-            ticks[spec.modality] = np.stack(list(clip_inputs(video, spec)))
-    return ticks
 
 
 def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engines.build import Engines, load_engines
-from engines.spec import Mode
+from engines.errors import NoClip
+from engines.spec import Modality, Mode
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class ModeName(StrEnum):
@@ -137,4 +142,25 @@ def engines_for(model: str, backend: str, precision: str | None, mode: Mode, str
 
     fetch_if_missing(model, streams)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
-        return load_engines(model, backend=backend, precision=precision, mode=mode, streams=streams.value)
+        try:
+            return load_engines(model, backend, precision, mode, streams.value)
+        except NoClip:
+            clips = calibration_clips(model, None, streams)
+            return load_engines(model, backend, precision, mode, streams.value, clips=clips)
+
+
+def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "dict[Modality, NDArray[Any]]":
+    """Ticks (N, 224, 224, C) of a real clip, by default the demo's, for each stream of the model that would run."""
+    import numpy as np
+
+    from engines.build import choose_streams
+    from engines.weights import demo_clip, load_spec
+    from realtime.offline import clip_inputs
+    from realtime.source import open_video
+
+    path = clip or demo_clip()
+    ticks = {}
+    for modality in choose_streams(model, streams.value)[0]:
+        with open_video(path) as video:
+            ticks[modality] = np.stack(list(clip_inputs(video, load_spec(model, modality))))
+    return ticks

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engines import download, formats, public
+from engines.errors import NotFetched
+from tests.conftest import in_ci
 from tests.engines.made_weights import MadeSet, tiny_shapes
 from tests.engines.webserver import file_server
 
@@ -31,3 +34,17 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeSe
         site = MadeSet(server, tmp_path)
         monkeypatch.setitem(public.PUBLIC, "made", site.table)
         yield site
+
+
+@pytest.fixture(scope="session")
+def kinetics() -> dict[str, np.ndarray]:
+    """The RGB weights trained on Kinetics-400, fetched if they are not in the user's cache yet."""
+    from engines.weights import fetch, load_weights
+
+    try:
+        fetch("kinetics")
+    except NotFetched as error:
+        if in_ci():
+            raise
+        pytest.skip(str(error))
+    return dict(load_weights("kinetics", "rgb")[1])

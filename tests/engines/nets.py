@@ -40,7 +40,6 @@ def random_tensors(channels: int = 3, classes: int = CLASSES, seed: int = 0, div
 def small(net: I3D, tensors: Tensors) -> I3D:
     """The network for 32 x 32 pictures."""
     net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    net.avg_pool = nn.AvgPool3d((2, 1, 1), stride=1)
     return net.eval().requires_grad_(False)
 
 

@@ -1,0 +1,112 @@
+"""Torch-TensorRT, for whoever lives in torch: the exported program compiled in the process, once for each batch size.
+
+Nothing is left to torch, nothing is stored. Dry-run, not run: no GPU was at hand.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engines.backends import Plan, Tensors
+from engines.backends.torch import TorchGraphs, to_numpy
+from engines.engine import Engine
+from engines.errors import EngineError
+from engines.graphs import Graph, graphs
+from engines.streaming import StreamingEngine
+from engines.window import WindowEngine
+
+COMPILES = False
+
+
+def unavailable() -> str | None:
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device; install NVIDIA's driver and a torch that is built for CUDA"
+    try:
+        import torch_tensorrt  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"torch_tensorrt cannot be loaded: {error}"
+    return None
+
+
+def precisions() -> tuple[str, ...]:
+    return ("float16", "float32")
+
+
+def device() -> str:
+    return torch.cuda.get_device_name()
+
+
+def versions() -> dict[str, str]:
+    import torch_tensorrt
+
+    return {"torch": torch.__version__, "torch_tensorrt": torch_tensorrt.__version__}
+
+
+def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
+    """Nothing to leave: the engine is made in the process."""
+
+
+def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
+    """Nothing to leave either."""
+
+
+def compiled(module: nn.Module, inputs: list[Tensor], **settings: Any) -> Any:
+    """The module for inputs of these shapes. `settings`: torch_tensorrt's own.
+
+    Raises:
+        EngineError: TensorRT cannot do it all, or not at all.
+    """
+    import torch_tensorrt
+
+    settings = {"min_block_size": 1, "require_full_compilation": True, "disable_tf32": True} | settings
+    with torch.inference_mode(False), torch.no_grad():
+        examples = [torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
+        program = torch.export.export(module.eval(), tuple(examples), strict=False)
+        try:
+            return torch_tensorrt.dynamo.compile(program, arg_inputs=examples, **settings)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineError(f"torch-tensorrt cannot compile this network: {error}") from error
+
+
+class Compiled:
+    """A graph on the GPU."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._module = graph.module.cuda()
+        self._by_batch: dict[int, Any] = {}
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        here = [value.cuda() for value in inputs]
+        batch = len(here[0])
+        if batch not in self._by_batch:
+            self._by_batch[batch] = compiled(self._module, here)
+        return self._by_batch[batch](*here)
+
+
+class CompiledGraphs(TorchGraphs):
+    """See `engines.streaming.Graphs`."""
+
+    def __init__(self, by_name: dict[str, Graph]) -> None:
+        memories = [x for name, x in by_name["midst"].inputs.items() if name.startswith("memory")]
+        self._layout = [(x.shape[1:], x.dtype) for x in memories]
+        self._plain, self._edge = Compiled(by_name["midst"]), Compiled(by_name["edge"])
+        self._midst = Compiled(by_name["preview"]) if "preview" in by_name else self._plain
+
+
+def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+    assert tensors is not None
+    facts = "torch-tensorrt", plan.precision, device()
+    by_name = {graph.name: graph for graph in graphs(plan, tensors)}
+    if plan.mode != "window":
+        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, CompiledGraphs(by_name))
+    window = Compiled(by_name["window"])
+
+    def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return to_numpy(window(torch.from_numpy(chunk))[0])
+
+    return WindowEngine(plan.spec, plan.weights, *facts, run)

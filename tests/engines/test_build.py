@@ -1,0 +1,205 @@
+"""From a name to engines: the cache, its manifest, and what `load_engines` says about its choice."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines import build, check
+from engines.backends import Plan, openvino
+from engines.build import build_engine, engine_folder, load_engines, manifest, stale_field
+from engines.errors import EngineError, UsageError, WeightsError
+from engines.spec import RGB, Weights
+from engines.weights import save_weights
+from tests.engines.nets import noise, random_tensors, small_spec
+
+TENSORS = random_tensors()
+WEIGHTS = Weights("random", "rgb", tuple("abcde"), "0" * 64, "a test", "none")
+PLAN = Plan(small_spec(3), WEIGHTS, "window", "float32")
+
+
+@pytest.fixture
+def folder(own_cache: Path) -> Path:
+    return engine_folder(PLAN, "openvino")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder with one engine in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        path = engine_folder(PLAN, "openvino")
+        build_engine(PLAN, "openvino", TENSORS, path, None)
+        yield path
+
+
+def test_an_engine_is_stored_with_all_that_shaped_it(built: Path) -> None:
+    facts = json.loads((built / "manifest.json").read_text())
+    assert built.name == "random-rgb-window-openvino-float32"
+    assert facts["weights_sha256"] == WEIGHTS.sha256
+    assert facts["spec"]["crop_px"] == "32"
+    assert facts["versions"] == openvino.versions()
+    assert openvino.device() in facts["processor"]
+    assert set(facts["files"]) == {"window.xml", "window.bin"}
+    assert [path.name for path in built.parent.iterdir()] == [built.name]
+    assert stale_field(built, manifest(PLAN, "openvino", None)) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "plan"),
+    [
+        ("weights_sha256 differs", replace(PLAN, weights=replace(WEIGHTS, sha256="1" * 64))),
+        ("mode was window, is continual", replace(PLAN, mode="continual")),
+        ("precision was float32, is bfloat16", replace(PLAN, precision="bfloat16")),
+        (r"spec was .*'crop_px': '32'.*, is .*'crop_px': '224'", replace(PLAN, spec=RGB)),
+    ],
+)
+def test_the_first_field_that_differs_is_named(built: Path, field: str, plan: Plan) -> None:
+    found = stale_field(built, manifest(plan, "openvino", None))
+    assert found is not None
+    assert re.search(field, found), found
+
+
+@pytest.mark.parametrize("key", ["processor", "versions", "code_sha256", "backend"])
+def test_another_machine_or_version_builds_again(built: Path, key: str) -> None:
+    wanted = manifest(PLAN, "openvino", None) | {key: "another"}
+    assert (stale_field(built, wanted) or "").startswith(f"{key} ")
+
+
+def test_files_that_are_not_those_stored_are_noticed(built: Path, tmp_path: Path) -> None:
+    wanted = manifest(PLAN, "openvino", None)
+    for path in built.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert stale_field(tmp_path, wanted) is None
+    (tmp_path / "window.bin").write_bytes(b"short")
+    assert stale_field(tmp_path, wanted) == "its files are not those that were stored"
+    (tmp_path / "manifest.json").write_text("{")
+    assert stale_field(tmp_path, wanted) == "its manifest cannot be read"
+    assert stale_field(tmp_path / "nowhere", wanted) == "not in the cache"
+
+
+def test_an_engine_that_fails_its_check_is_not_stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(check.TOLERANCE, "float32", (1e-12, 1e-12))
+    with pytest.raises(
+        EngineError, match="openvino float32 built for window is not right: random: a logit is off"
+    ):
+        build_engine(PLAN, "openvino", TENSORS, folder, None)
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_without_what_building_needs_the_error_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_torch(*args: Any) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(openvino, "build", no_torch)
+    with pytest.raises(
+        EngineError, match=r"needs torch, which is not installed; pip install 'i3d-live\[build\]'"
+    ):
+        build_engine(PLAN, "openvino", TENSORS, folder, None)
+    assert list(folder.parent.iterdir()) == []
+
+
+class Made:
+    """A backend that compiles in no time: it writes a file, and its engine is the name of its plan."""
+
+    COMPILES = True
+    builds = 0
+
+    def unavailable(self) -> None: ...
+    def precisions(self) -> tuple[str, ...]:
+        return ("float32", "int8")
+
+    def device(self) -> str:
+        return "made"
+
+    def versions(self) -> dict[str, str]:
+        return {"made": "1"}
+
+    def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
+        self.builds += 1
+        (folder / "file").write_text(plan.mode)
+
+    def load(self, plan: Plan, folder: Path | None, tensors: Any) -> Any:
+        return plan
+
+
+@pytest.fixture
+def made(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """The made backend under every name, and a model `mine` with RGB weights."""
+    module = Made()
+    monkeypatch.setattr(build, "backend_module", lambda name: module)
+    monkeypatch.setattr(build, "choose_backend", lambda name: ("openvino", "asked for"))
+    monkeypatch.setattr(check, "check", lambda *args: check.Report("float32", ()))
+    save("rgb", 3)
+    return module
+
+
+def save(stream: Any, channels: int) -> None:
+    tensors = {
+        name: value
+        for name, value in random_tensors(channels, divide=1).items()
+        if not name.endswith("num_batches_tracked")
+    }
+    save_weights("mine", stream, tensors, tuple("abcde"), source="a test", licence="none")
+
+
+def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> None:
+    engines = load_engines("mine")
+    assert engines.reason == (
+        "openvino float32 on made (asked for); weights mine; rgb built now (not in the cache); "
+        "no flow weights in this set: without flow"
+    )
+    assert engines.labels == tuple("abcde")
+    assert (list(engines.by_stream), engines.flow) == (["rgb"], None)
+    assert "rgb from the cache" in load_engines("mine").reason
+    assert made.builds == 1
+    assert "rgb built now (asked to)" in load_engines("mine", rebuild=True).reason
+
+
+def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
+    save("flow", 2)
+    engines = load_engines("mine", mode="preview")
+    assert list(engines.by_stream) == ["rgb", "flow"]
+    assert "without" not in engines.reason
+    assert list(load_engines("mine", streams="flow").by_stream) == ["flow"]
+
+
+def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None:
+    with pytest.raises(WeightsError, match="mine has no flow weights"):
+        load_engines("mine", streams="both")
+    with pytest.raises(WeightsError, match="there is no model other"):
+        load_engines("other")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"mode": "slow"}, "mode cannot be 'slow'; choose one of window, continual, preview"),
+        ({"streams": "sound"}, "streams cannot be 'sound'; choose one of auto, rgb, flow, both"),
+        (
+            {"precision": "bfloat16"},
+            "precision of openvino on made cannot be 'bfloat16'; choose one of float32, int8",
+        ),
+    ],
+)
+def test_an_unknown_option_lists_the_allowed(made: Made, option: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_engines("mine", **option)
+    assert str(caught.value) == words
+
+
+def test_int8_is_calibrated_again_only_for_another_clip(made: Made) -> None:
+    clip = noise(64)[0]
+    load_engines("mine", precision="int8", clips={"rgb": clip})
+    assert "from the cache" in load_engines("mine", precision="int8").reason
+    assert "from the cache" in load_engines("mine", precision="int8", clips={"rgb": clip}).reason
+    other = load_engines("mine", precision="int8", clips={"rgb": np.zeros_like(clip)})
+    assert "built now (calibration_sha256 differs)" in other.reason
