@@ -91,10 +91,10 @@ def read_torch(path: Path) -> Arrays:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping):
-        raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict")
+        raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict; save the model's state_dict() and import that")
     foreign = [repr(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if foreign:
-        raise WeightsError(f"{path} is no state dict: {_and_more(foreign)} is not a tensor")
+        raise WeightsError(f"{path} is no state dict: {_and_more(foreign)} is not a tensor; save the model's state_dict() alone")
     try:
         return {str(name): _to_numpy(tensor) for name, tensor in state.items()}
     except (RuntimeError, TypeError) as error:
@@ -212,7 +212,7 @@ def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality |
     found: Arrays = {}
     for name in names:
         if ours(name) in found:
-            raise WeightsError(f"{origin} holds {ours(name)} twice")
+            raise WeightsError(f"{origin} holds {ours(name)} twice; give a file with one network")
         found[ours(name)] = _turned(arrays[prefix + name], ours(name), flax=ours is _flax_name)
     if ours is _flax_name:  # its batch norms have no scale
         for name in [name for name in found if name.endswith(".bn.bias")]:

@@ -243,7 +243,7 @@ def start_from(net: nn.Module, state: Mapping[str, Tensor]) -> None:
     missing = [n for n in missing if not n.endswith((*classifier, "num_batches_tracked"))]
     if missing or unknown:
         raise WeightsError(
-            f"these weights are of another network: {(missing + unknown)[0]} has no counterpart"
+            f"these weights are of another network: {(missing + unknown)[0]} has no counterpart; give weights of I3D"
         )
 
 

@@ -62,6 +62,7 @@ def picture_sinks(
     if annotate is not None:
         from realtime.sinks.annotator import Annotator
 
+        check_writable(annotate)
         sinks.append(Annotator(VideoWriter(annotate, video.size_px), caption=caption))
     return sinks
 

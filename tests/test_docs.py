@@ -1,0 +1,365 @@
+"""The pages of docs/ do what they say.
+
+Every command in them is carried out here, or, where it needs what a test has not (a camera, a container, a GPU, minutes), read by the
+program's own parser: `CARRIED_OUT` says which. Every message on the page of troubleshooting is provoked. Pages that are
+generated are generated again and compared.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from engines.build import Engines
+from engines.check import TOLERANCE
+from engines.spec import RGB
+from realtime import cli
+from realtime.bundled import _parser
+from realtime.commands import classify, run
+from realtime.commands.view import PASSWORD_VARIABLE
+from tests import commands_page, errors_page
+from tests.command_line import understood
+from tests.conftest import ROOT
+from tests.realtime.doubles import SawTicks
+from tests.realtime.made_clips import every, write_clip, write_images, write_sound
+from tests.realtime.servers import free_port
+
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "README.md"])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CARRIED_OUT = ("run", "classify", "list", "info", "flow")
+"""Verbs that are carried out where their sources are files here: `run` and `classify` with a double for the engine. `build`, `check`,
+`demo`, `bundle`, `view` and `weights` have tests of their own; here their calls are read."""
+ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
+OF_THE_SYSTEM = {
+    "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", "python3",
+}  # fmt: skip
+FILES_AT_HAND = ("video.mp4", "pictures", "videos", "mine.pt", "mine.txt")
+"""What the pages speak of as the reader's own."""
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Page and text of each block of code in that language."""
+    return [
+        (page.name, text)
+        for page in PAGES
+        if page.exists()
+        for found, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if found == language
+    ]
+
+
+def shell_lines() -> list[tuple[str, str]]:
+    """Page and command, without comments."""
+    return [
+        (page, line.split("  #")[0].strip())
+        for page, text in blocks("sh")
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.split("#")[0].strip()
+    ]
+
+
+def program_calls() -> list[tuple[str, list[str]]]:
+    """Page and arguments of each call of i3d-live, also those inside of `docker run`."""
+    calls = []
+    for page, line in shell_lines():
+        words = shlex.split(line)
+        if words[0].endswith("i3d-live"):
+            calls.append((page, words[1:]))
+        elif words[:2] == ["docker", "run"]:
+            image = next(i for i, word in enumerate(words) if re.fullmatch(r"i3d-live(:gpu)?", word))
+            if words[image + 1 :]:
+                calls.append((page, words[image + 1 :]))
+    return calls
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the pages speak of, and doubles for the engine."""
+    write_clip(tmp_path / "video.mp4", every(Fraction(1, 25), 70), size_px=(160, 120))
+    for folder in ("videos", "clips"):
+        (tmp_path / folder).mkdir()
+        write_clip(tmp_path / folder / "one.mp4", every(Fraction(1, 25), 66))
+    write_images(tmp_path / "pictures", 66)
+    engine = SawTicks()
+    for module in (run, classify):
+        monkeypatch.setattr(
+            module, "engines_for", lambda *_: Engines(engine, None, "double, made for a test")
+        )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Run the command line in this process: exit code and stderr."""
+
+    def call(arguments: list[str]) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["i3d-live", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return int(exit_.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("page", "arguments"),
+    program_calls(),
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_documented_call_does_what_it_says(
+    page: str, arguments: list[str], here: Path, call: Callable[[list[str]], tuple[int, str]]
+) -> None:
+    if arguments == ["--install-completion"]:
+        return  # changes files of the shell; the next test asks for what it then asks for
+    verb, options = understood(arguments)
+    local = not any(address in " ".join(arguments) for address in ELSEWHERE)
+    if verb not in CARRIED_OUT or not local or options.get("model", "kinetics") != "kinetics":
+        return
+    arguments = [
+        "--watch=first" if a == "tai chi" else "--watch=last" if a in ("stretching arm", "yoga") else a
+        for a in arguments
+        if a != "--watch"
+    ]
+    arguments = ["video.mp4" if a == "VIDEO.mp4" else a for a in arguments]
+    arguments = [found for a in arguments for found in (sorted(glob(a)) if "*" in a else [a])]
+    code, err = call(arguments)
+    assert code == 0, err
+    for option in ("log", "annotate", "timeline", "out"):
+        if options.get(option):
+            assert (here / str(options[option])).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("i3d-live ru", "run"), ("i3d-live check --backend open", "openvino")]
+)
+def test_the_shell_completes_verbs_and_values(typed: str, wanted: str) -> None:
+    asked = {"_I3D_LIVE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    program = Path(sys.executable).with_name("i3d-live")
+    done = subprocess.run([program], env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [wanted]
+
+
+def test_every_other_command_is_known() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page, line in shell_lines():
+        words = shlex.split(line)
+        if words[0].endswith("i3d-live"):
+            continue
+        if words[0] == "make":
+            assert words[1] in targets, f"{page}: {line}"
+        elif words[0] == "venv/bin/python":
+            assert words[1] == "edge/run.py"
+            _parser().parse_args(words[2:])
+        elif words[0].startswith("scripts/"):
+            assert (ROOT / words[0]).exists(), f"{page}: {line}"
+        else:
+            assert words[0] in OF_THE_SYSTEM, f"{page}: {line}"
+
+
+@pytest.mark.parametrize(
+    ("page", "code"), blocks("python"), ids=lambda value: value if value.endswith(".md") else ""
+)
+def test_documented_python_runs(
+    page: str, code: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("engines.load_engines", lambda *_, **__: Engines(SawTicks(), None, "double"))
+    exec(compile(code, page, "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_links_and_pictures_are_there() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            if "://" in target:
+                continue
+            assert not path or (page.parent / path).exists(), f"{page.name}: {target}"
+            if anchor and not path:
+                assert anchor in anchors, f"{page.name}: {target}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in listed
+
+
+def test_files_that_are_named_are_there() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        for path in re.findall(
+            r"`((?:engines|realtime|tests|docs|deploy|scripts|benchmarks)/[\w./-]+)`", text
+        ):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+# Pages and figures that are generated
+
+
+@pytest.mark.parametrize("made", [errors_page, commands_page], ids=["errors", "commands"])
+def test_a_generated_page_is_the_newest(made: object) -> None:
+    page, path = made.page(), made.PAGE  # type: ignore[attr-defined]
+    assert path.read_text(encoding="utf-8") == page, f"python -m {made.__name__} writes it anew"  # type: ignore[attr-defined]
+
+
+ADVICE = re.compile(r"[;:] |\b(give|name|choose|build|make|pip install)\b")
+OF_ELSEWHERE = ">"
+"""Messages that end with a text from elsewhere bring its advice."""
+
+
+def test_every_error_says_what_to_do() -> None:
+    """What is given; what to do."""
+    texts = {text for _, _, text in errors_page.raised() if not text.endswith(OF_ELSEWHERE)}
+    assert sorted(text for text in texts if not ADVICE.search(text)) == []
+
+
+def test_the_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "pictures.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, cwd=ROOT)
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {
+        "mode-window.png",
+        "mode-continual.png",
+        "mode-preview.png",
+        "engines.png",
+        "layer-memory.png",
+    }
+    assert all((ROOT / "docs" / name).exists() for name in drawn)
+
+
+def macs() -> dict[str, float]:
+    """Multiply-adds, in G, of 8 new ticks of the RGB stream by mode, and of flow in `continual`."""
+    import torch
+
+    from engines.nets.continual import Continual
+    from engines.nets.i3d import I3D
+    from engines.nets.measure import multiply_adds
+
+    found = {}
+    with torch.device("meta"):
+        found["window"] = multiply_adds(I3D(400, 3).eval(), [torch.zeros(1, 3, 64, 224, 224)])
+        for name, channels, preview in (("continual", 3, False), ("preview", 3, True), ("flow", 2, False)):
+            net = Continual(400, channels, preview=preview).eval()
+            chunk = torch.zeros(
+                1, 8, 224, 224, channels, dtype=torch.uint8 if channels == 3 else torch.float16
+            )
+            found[name] = multiply_adds(net, [chunk, *net.fresh(1, RGB.crop_px)])
+    return {name: value / 1e9 for name, value in found.items()}
+
+
+def test_the_counted_work_is_what_the_pages_say() -> None:
+    counted = macs()
+    page = (ROOT / "docs" / "engines-and-modes.md").read_text()
+    for mode in ("window", "continual", "preview"):
+        share = 100 * counted[mode] / counted["window"]
+        share_text = f"{share:.0f} %" if mode == "window" else f"{share:.1f} %"
+        assert re.search(rf"\| `{mode}` \| {counted[mode]:.1f} G[^|]*\| {share_text} \|", page), mode
+    jetson = (ROOT / "docs" / "jetson.md").read_text()
+    assert f"{counted['continual']:.1f} G and {counted['flow']:.1f} G" in jetson
+    gflops = (counted["continual"] + counted["flow"]) / 8 * 25 * 2
+    assert f"{gflops:.0f} GFLOP/s" in jetson
+    rows = re.findall(r"\| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) % \|", jetson)
+    assert len(rows) == 3
+    for sms, clock_ghz, peak, load in rows:
+        tflops = int(sms) * 1024 * 2 * float(clock_ghz) / 1000
+        assert float(peak) == pytest.approx(tflops, abs=0.06)
+        assert float(load) == pytest.approx(100 * gflops / (tflops * 1000 / 5), abs=0.06)
+
+
+def test_the_tolerances_are_those_of_the_check() -> None:
+    page = (ROOT / "docs" / "accuracy.md").read_text()
+    found = {
+        name: (float(a), float(b)) for name, a, b in re.findall(r"\| (\w+) \| ([\d.]+) \| ([\d.]+) \|", page)
+    }
+    assert found == TOLERANCE
+
+
+# Every message of the page of troubleshooting
+
+
+def provoked(tmp_path: Path) -> dict[str, list[str]]:
+    """Calls, by the beginning of the message that they provoke."""
+    write_sound(tmp_path / "sound.mp4", Fraction(1))
+    (tmp_path / "text.mp4").write_text("not a video\n")
+    (tmp_path / "none.mp4").write_text("")
+    (tmp_path / "mine.txt").write_text("jump\n")
+    (tmp_path / "short").write_text("abcde\n")
+    write_images(tmp_path / "photos", 2)
+    return {
+        "nothing.mp4: no such": ["run", "nothing.mp4"],
+        "text.mp4: cannot": ["run", "text.mp4"],
+        "none.mp4: the file": ["run", "none.mp4"],
+        "sound.mp4: no video": ["run", "sound.mp4"],
+        "photos: a folder": ["run", "photos"],
+        "webcam:99": ["run", "webcam:99"],
+        "rtsp://127.0.0.1": ["run", f"rtsp://127.0.0.1:{free_port()}/x"],
+        "rtsp://no-such-host": ["run", "rtsp://no-such-host.invalid/x"],
+        "ftp://camera": ["run", "ftp://camera/x"],
+        "No such option": ["run", "video.mp4", "--lgo", "x"],
+        "Invalid value for --off": ["run", "video.mp4", "--on", "0.2", "--off", "0.5"],
+        "'tai-chi'": ["run", "video.mp4", "--watch", "tai-chi", "--watch", "first"],
+        "region": ["run", "video.mp4", "--region", "1,2,3"],
+        "backend 'tensorflow'": ["check", "--backend", "tensorflow"],
+        "precision of openvino": ["check", "--backend", "openvino", "--precision", "float8"],
+        "there is no model": ["check", "--model", "nothing"],
+        "the flow weights of": ["check", "--model", "imagenet-kinetics", "--streams", "flow"],
+        "mine.txt is not": ["weights", "import", "mine.txt", "--name", "mine"],
+        "cannot write nowhere/out.mp4": ["run", "video.mp4", "--annotate", "nowhere/out.mp4"],
+        "cannot write the log": ["run", "video.mp4", "--log", "nowhere/log.jsonl"],
+        "cannot write out.avi": ["run", "video.mp4", "--annotate", "out.avi"],
+        "--host 0.0.0.0": ["view", "--host", "0.0.0.0"],
+        "the password has": ["view", "--host", "0.0.0.0", "--password-file", "short"],
+    }
+
+
+def messages() -> list[str]:
+    return [text.strip() for page, text in blocks("text") if page == "troubleshooting.md"]
+
+
+def test_every_message_of_troubleshooting_is_printed(
+    here: Path, call: Callable[[list[str]], tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+    monkeypatch.setattr("realtime.commands.weights.fetch_if_missing", lambda *_: None)
+    calls = provoked(here)
+    for message in messages():
+        if "port <port>: Address already in use" in message:
+            continue  # the next test
+        starts = [start for start in calls if message.startswith(f"i3d-live: {start}")]
+        assert len(starts) == 1, f"nothing provokes: {message}"
+        code, err = call(calls.pop(starts[0]))
+        assert code in (1, 2)
+        pattern = re.sub(r"<.*?>", ".+", re.escape(message))
+        assert re.fullmatch(pattern, err.strip()), f"printed: {err}\non the page: {message}"
+    assert not calls
+
+
+def test_a_port_that_is_taken_is_said(here: Path, call: Callable[[list[str]], tuple[int, str]]) -> None:
+    import socket
+
+    pytest.importorskip("gradio")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, err = call(["view", "--port", str(port)])
+    message = next(text for text in messages() if "Address already in use" in text)
+    assert (code, err.strip()) == (2, message.replace("<port>", str(port)))
