@@ -2,10 +2,12 @@
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
 # make test    format, lint, types and all tests
 # make screenshots    pictures of the live view, taken by its tests, into docs/
+# make bench   what the README's tables say, measured again in a quarter of an hour; nothing else should be running
+# make pages   the pages and tables that are generated, written anew
 # make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
 # All do their own set-up. PYTHON names another interpreter than python3.
 
-.PHONY: demo view test screenshots soak format clean
+.PHONY: demo view test screenshots bench pages soak format clean
 .DELETE_ON_ERROR:
 
 demo:
@@ -28,6 +30,17 @@ screenshots:
 	@scripts/setup build,view,train,dev
 	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/view/test_real.py
 
+bench:
+	@scripts/setup build,view,train,dev
+	for name in $(BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
+	.venv/bin/python -m benchmarks.tables
+
+pages:
+	@scripts/setup build,view,train,dev
+	.venv/bin/python -m tests.errors_page
+	.venv/bin/python -m tests.commands_page
+	.venv/bin/python -m benchmarks.tables
+
 soak:
 	@scripts/setup build,view,train,dev
 	.venv/bin/python -m benchmarks.soak
@@ -39,6 +52,9 @@ format:
 
 clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Left out for their length: cameras, soak, teach, view.
+BENCHMARKS = latency flow bundle end_to_end peers reaction growth engines
 
 # What tests need of the system; see tests/conftest.py.
 TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
