@@ -76,9 +76,9 @@ def _short(node: ast.expr) -> str:
 
 
 def page() -> str:
-    parts = [HEAD]
+    parts, every = [HEAD], list(raised())
     for name in NAMES:
-        messages = sorted({text for kind, _, text in raised() if kind == name})
+        messages = sorted({text for kind, _, text in every if kind == name})
         if messages:
             code = NAMES[name].exit_code
             rows = "\n".join(messages)

@@ -1,0 +1,91 @@
+"""Pages, pictures and figures of docs/ that come from the program are those that it gives now."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.check import TOLERANCE
+from engines.spec import RGB
+from tests import commands_page, errors_page
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("made", [errors_page, commands_page], ids=["errors", "commands"])
+def test_a_generated_page_is_the_newest(made: object) -> None:
+    page, path = made.page(), made.PAGE  # type: ignore[attr-defined]
+    assert path.read_text(encoding="utf-8") == page, f"python -m {made.__name__} writes it anew"  # type: ignore[attr-defined]
+
+
+ADVICE = re.compile(r"[;:] |\b(give|name|choose|build|make|pip install)\b")
+OF_ELSEWHERE = ">"
+"""Messages that end with a text from elsewhere bring its advice."""
+
+
+def test_every_error_says_what_to_do() -> None:
+    """What is given; what to do."""
+    texts = {text for _, _, text in errors_page.raised() if not text.endswith(OF_ELSEWHERE)}
+    assert sorted(text for text in texts if not ADVICE.search(text)) == []
+
+
+def test_the_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "pictures.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, cwd=ROOT)
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {
+        "mode-window.png",
+        "mode-continual.png",
+        "mode-preview.png",
+        "engines.png",
+        "layer-memory.png",
+    }
+    assert all((ROOT / "docs" / name).exists() for name in drawn)
+
+
+def macs() -> dict[str, float]:
+    """Multiply-adds, in G, of 8 new ticks of the RGB stream by mode, and of flow in `continual`."""
+    import torch
+
+    from engines.nets.continual import Continual
+    from engines.nets.i3d import I3D
+    from engines.nets.measure import multiply_adds
+
+    found = {}
+    with torch.device("meta"):
+        found["window"] = multiply_adds(I3D(400, 3).eval(), [torch.zeros(1, 3, 64, 224, 224)])
+        for name, channels, preview in (("continual", 3, False), ("preview", 3, True), ("flow", 2, False)):
+            net = Continual(400, channels, preview=preview).eval()
+            chunk = torch.zeros(
+                1, 8, 224, 224, channels, dtype=torch.uint8 if channels == 3 else torch.float16
+            )
+            found[name] = multiply_adds(net, [chunk, *net.fresh(1, RGB.crop_px)])
+    return {name: value / 1e9 for name, value in found.items()}
+
+
+def test_the_counted_work_is_what_the_pages_say() -> None:
+    counted = macs()
+    page = (ROOT / "docs" / "engines-and-modes.md").read_text()
+    for mode in ("window", "continual", "preview"):
+        share = 100 * counted[mode] / counted["window"]
+        share_text = f"{share:.0f} %" if mode == "window" else f"{share:.1f} %"
+        assert re.search(rf"\| `{mode}` \| {counted[mode]:.1f} G[^|]*\| {share_text} \|", page), mode
+    jetson = (ROOT / "docs" / "jetson.md").read_text()
+    assert f"{counted['continual']:.1f} G and {counted['flow']:.1f} G" in jetson
+    gflops = (counted["continual"] + counted["flow"]) / 8 * 25 * 2
+    assert f"{gflops:.0f} GFLOP/s" in jetson
+    rows = re.findall(r"\| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) % \|", jetson)
+    assert len(rows) == 3
+    for sms, clock_ghz, peak, load in rows:
+        tflops = int(sms) * 1024 * 2 * float(clock_ghz) / 1000
+        assert float(peak) == pytest.approx(tflops, abs=0.06)
+        assert float(load) == pytest.approx(100 * gflops / (tflops * 1000 / 5), abs=0.06)
+
+
+def test_the_tolerances_are_those_of_the_check() -> None:
+    page = (ROOT / "docs" / "accuracy.md").read_text()
+    found = {
+        name: (float(a), float(b)) for name, a, b in re.findall(r"\| (\w+) \| ([\d.]+) \| ([\d.]+) \|", page)
+    }
+    assert found == TOLERANCE
