@@ -1,12 +1,9 @@
 """Bundles: what goes in comes out, on a machine that has almost nothing installed; what was changed on the way is refused."""
 
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
-from importlib.metadata import distribution, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,6 @@ import engines.bundle as bundles
 from engines.backends import Plan
 from engines.build import Engines, engine_folder
 from engines.bundle import FILE, check_bundle, load_bundle, probe, seal, write_engines
-from engines.check import TOLERANCE
 from engines.errors import EngineError, UsageError
 from engines.spec import RGB, Weights
 from engines.window import WindowEngine
@@ -244,84 +240,3 @@ def test_it_asks_for_few_packages_at_the_versions_that_are_here(
     assert set(asked) == {"av", "numpy", "opencv-python-headless", "openvino"}
     assert (asked["numpy"], asked["openvino"]) == (version("numpy"), version("openvino"))
     assert [line for line in lines if line.startswith("# no-such-runtime")]
-
-
-# A second environment, and the real engine
-
-
-def small_environment(folder: Path, packages: list[str]) -> Path:
-    """A new environment that has these packages of this one, linked, and no others; its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    for package in packages:
-        files = distribution(package).files or []
-        for name in {path.parts[0] for path in files if path.parts[0] not in ("..", "__pycache__")}:
-            (site / name).symlink_to(Path(str(distribution(package).locate_file(name))).resolve())
-    return folder / "bin" / "python"
-
-
-HERE = """
-import importlib.util, json, sys
-sys.path.insert(0, f"{sys.argv[1]}/code")
-import numpy as np
-from pathlib import Path
-from engines.bundle import load_bundle, probe
-engines = load_bundle(Path(sys.argv[1]))
-np.save(sys.argv[2], probe(engines.rgb))
-missing = [name for name in sys.argv[3:] if importlib.util.find_spec(name) is None]
-print(json.dumps({"missing": missing, "engines": sys.modules["engines"].__file__}))
-"""
-NOT_THERE = [
-    "torch",
-    "typer",
-    "rich",
-    "filelock",
-    "platformdirs",
-    "numba",
-    "matplotlib",
-    "safetensors",
-    "nncf",
-]
-
-
-@pytest.mark.weights
-@pytest.mark.slow  # makes an environment of its own; not steady yet
-def test_the_real_engine_answers_alike_where_there_is_no_torch(
-    engines: Callable[..., Engines], tmp_path: Path
-) -> None:
-    """Its files and code alone, with four packages: the same logits to the last bit as here, and those of the cached engine
-    but for what half precision does to the weights."""
-    real = engines("continual")
-    assert real.rgb is not None
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    command.fill(real, folder)
-    size_mb = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-    assert size_mb <= 30
-    packages = re.findall(r"^([\w-]+)==", (folder / "requirements.txt").read_text(), flags=re.MULTILINE)
-    here = ["opencv-contrib-python-headless" if name.startswith("opencv") else name for name in packages]
-    python = small_environment(tmp_path / "environment", here)
-    call = [str(python), "-I", "-c", HERE, str(folder), str(tmp_path / "there.npy"), *NOT_THERE]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["missing"] == NOT_THERE
-    assert Path(told["engines"]).is_relative_to(folder)
-    there = np.load(tmp_path / "there.npy")
-    unpacked = load_bundle(folder).rgb
-    assert unpacked is not None
-    np.testing.assert_array_equal(there, probe(unpacked))
-    difference = np.abs(there - probe(real.rgb))
-    assert difference.max() <= TOLERANCE["float16"][0]
-    assert difference.mean() <= TOLERANCE["float16"][1]
-    clip = tmp_path / "clip.mp4"
-    write_clip(clip, every(Fraction(1, 25), 72))
-    ran = subprocess.run(
-        [str(python), str(folder / "run.py"), str(clip)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert [json.loads(line)["kind"] for line in ran.stdout.splitlines()].count("prediction") >= 1
