@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import card
-from benchmarks.two_streams import MODEL, store_model
+from benchmarks.material import MODEL, store_model
 from engines.build import load_engines
 from engines.clips import clip_logits, repeat_to
 from engines.spec import FLOW
