@@ -59,6 +59,7 @@ def browsed_server(painted: Path) -> Iterator[Served]:
 @pytest.fixture
 def quiet_server(browsed_server: Served) -> Served:
     """Offers `painted`, which every page starts by itself; nobody looks at it, so it begins at its beginning."""
+    browsed_server.clear()
     until(lambda: browsed_server.holds() == IDLE)
     return browsed_server
 
@@ -72,6 +73,7 @@ def sourceless_server() -> Iterator[Served]:
 @pytest.fixture
 def bare_server(sourceless_server: Served) -> Served:
     """Offers nothing, so a page shows only what its viewer starts."""
+    sourceless_server.clear()
     until(lambda: sourceless_server.holds() == IDLE)
     return sourceless_server
 

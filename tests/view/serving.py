@@ -31,9 +31,16 @@ class Served:
 
     def holds(self) -> dict[str, Any]:
         """running: names of the sources that run; uploads: files; threads: of the program itself."""
+        return self._tell("")
+
+    def clear(self) -> None:
+        """Let go at once of all that nobody looks at any more."""
+        self._tell("clear")
+
+    def _tell(self, word: str) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
         told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told
@@ -112,7 +119,9 @@ def main() -> None:
     listener = bind("127.0.0.1", 0)
 
     def answer_questions() -> None:
-        for _ in sys.stdin:
+        for word in sys.stdin:
+            for token in list(shared._entries) if word == "clear\n" else ():
+                shared.stop(token)
             names = [entry.channel.name for entry in list(shared._entries.values()) if entry.channel.running]
             own = [thread.name for thread in threading.enumerate() if thread.name.startswith("i3d-live")]
             files = len(list(shared.uploads._folder.iterdir()))

@@ -69,9 +69,12 @@ def test_a_file_is_sent_shown_and_deleted(
     chromium: Any, quiet_server: Served, painted: Path, tmp_path: Path
 ) -> None:
     with page_of(chromium, quiet_server) as page:
+        wait_for_label(page, "painting red")
         choose(page, "Video file")
         press(page, "Start")
         page.wait_for_function("document.getElementById('problem').textContent === 'Choose a video first.'")
+        page.wait_for_timeout(500)
+        assert page.get_by_test_id("toast-text").count() == 0
         page.set_input_files("#file", str(painted))
         press(page, "Start")
         page.wait_for_function("document.getElementById('phase-text').textContent === 'Live · painted.mp4'")
@@ -179,6 +182,9 @@ def test_bars_keep_their_places_until_another_has_clearly_passed(chromium: Any, 
 def test_the_page_says_when_the_server_has_gone(chromium: Any, quiet_server: Served) -> None:
     context = chromium.new_context()
     page = context.new_page()
+    page.add_init_script(
+        "const plain = setTimeout; window.setTimeout = (call, ms, ...rest) => plain(call, ms / 20, ...rest);"
+    )
     page.route_web_socket("**/state", lambda socket: socket.close(code=1011))
     page.goto(quiet_server.url)
     page.wait_for_function(

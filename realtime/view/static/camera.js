@@ -40,6 +40,7 @@ function why(error) {
 
 export async function startCamera(mirror, token) {
   channel = token;
+  if (mirror.srcObject?.active) return; // started again: Gradio's component goes on, now for this channel
   (await appeared("#camera [title='grant webcam access'] button, #camera [title='grant webcam access'] *")).click();
   video = await appeared("#camera video", (found) => found.srcObject && found.videoWidth);
   const follow = (now, frame) => {
@@ -50,7 +51,6 @@ export async function startCamera(mirror, token) {
   mirror.srcObject = video.srcObject;
   mirror.play().catch(() => {}); // stopped before it began
   (await appeared("#camera button[aria-label='capture photo']")).click();
-  return [video.videoWidth, video.videoHeight];
 }
 
 export function stopCamera(mirror) {

@@ -20,7 +20,7 @@ let tries = 0;
 let wasDown = false;
 let started = false; // by the viewer
 
-// Before Start: what has to happen in the page first. Returns the inputs, with source "" where there is nothing to start.
+// Before Start: what has to happen in the page first. Returns the inputs, with source null where there is nothing to start.
 async function prepare(source, address, upload, ...fields) {
   started = true;
   say("");
@@ -30,13 +30,13 @@ async function prepare(source, address, upload, ...fields) {
     return [source, address, upload, ...fields];
   } catch (error) {
     say(error.message);
-    return ["", address, "", ...fields];
+    return [null, address, "", ...fields];
   }
 }
 
 function attach(given) {
   if (!given || given === token) return;
-  clear();
+  clear(true);
   token = given;
   phase("opening");
   connect();
@@ -189,16 +189,19 @@ function look(browser) {
   find("idle").hidden = true;
   find("picture").hidden = browser;
   find("mirror").hidden = !browser;
-  if (!browser) find("picture").src = `live/${token}/picture`;
-  else startCamera(find("mirror"), token).catch((error) => say(error.message));
+  if (!browser) {
+    stopCamera(find("mirror"));
+    find("picture").src = `live/${token}/picture`;
+  } else startCamera(find("mirror"), token).catch((error) => say(error.message));
 }
 
-function clear() {
+// `another`: one more channel follows, which may be of the same camera.
+function clear(another = false) {
   token = "";
   socket?.close();
   socket = state = null;
   tries = 0;
-  stopCamera(find("mirror"));
+  if (!another) stopCamera(find("mirror"));
   find("picture").removeAttribute("src");
   find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = true;
   flowSwitch(false);
