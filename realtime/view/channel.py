@@ -71,6 +71,7 @@ class Channel:
         self._stopwatch = Stopwatch()
         self._mailbox: Mailbox | None = None
         self._pace: Pace | None = None
+        self._level_steps = 0
         self._seen: deque[tuple[int, float]] = deque(maxlen=256)
         self._cost: State = {}
         self._told_s = self._cost_s = 0.0
@@ -173,7 +174,7 @@ class Channel:
     def _push(self, frame: Frame) -> None:
         assert self._recognizer is not None
         if self._pace is not None:
-            self._pace.before(frame)
+            self._level_steps += self._pace.before(frame)
         while self._seen:
             self._board.latencies.shown(*self._seen.popleft())
         start_s = time.monotonic()
@@ -224,7 +225,10 @@ class Channel:
             "browser": self.camera is not None,
             "taken_ms": self._taken_ms(),
         }
-        state |= {"level": self._pace.ladder.level.name if self._pace else "all"}
+        state |= {
+            "level": self._pace.ladder.level.name if self._pace else "all",
+            "level_steps": self._level_steps,
+        }
         state |= {"connection": self._connection()}
         return self.state.publish(state)
 

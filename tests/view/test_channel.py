@@ -190,3 +190,15 @@ def test_pictures_are_made_only_for_those_who_look_and_not_too_large() -> None:
     assert Image.open(io.BytesIO(channel.picture._value or b"")).getpixel((5, 5))[2] > 150  # type: ignore[index]
     channel.stop()
     assert channel.join(20)
+
+
+def test_each_step_down_is_told_to_the_page_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.overload.LATE_S", -1.0)  # every frame is late
+    monkeypatch.setattr("realtime.overload.SETTLE_S", 0.0)
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 130)
+    until(lambda: state(channel)["level"] == "pieces")
+    assert state(channel)["level_steps"] == 3
+    channel.stop()
+    assert channel.join(20)

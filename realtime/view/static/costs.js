@@ -23,6 +23,7 @@ export function showCosts(find, state) {
   ];
   if (state.connection) facts.push(["reconnects", count(state.connection.reconnects)]);
   if (state.level !== "all") facts.push(["doing less", state.level]);
+  if (state.level_steps) facts.push(["changes of what it does", count(state.level_steps)]);
   find("facts").replaceChildren(...facts.flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
   find("facts").title = state.engine;
 }
