@@ -4,7 +4,6 @@ python -m benchmarks.bundle [MODE]      continual by default; the last line is t
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -44,16 +43,16 @@ def run_once(python: Path, bundle: Path, clip: Path) -> dict[str, float]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen: dict[str, float] = {}
+        peak_mb = 0.0
         for line in process.stdout:
             seen.setdefault(json.loads(line)["kind"], time.perf_counter() - began_s)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+            peak_mb = max(peak_mb, card.peak_memory_mb(process.pid))
     if process.returncode:
         raise SystemExit(f"not timed: the bundle ended with {process.returncode}")
     return {
         "start_s": seen["session"],
         "first_answer_s": seen["prediction"],
-        "peak_mb": usage.ru_maxrss / 1e3,
+        "peak_mb": peak_mb,
     }
 
 

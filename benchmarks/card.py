@@ -96,6 +96,17 @@ def summary(times_ms: list[float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()} | {"repeats": count}
 
 
+def peak_memory_mb(pid: int | str = "self") -> float:
+    """The most memory that a running process has had resident, in MB of 1e6 bytes.
+
+    Not `ru_maxrss`: a child begins with that of its parent.
+    """
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0  # it has ended
+
+
 @contextlib.contextmanager
 def cores(count: int) -> Iterator[None]:
     """Runs its body on the first `count` cores that this process may use. Threads that started before keep theirs."""

@@ -107,9 +107,9 @@ def start_up_figures(precision: str, step_ms: float) -> dict[str, Any]:
 def first_prediction(clip: str, precision: str) -> tuple[float, float]:
     """Seconds from process start to the first prediction line, and the peak memory in MB of a whole run."""
     code = (
-        "import resource, sys\nfrom realtime.cli import main\n"
+        "import sys\nfrom benchmarks.card import peak_memory_mb\nfrom realtime.cli import main\n"
         f"sys.argv = ['i3d-live', 'run', {clip!r}, '--mode', 'window', '--backend', 'openvino', '--precision', {precision!r}]\n"
-        "try: main()\nfinally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        "try: main()\nfinally: print(peak_memory_mb(), file=sys.stderr)"
     )
     start = time.perf_counter()
     with subprocess.Popen(
@@ -122,7 +122,7 @@ def first_prediction(clip: str, precision: str) -> tuple[float, float]:
                 break
         first_s = time.perf_counter() - start
         run.stdout.read()
-        return first_s, int(run.stderr.read().split()[-1]) / 1024
+        return first_s, float(run.stderr.read().split()[-1])
 
 
 def main() -> None:

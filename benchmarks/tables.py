@@ -72,7 +72,7 @@ def latency(found: dict[str, Any]) -> Rows:
         (
             f"first prediction of `run`, engine in the cache, {name.partition('.')[2]}",
             f"{row['first_prediction_s']:.1f} s after the process starts, of which the engine takes"
-            f" {row['of_that_engine_s']:.1f} s; {row['peak_memory_mb']} MB at most",
+            f" {row['of_that_engine_s']:.1f} s",
         )
         for name, row in start.items()
     ]
