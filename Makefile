@@ -2,12 +2,13 @@
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
 # make test    format, lint, types and all tests
 # make screenshots    pictures of the live view, taken by its tests, into docs/
-# make bench   what the README's tables say, measured again in a quarter of an hour; nothing else should be running
+# make bench   what the README's tables say, measured again in a quarter of an hour (the first time engines are built before); nothing
+#              else should be running. bench-long: the others
 # make pages   the pages and tables that are generated, written anew
 # make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
 # All do their own set-up. PYTHON names another interpreter than python3.
 
-.PHONY: demo view test screenshots bench pages soak format clean
+.PHONY: demo view test screenshots bench bench-long pages soak format clean
 .DELETE_ON_ERROR:
 
 demo:
@@ -35,6 +36,11 @@ bench:
 	for name in $(BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
 	.venv/bin/python -m benchmarks.tables
 
+bench-long:
+	@scripts/setup build,view,train,dev
+	for name in $(LONG_BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
+	.venv/bin/python -m benchmarks.tables
+
 pages:
 	@scripts/setup build,view,train,dev
 	.venv/bin/python -m tests.errors_page
@@ -53,8 +59,8 @@ format:
 clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# Left out for their length: cameras, soak, teach, view.
-BENCHMARKS = latency flow bundle end_to_end peers reaction growth engines
+BENCHMARKS = latency flow end_to_end peers reaction bundle
+LONG_BENCHMARKS = growth cameras engines view
 
 # What tests need of the system; see tests/conftest.py.
 TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
