@@ -24,7 +24,7 @@ from tests.view.serving import Served
 SCREENSHOTS = os.environ.get("I3D_SCREENSHOTS")
 I3D_LIVE = [sys.executable, "-c", "from realtime.cli import main; main()", "view", "--port", "0"]
 
-pytestmark = [pytest.mark.weights, pytest.mark.slow]  # in a real browser; not steady yet on a busy machine
+pytestmark = pytest.mark.weights
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +65,13 @@ def test_the_webcams_action_stands_on_the_page(lifting: Any, server: Served) -> 
     with page_of(lifting, server) as page:
         choose(page, "This browser's webcam")
         press(page, "Start")
+        page.set_default_timeout(90_000)
         page.wait_for_function(
-            "document.getElementById('settled').textContent.includes('clean and jerk')", timeout=90_000
+            "document.getElementById('phase-text').textContent.startsWith('Live · webcam')"
         )
         wait_for_label(page, "clean and jerk")
         page.wait_for_function(
-            "document.querySelector('.timeline .current')?.textContent === 'clean and jerk'"
+            "[...document.querySelectorAll('.timeline .event')].some(event => event.textContent === 'clean and jerk')"
         )
         keep(page, "view-webcam")
 
@@ -91,7 +92,7 @@ def test_the_servers_source_and_its_action_stand_on_the_page(
 ) -> None:
     with page_of(chromium, server, **options) as page:
         wait_for_label(page, "tai chi")
-        page.wait_for_function("document.getElementById('settled').textContent.includes('tai chi')")
+        page.wait_for_function("document.querySelector('.timeline .event')?.textContent === 'tai chi'")
         page.wait_for_function("document.getElementById('p50').textContent.endsWith('s')")
         keep(page, name)
 
