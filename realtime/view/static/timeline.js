@@ -1,6 +1,7 @@
 // The last minute: what led as faint stretches, events solid over them, the one that goes on, and gaps.
 
 const SHOWN_S = 60;
+const LETTER_PX = 6.5;
 let state = null;
 let heardAt = 0;
 let built = "";
@@ -25,6 +26,9 @@ export function draw(box) {
     const left = Math.max(0, 1 + (part.start - now) / SHOWN_S), right = Math.min(1, 1 + (part.end - now) / SHOWN_S);
     box.children[i].style.left = `${100 * left}%`;
     box.children[i].style.width = `${100 * Math.max(0, right - left)}%`;
+    // Half a word says less than none; its title has all of it.
+    const room = box.clientWidth * (right - left) - 16;
+    box.children[i].style.color = room < part.label.length * LETTER_PX ? "transparent" : "";
   });
 }
 
