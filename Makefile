@@ -20,7 +20,7 @@ view:
 	@.venv/bin/i3d-live view $(SOURCE)
 
 test:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	@scripts/system-packages $(TEST_PACKAGES) || true
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -28,31 +28,31 @@ test:
 	.venv/bin/pytest
 
 screenshots:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/view/test_real.py
 
 bench:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	for name in $(BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
 	.venv/bin/python -m benchmarks.tables
 
 bench-long:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	for name in $(LONG_BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
 	.venv/bin/python -m benchmarks.tables
 
 pages:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	.venv/bin/python -m tests.errors_page
 	.venv/bin/python -m tests.commands_page
 	.venv/bin/python -m benchmarks.tables
 
 soak:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	.venv/bin/python -m benchmarks.soak
 
 format:
-	@scripts/setup build,view,train,dev
+	@scripts/setup build,view,teach,train,dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 

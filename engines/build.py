@@ -9,7 +9,7 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engines.backends import Plan, Tensors, backend_module, choose_backend
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
-from engines.spec import MODES, Modality, Mode
+from engines.spec import MODES, Modality, Mode, StreamSpec, Weights
 
 Streams = Literal["auto", "rgb", "flow", "both"]
 Clips = Mapping[Modality, NDArray[Any]]
@@ -119,13 +119,50 @@ def _load_engine(
     rebuild: bool,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache."""
+    from engines.head import HeadedEngine, feature_tensors, feature_weights, head_of
+    from engines.models import describe, load_spec, load_weights, shares_trunk
+
+    spec = load_spec(model, modality)
+    if not shares_trunk(model, modality):
+        plan = Plan(spec, describe(model, modality), mode, precision)
+        return _load_plan(plan, backend, lambda: load_weights(model, modality)[1], clip, rebuild)
+    weights, tensors = load_weights(model, modality)
+    plan = Plan(spec, feature_weights(weights, tensors), mode, precision)
+    engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
+    return HeadedEngine(engine, head_of(tensors), weights), note
+
+
+def load_features(
+    weights: Weights,
+    tensors: Tensors,
+    spec: StreamSpec,
+    backend: str = "auto",
+    precision: str | None = None,
+    mode: Mode = "window",
+) -> Engine:
+    """An engine whose logits are the features (1024 a position) of these weights, from the cache or built now.
+
+    Raises: as `load_engines`.
+    """
+    from engines.head import feature_tensors, feature_weights
+
+    name, _ = choose_backend(backend)
+    module = backend_module(name)
+    precision = precision or module.precisions()[0]
+    _check_choice(f"precision of {name} on {module.device()}", precision, module.precisions())
+    plan = Plan(spec, feature_weights(weights, tensors), mode, precision)
+    return _load_plan(plan, name, lambda: feature_tensors(tensors), None, rebuild=False)[0]
+
+
+def _load_plan(
+    plan: Plan, backend: str, tensors: Callable[[], Tensors], clip: NDArray[Any] | None, rebuild: bool
+) -> tuple[Engine, str]:
+    """The engine of a plan, and whether it was in the cache."""
     from engines.assets import locked
-    from engines.weights import describe, load_spec, load_weights
 
     module = backend_module(backend)
-    plan = Plan(load_spec(model, modality), describe(model, modality), mode, precision)
     if not module.COMPILES:
-        return module.load(plan, None, load_weights(model, modality)[1]), "made in the process"
+        return module.load(plan, None, tensors()), "made in the process"
     folder = engine_folder(plan, backend)
     wanted = manifest(plan, backend, clip)
     if not rebuild and stale_field(folder, wanted) is None:
@@ -134,8 +171,7 @@ def _load_engine(
         stale = "asked to" if rebuild else stale_field(folder, wanted)
         if stale is None:
             return module.load(plan, folder, None), "from the cache"
-        tensors = load_weights(model, modality)[1]
-        return build_engine(plan, backend, tensors, folder, clip), f"built now ({stale})"
+        return build_engine(plan, backend, tensors(), folder, clip), f"built now ({stale})"
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:

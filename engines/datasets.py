@@ -10,7 +10,9 @@ from pathlib import Path
 
 from engines.errors import UsageError
 
-VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpg", ".mpeg", ".webm"})
+VIDEO_SUFFIXES = frozenset(
+    {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
+)
 _SPLIT_ALIASES = ({"val", "validate", "validation"}, {"test", "testing"}, {"train", "training"})
 
 Named = tuple[str, str]
@@ -195,6 +197,6 @@ def _folder_per_class(folder: Path, split: str) -> Dataset:
     if not clips:
         raise UsageError(
             f"{root} holds no annotations that are known here (Kinetics CSV, UCF-101 or HMDB-51 splits) and no folders"
-            f" with videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
+            f" with videos ({', '.join(sorted(VIDEO_SUFFIXES))}); give the folder that does"
         )
     return Dataset("folder per class", tuple(p.name for p in classes), tuple(clips), ())

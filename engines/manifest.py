@@ -33,6 +33,8 @@ class StoredStream:
     licence: str
     spec: StreamSpec
     """How the input of the network is made."""
+    shared_trunk: bool = False
+    """Only the last layer is its own: engines of all but that one serve every model with the same."""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,15 @@ def _weights(name: str, modality: Modality, manifest: Manifest, stored: StoredSt
     return Weights(name, modality, manifest.labels, stored.sha256, stored.source, stored.licence)
 
 
+def shares_trunk(name: str, modality: Modality) -> bool:
+    """Whether a stored model has all but its last layer from another one.
+
+    Raises:
+        WeightsError: not stored.
+    """
+    return _stored(name, modality)[1].shared_trunk
+
+
 def load_spec(name: str, modality: Modality) -> StreamSpec:
     """How the input of a stored model is made.
 
@@ -168,8 +177,11 @@ def save_weights(
     *,
     source: str,
     licence: str,
+    shared_trunk: bool = False,
 ) -> Weights:
     """Store one stream of a model, replacing what was there; `tensors` under pytorch-i3d's names, all of them.
+
+    `shared_trunk`: see `engines.manifest.StoredStream`.
 
     Raises:
         UsageError: the name is a public set's.
@@ -181,12 +193,21 @@ def save_weights(
             f"{name} is the name of a public set, which these weights are not; choose another name"
         )
     with locked(f"model-{name}"):
-        store(name, modality, checked(tensors, source, modality), labels, source=source, licence=licence)
+        tensors = checked(tensors, source, modality)
+        store(name, modality, tensors, labels, shared_trunk, source=source, licence=licence)
     return describe(name, modality)
 
 
 def store(
-    name: str, modality: Modality, tensors: Tensors, labels: tuple[str, ...], *, source: str, licence: str
+    name: str,
+    modality: Modality,
+    tensors: Tensors,
+    labels: tuple[str, ...],
+    shared_trunk: bool = False,
+    /,
+    *,
+    source: str,
+    licence: str,
 ) -> None:
     """`save_weights` for tensors that are checked already, under any name. The caller holds the model's lock."""
     import safetensors.numpy
@@ -201,7 +222,12 @@ def store(
         )
     data = safetensors.numpy.save(tensors)
     stored = StoredStream(
-        f"{modality}.safetensors", hashlib.sha256(data).hexdigest(), source, licence, SPECS[modality]
+        f"{modality}.safetensors",
+        hashlib.sha256(data).hexdigest(),
+        source,
+        licence,
+        SPECS[modality],
+        shared_trunk,
     )
     replace_file(folder / stored.file, data)
     streams = {**manifest.streams, modality: stored}

@@ -10,7 +10,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from realtime.commands import bundle, classify, demo, doctor, engine, flow, run, view, weights
+from realtime.commands import bundle, classify, demo, doctor, engine, flow, run, teach, view, weights
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -60,6 +60,10 @@ app.command(
 app.command(
     short_help="Show the motion in a video as colours.", epilog="Example:  i3d-live flow video.mp4 flow.mp4"
 )(flow.flow)
+app.command(
+    short_help="Learn your own actions from a folder of clips.",
+    epilog="Example:  i3d-live teach clips --name mine",
+)(teach.teach)
 app.add_typer(weights.app, name="weights")
 
 
@@ -85,7 +89,7 @@ def main() -> None:
     """Run the command line. Every error is one line on stderr."""
     interrupted = remember_ctrl_c()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="i3d-live", standalone_mode=False)
         sys.stdout.flush()
         if code == 130:  # what Typer makes of Ctrl-C
             code = _stopped()

@@ -1,0 +1,20 @@
+"""Rows of text as a table."""
+
+from collections.abc import Mapping, Sequence
+
+
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Rows with the same columns, title -> text, on stdout; as wide as they are where nobody looks."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=1000)
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    console.print(table)

@@ -1,0 +1,84 @@
+"""`i3d-live teach`: your own actions from a folder of clips."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from realtime.commands.options import BackendOption, StreamsName, model_names
+from realtime.commands.tables import print_table
+
+if TYPE_CHECKING:
+    from realtime.teach import Lesson
+
+
+def teach(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="With a subfolder of clips for each class.")
+    ],
+    name: Annotated[str, typer.Option(help="Of the new model, for --model.")],
+    base: Annotated[
+        str,
+        typer.Option(metavar="NAME", autocompletion=model_names, help="Model whose features are learnt on."),
+    ] = "kinetics",
+    streams: Annotated[
+        StreamsName, typer.Option(help="Streams to use; auto: flow only where it helps.")
+    ] = StreamsName.auto,
+    backend: BackendOption = "auto",
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the model of that name.")] = False,
+) -> None:
+    """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
+    from realtime.commands.weights import fetch_if_missing
+    from realtime.teach import check_name
+    from realtime.teach import teach as learn
+
+    check_name(name, replace=replace)
+    fetch_if_missing(base, StreamsName.rgb)
+    with telling() as tell:
+        lesson = learn(
+            folder, name, base=base, streams=streams.value, backend=backend, replace=replace, tell=tell
+        )
+    show(lesson)
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress bar on stderr, on a terminal only; yields what the work calls."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=None)
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            bars.update(task, description=what, completed=done, total=total)
+
+        yield tell
+
+
+def show(lesson: "Lesson") -> None:
+    """Accuracy and what is taken for what on stdout; what is wrong on stderr."""
+    from engines.evaluate import class_rows
+    from engines.models import model_dir
+    from realtime.teach import PICTURE
+
+    for path, why in lesson.unread:
+        print(f"i3d-live: left out {path.parent.name}/{path.name}: {why}", file=sys.stderr)
+    found, (low, high) = lesson.report, lesson.range
+    print(
+        f"{lesson.right} of {found.clips} clips right, each judged by a head that had not seen it: {found.top1:.0%}, "
+        f"most likely between {low:.0%} and {high:.0%}"
+    )
+    print("tried: " + ", ".join(f"{what} {right}" for what, right in lesson.trials.items()))
+    print_table(class_rows([found], lesson.labels))
+    for line in lesson.cautions:
+        print(f"i3d-live: {line}", file=sys.stderr)
+    if lesson.ready:
+        print(f"{lesson.ready} clips were known from before")
+    print(f"what is taken for what: {model_dir(lesson.name) / PICTURE}")
+    print(f"try it: i3d-live run VIDEO --model {lesson.name}")
