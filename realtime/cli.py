@@ -10,7 +10,19 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from realtime.commands import bundle, classify, demo, doctor, engine, flow, run, teach, view, weights
+from realtime.commands import (
+    bundle,
+    classify,
+    demo,
+    doctor,
+    engine,
+    evaluate,
+    flow,
+    run,
+    teach,
+    view,
+    weights,
+)
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -64,6 +76,10 @@ app.command(
     short_help="Learn your own actions from a folder of clips.",
     epilog="Example:  i3d-live teach clips --name mine",
 )(teach.teach)
+app.command(
+    short_help="Accuracy on an annotated dataset, as in the paper's tables.",
+    epilog="Example:  i3d-live evaluate kinetics/val.csv --split val --videos kinetics",
+)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 
 

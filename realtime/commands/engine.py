@@ -19,6 +19,7 @@ from realtime.commands.options import (
     calibration_clips,
     waiting,
 )
+from realtime.commands.tables import print_table
 
 ClipOption = Annotated[
     Path | None,
@@ -102,8 +103,16 @@ def check(
         raise typer.Exit(1)
 
 
-def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    architectures: Annotated[
+        bool, typer.Option("--architectures", help="The paper's five networks, counted, beside its figures.")
+    ] = False,
+) -> None:
     """What this machine can run, what is in the cache, and the versions of it all."""
+    if architectures:
+        print_architectures(as_json=as_json)
+        return
     facts = machine_facts()
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -116,6 +125,19 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object."
         else:
             print(f"{key}: {value}")
     sys.stdout.flush()
+
+
+def print_architectures(*, as_json: bool) -> None:
+    """A column an architecture, or a JSON object each."""
+    from engines.nets.measure import architecture_rows
+
+    rows = architecture_rows()
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+        return
+    names = [row.pop("name") for row in rows]
+    print_table([{"": what} | dict(zip(names, (r[what] for r in rows), strict=True)) for what in rows[0]])
 
 
 def machine_facts() -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""`i3d-live evaluate`: how often a model is right on an annotated dataset."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from engines.build import Engines
+from engines.datasets import read_dataset
+from engines.evaluate import (
+    Report,
+    class_rows,
+    columns_of,
+    confusion_picture,
+    reports,
+    score_clips,
+    summary_rows,
+)
+from realtime.commands.classify import file_logits
+from realtime.commands.options import (
+    BackendOption,
+    ModelOption,
+    PrecisionOption,
+    StreamsName,
+    StreamsOption,
+    engines_for,
+)
+from realtime.commands.tables import print_table
+from realtime.offline import count_ticks
+from realtime.source import frame_times
+
+
+def evaluate(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET",
+            help="Kinetics CSV, or folder: of UCF-101, of HMDB-51, or one subfolder a class.",
+        ),
+    ],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1,
+    videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write what is taken for what as a picture (.png, .svg, .pdf).")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a stream instead of tables.")
+    ] = False,
+    model: ModelOption = "kinetics",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = None,
+    streams: StreamsOption = StreamsName.auto,
+) -> None:
+    """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's tables."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    found = read_dataset(dataset, split, fold, videos)
+    engines = engines_for(model, backend, precision, "continual", streams)
+    columns = columns_of(found.labels, engines.labels)
+    print(f"i3d-live: {found.kind}, {split}: {len(found.clips)} clips; {engines.reason}", file=sys.stderr)
+    if found.missing:
+        print(
+            f"i3d-live: {len(found.missing)} annotated videos are not there and do not count", file=sys.stderr
+        )
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("clips", total=len(found.clips))
+        scores = score_clips(
+            found.clips, lambda path: logits(path, engines), columns, lambda: bar.advance(task)
+        )
+    for path, why in scores.unread:
+        print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)
+    every = reports(scores)
+    if picture:
+        confusion_picture(every[-1], found.labels, picture)
+    if as_json:
+        for one in every:
+            print(json.dumps(line(one, found.labels)))
+        return
+    print_table(summary_rows(every))
+    print()
+    print_table(class_rows(every, found.labels))
+
+
+def logits(path: Path, engines: Engines) -> dict[str, NDArray[np.float32]]:
+    """By stream, the mean over the whole clip."""
+    first = next(iter(engines.by_stream.values()))
+    length = count_ticks(frame_times(path), first.spec.fps)
+    return {
+        name: file_logits(str(path), engine, length).mean(axis=0)
+        for name, engine in engines.by_stream.items()
+    }
+
+
+def line(one: Report, labels: tuple[str, ...]) -> dict[str, Any]:
+    """As `--json` prints it; shares from 0 to 1, null for a class without clips."""
+    per_class = {
+        label: None if np.isnan(share) else round(float(share), 4)
+        for label, share in zip(labels, one.per_class, strict=True)
+    }
+    return {
+        "stream": one.stream,
+        "clips": one.clips,
+        "top1": round(one.top1, 4),
+        "top5": round(one.top5, 4),
+        "per_class": per_class,
+    }
