@@ -15,6 +15,8 @@ README = Path(__file__).parent.parent / "README.md"
 RESULTS = Path(__file__).parent / "results"
 PLACE = re.compile(r"(<!-- benchmarks (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TOLD_VERSIONS = ("openvino", "torch", "opencv-contrib-python-headless", "numba")
+PICTURES = {"reaction": ("docs/reaction.png", "Cost of each mode against its reaction to a change of action")}
+"""Drawn by the same command, beside the table."""
 Rows = list[tuple[str, ...]]
 """The first is the head."""
 
@@ -32,7 +34,8 @@ def block(name: str, results: Path) -> str:
     head, *rows = TABLES[name](document)
     lines = [head, tuple("---" for _ in head), *rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in lines)
-    return f"{table}\n\n{caption(name, document['machine'])}\n"
+    picture = f"![{PICTURES[name][1]}]({PICTURES[name][0]})\n\n" if name in PICTURES else ""
+    return f"{picture}{table}\n\n{caption(name, document['machine'])}\n"
 
 
 def caption(name: str, machine: dict[str, Any]) -> str:
