@@ -20,6 +20,7 @@ from realtime.commands import (
     flow,
     run,
     teach,
+    train,
     view,
     weights,
 )
@@ -80,6 +81,10 @@ app.command(
     short_help="Accuracy on an annotated dataset, as in the paper's tables.",
     epilog="Example:  i3d-live evaluate kinetics/val.csv --split val --videos kinetics",
 )(evaluate.evaluate)
+app.command(
+    short_help="Train one of the paper's networks on an annotated dataset.",
+    epilog="Example:  i3d-live train videos --stream rgb --base kinetics --out training --name mine",
+)(train.train)
 app.add_typer(weights.app, name="weights")
 
 

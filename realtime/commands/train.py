@@ -1,0 +1,143 @@
+"""`i3d-live train`: a network of the paper on an annotated dataset."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engines.spec import Modality
+from realtime.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engines.architectures import Architecture
+    from engines.datasets import Dataset
+
+
+def train(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="As for evaluate, with the splits train and val.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for checkpoints, curves and weights; goes on from there.")
+    ],
+    architecture: Annotated[
+        str, typer.Option(metavar="NAME", help="See i3d-live info --architectures.")
+    ] = "two-stream-i3d",
+    stream: Annotated[
+        Modality | None, typer.Option(help="rgb or flow, where the paper trains them apart.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Model to start from; two-stream-i3d only.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Store the result as this model; two-stream-i3d only.")
+    ] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None,
+    fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="At most; each ends with a validation and a checkpoint.")
+    ] = 110,
+    round_steps: Annotated[int, typer.Option(min=1, help="Steps of a round.")] = 1000,
+    batch: Annotated[int, typer.Option(min=1, help="Clips a step on each device.")] = 8,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="At first; the paper does not give its own.")
+    ] = 0.01,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw examples.")] = 2,
+) -> None:
+    """Train as the paper does: SGD with momentum, random crops and mirrors. Interrupted, the same call goes on."""
+    from engines.architectures import architecture as find
+
+    contract = find(architecture)
+    if (base or name) and contract.name != "two-stream-i3d":
+        raise UsageError(
+            f"--base and --name are for two-stream-i3d; {contract.name} starts new and stays in --out"
+        )
+    try:
+        from engines.train import Schedule, Training, modalities
+        from engines.train import train as run
+    except ImportError as error:
+        raise EngineError(
+            f"training needs {error.name}, which is not installed: pip install 'i3d-live[build,train]'"
+        ) from error
+    from engines.assets import cache_dir
+    from engines.cache import cache_clips, load_cached
+    from engines.datasets import read_dataset
+    from realtime.commands.teach import telling
+    from realtime.training import reader
+
+    specs = [contract.stream(modality).spec for modality in modalities(contract, stream)]
+    learn, judge = (read_dataset(dataset, split, fold, videos) for split in ("train", "val"))
+    if learn.labels != judge.labels:
+        raise UsageError(f"{dataset}: the splits train and val must have the same classes")
+    if name:
+        check_target(name, learn.labels)
+    net = network_for(contract, stream, learn, base)
+    folder, done, total = cache_dir() / "clips", 0, len(learn.clips) + len(judge.clips)
+    with telling() as tell:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            tell("reading clips", done, total)
+
+        kept = [cache_clips(each.clips, specs, folder, reader(specs), count) for each in (learn, judge)]
+    for path, why in [*kept[0][1], *kept[1][1]]:
+        print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)
+    if not kept[0][0] or not kept[1][0]:
+        raise UsageError(f"{dataset}: no clip of train or none of val could be read")
+    schedule = Schedule(learning_rate, batch, rounds, round_steps)
+    load = partial(load_cached, specs=specs, folder=folder)
+    training = Training(net, contract, kept[0][0], kept[1][0], load, schedule, stream=stream, workers=workers)
+    out.mkdir(parents=True, exist_ok=True)
+    weights = run(training, out)
+    print(f"weights with the lowest validation loss: {weights}")
+    if name and stream:
+        store(
+            name, stream, weights, learn.labels, f"trained on {dataset.name}, from {base or 'random weights'}"
+        )
+
+
+def check_target(name: str, labels: tuple[str, ...]) -> None:
+    """Before days of work: whether the result can be stored under that name. Its other stream may be there already."""
+    from engines.manifest import read_manifest
+    from engines.models import model_dir
+    from realtime.teach import check_name
+
+    check_name(name, replace=True)
+    there = read_manifest(model_dir(name))
+    if there and there.labels != labels:
+        raise UsageError(f"the model {name} has other classes; choose another --name")
+
+
+def network_for(
+    contract: "Architecture", stream: Modality | None, dataset: "Dataset", base: str | None
+) -> "nn.Module":
+    """A new network, or one that starts from a stored model's weights; flow from its rgb ones where it has none."""
+    import numpy as np
+    import torch
+
+    from engines.nets.catalogue import network
+    from engines.train import start_from
+
+    net = network(contract.name, len(dataset.labels), stream=stream)
+    if base and stream:
+        from realtime.teach import trunk
+
+        _, tensors, _ = trunk(base, stream)
+        start_from(net, {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
+    return net
+
+
+def store(name: str, stream: Modality, weights: Path, labels: tuple[str, ...], source: str) -> None:
+    """As a model that every verb takes by name."""
+    from safetensors.numpy import load_file
+
+    from engines.models import save_weights
+
+    tensors = {k: v for k, v in load_file(weights).items() if not k.endswith("num_batches_tracked")}
+    save_weights(name, stream, tensors, labels, source=source, licence="not stated")
+    print(f"try it: i3d-live run VIDEO --model {name}")
