@@ -182,6 +182,8 @@ def webcam(
         before_s = cpu_s(pid)
         page.wait_for_timeout(1000 * seconds)
         bench, spent_s = page.evaluate("bench"), cpu_s(pid) - before_s
+        if not bench["ages"]:
+            raise SystemExit(f"not timed: no answer in {seconds} s; are the cores busy?")
         figures = {
             "frame_to_label": card.summary([1000 * age / WEBCAM_FPS for age in bench["ages"]]),
             "answers_a_second": round(bench["answers"] / seconds, 2),

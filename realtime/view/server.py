@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -65,8 +66,14 @@ def serve(
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Until Ctrl-C. `local`: `listener` is bound to this machine alone. `started`: called when it answers."""
+    # At the end pages are still open, and their streams are broken off: that is no error to show.
+    logging.getLogger("uvicorn.error").addFilter(_not_broken_off)
     server = Server(uvicorn_config(make_app(hub, defaults, labels), password, local), started)
     server.run(sockets=[listener])
+
+
+def _not_broken_off(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def uvicorn_config(app: FastAPI, password: str | None, local: bool) -> uvicorn.Config:
