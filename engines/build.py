@@ -123,7 +123,7 @@ def _load_engine(
     from engines.models import describe, load_spec, load_weights, shares_trunk
 
     spec = load_spec(model, modality)
-    if not shares_trunk(model, modality):
+    if precision == "int8" or not shares_trunk(model, modality):  # int8 is calibrated as a whole
         plan = Plan(spec, describe(model, modality), mode, precision)
         return _load_plan(plan, backend, lambda: load_weights(model, modality)[1], clip, rebuild)
     weights, tensors = load_weights(model, modality)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.assets import sha256_of
 from engines.backends import Plan, backend_module, choose_backend
-from engines.build import Engines, engine_folder
+from engines.build import Engines, build_engine, engine_folder
 from engines.check import TOLERANCE, random_ticks
 from engines.clips import clip_logits
 from engines.engine import Engine
@@ -46,7 +46,10 @@ def write_engines(engines: Engines, out: Path) -> None:
         plan = Plan(engine.spec, engine.weights, engine.mode, engine.precision)
         (out / modality).mkdir()
         tensors = load_weights(engine.weights.name, engine.spec.modality)[1]
-        module.pack(plan, tensors, engine_folder(plan, engine.backend), out / modality)
+        folder = engine_folder(plan, engine.backend)
+        if not folder.is_dir():  # it runs on an engine that it shares with other models
+            build_engine(plan, engine.backend, tensors, folder, None)
+        module.pack(plan, tensors, folder, out / modality)
         packed = module.load(plan, out / modality, None)
         logits = probe(packed)
         np.save(out / modality / PROBE, logits)

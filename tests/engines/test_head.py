@@ -10,10 +10,10 @@ import pytest
 
 from engines import build
 from engines.backends import Plan
-from engines.build import load_engines, load_features
+from engines.build import engine_folder, load_engines, load_features
 from engines.engine import Engine, Positions
 from engines.head import BIAS, FIRST, KERNEL, HeadedEngine, as_flow, feature_tensors, feature_weights, head_of
-from engines.models import load_weights, save_weights
+from engines.models import describe, load_weights, save_weights
 from engines.spec import RGB, Mode, Weights
 from tests.engines.made_weights import LABELS, made
 from tests.engines.nets import CLASSES, noise, random_tensors, small_engine
@@ -102,7 +102,7 @@ class Compiler:
         return None
 
     def precisions(self) -> tuple[str, ...]:
-        return ("float32",)
+        return ("float32", "int8")
 
     def device(self) -> str:
         return "double"
@@ -150,3 +150,6 @@ def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> N
     assert len(set(compiler.built)) == len(compiler.built) == 2, "another network needs another engine"
     load_engines("whole")
     assert compiler.built[2] == "whole", "a model that shares nothing is built as ever"
+    load_engines("one", precision="int8")
+    assert compiler.built[3] == "one", "calibrated with its own head"
+    assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()
