@@ -14,7 +14,7 @@ from engines.clips import clip_logits, repeat_to
 from engines.engine import POSITION_TICKS, Engine, Positions
 from realtime.preprocess import Region, resize_short_side, views
 from realtime.ring import Ring
-from realtime.streams import Feed, Input, feed_for
+from realtime.streams import Feed, FlowRegion, Input, feed_for
 from realtime.types import Frame, Image, Tick
 
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ class Lanes:
     """A lane for each stream and view; what several views of a stream say is averaged."""
 
     def __init__(
-        self, engines: Mapping[str, Engine], region: Region, flow: str, max_gap: Fraction, timer: Timer
+        self,
+        engines: Mapping[str, Engine],
+        region: Region,
+        flow: str,
+        flow_region: FlowRegion,
+        max_gap: Fraction,
+        timer: Timer,
     ) -> None:
         self._region, self._timer = region, timer
         self._spec = next(iter(engines.values())).spec
@@ -62,7 +68,7 @@ class Lanes:
 
         def lane(stream: str, view: int, engine: Engine) -> Lane:
             ring = Ring(capacity, engine.spec.tick_shape, engine.spec.dtype)
-            return Lane(stream, view, engine, feed_for(engine.spec, flow), ring, engine.start())
+            return Lane(stream, view, engine, feed_for(engine.spec, flow, flow_region), ring, engine.start())
 
         count = 3 if region == "full" else 1
         self._lanes = [lane(name, view, engine) for name, engine in engines.items() for view in range(count)]

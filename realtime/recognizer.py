@@ -24,6 +24,7 @@ from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.preprocess import Region
 from realtime.resample import MAX_GAP, Resample
 from realtime.schedule import Schedule
+from realtime.streams import FlowRegion
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Recognizer:
         max_gap: Fraction = MAX_GAP,
         fusion_weights: Mapping[str, float] | None = None,
         flow: str = "tvl1",
+        flow_region: FlowRegion = "square",
         region: Region = None,
         watch: Sequence[str] | None = None,
         stopwatch: Timer = lambda stage: nullcontext(),
@@ -71,7 +73,8 @@ class Recognizer:
 
         `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of each frame
         to look at, see `realtime.preprocess.views`; "full" costs three times as much. `watch`: labels to choose from,
-        probabilities sum to 1 over these; by default all. `stopwatch`: entered around each stage with its name.
+        probabilities sum to 1 over these; by default all. `flow` names a method of
+        `realtime.flow.methods` and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
 
         Raises UsageError for labels to watch that are not in the model.
         """
@@ -84,7 +87,7 @@ class Recognizer:
         self._counts = Counts()
         self._spec = spec
         self._resample = Resample(spec.fps, max_gap=max_gap)
-        self._lanes = Lanes(engines, region, flow, max_gap, stopwatch)
+        self._lanes = Lanes(engines, region, flow, flow_region, max_gap, stopwatch)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
         self._steps = Schedule(first.chunk_ticks, self.stride_ticks)

@@ -1,6 +1,6 @@
 """What each stream's network is fed, tick by tick."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -8,6 +8,8 @@ from engines.spec import StreamSpec
 from realtime.preprocess import rgb_input
 from realtime.types import Image, Tick
 
+FlowRegion = Literal["square", "frame"]
+"""Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its centre."""
 Input = tuple[int, NDArray[Any]]
 """Number of a tick and what the network takes for it."""
 
@@ -41,10 +43,10 @@ class RgbFeed:
         pass
 
 
-def feed_for(spec: StreamSpec, flow: str) -> Feed:
-    """The feed of a stream; `flow` names the method of the flow stream."""
+def feed_for(spec: StreamSpec, flow: str, flow_region: FlowRegion = "square") -> Feed:
+    """The feed of a stream; `flow` and `flow_region` are how the flow stream takes its flow, see `realtime.flow.stage`."""
     if spec.modality == "rgb":
         return RgbFeed(spec)
     from realtime.flow.stage import FlowFeed
 
-    return FlowFeed(spec, flow)
+    return FlowFeed(spec, flow, region=flow_region)

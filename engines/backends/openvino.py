@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engines.backends import Plan, Tensors
 from engines.engine import Engine
-from engines.errors import EngineError, NoClip
+from engines.errors import EngineError
 from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
@@ -58,18 +58,15 @@ def versions() -> dict[str, str]:
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
-    if plan.precision == "int8" and calibration is None:
-        raise NoClip(
-            "int8 is calibrated on a real clip: name one with i3d-live build --precision int8 --clip FILE"
-        )
+    if plan.precision == "int8":
+        from engines.backends.int8 import quantised, require_clip
+
+        clip = require_clip(calibration)
     # Half precision has no digits to spare for fewer multiplications.
     modules = _modules(plan, tensors, faster=plan.precision == "float32")
     models = {name: _converted(module, inputs, plan.spec.crop_px) for name, module, inputs in modules}
     if plan.precision == "int8":
-        from engines.backends.int8 import quantised
-
-        assert calibration is not None
-        models = quantised(models, calibration)
+        models = quantised(models, clip)
     for name, model in models.items():
         ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
 

@@ -39,6 +39,7 @@ def build(
     """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
     from engines.build import load_engines
     from realtime.commands.weights import fetch_if_missing
+    from realtime.flow.methods import compile_ahead
 
     fetch_if_missing(model, streams)
     clips = calibration_clips(model, clip, streams)
@@ -52,6 +53,8 @@ def build(
             clips=clips,
             rebuild=rebuild,
         )
+        if engines.flow is not None:
+            compile_ahead()
     print(engines.reason)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from engines.spec import FLOW
-from realtime.commands.options import FlowRegion, waiting
+from realtime.commands.options import FlowName, FlowOption, FlowRegion, FlowRegionOption, waiting
 from realtime.flow.colour import flow_picture
 from realtime.flow.stage import Field, FlowStage
 from realtime.offline import ticks_of
@@ -23,14 +23,12 @@ FULL_PX = 8.0
 def flow(
     source: Annotated[str, typer.Argument(metavar="IN", help="Video file.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Video to write (MP4).")],
-    method: Annotated[str, typer.Option(help="tvl1, tvl1-cuda, opencv-tvl1 or dis.")] = "tvl1",
-    region: Annotated[
-        FlowRegion, typer.Option(help="Central square, or the whole frame as in the paper's release.")
-    ] = FlowRegion.square,
+    flow: FlowOption = FlowName.tvl1,
+    flow_region: FlowRegionOption = FlowRegion.square,
 ) -> None:
     """Show the motion in a video: frame and flow side by side, direction as hue and speed as strength of the colour."""
     side = FLOW.short_side_px
-    stage = FlowStage(FLOW.fps, method, side_px=side, region=region.value)
+    stage = FlowStage(FLOW.fps, flow.value, side_px=side, region=flow_region.value)
     pictures: dict[int, Image] = {}
     with open_video(source) as video, waiting(f"Writing {out}"):
         writer: VideoWriter | None = None
@@ -38,7 +36,7 @@ def flow(
             for tick in ticks_of(video, FLOW.fps):
                 resized = resize_short_side(tick.frame.rgb, side)
                 pictures[tick.index] = (
-                    resized if region == FlowRegion.frame else centre_crop(resized, side, side)
+                    resized if flow_region == FlowRegion.frame else centre_crop(resized, side, side)
                 )
                 writer = write_fields(stage.push(tick, resized), pictures, writer, out)
             writer = write_fields(stage.flush(), pictures, writer, out)

@@ -1,7 +1,7 @@
 """Options that several commands share, and what they make together."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +28,13 @@ class StreamsName(StrEnum):
     rgb = "rgb"
     flow = "flow"
     both = "both"
+
+
+class FlowName(StrEnum):
+    tvl1 = "tvl1"
+    tvl1_cuda = "tvl1-cuda"
+    opencv_tvl1 = "opencv-tvl1"
+    dis = "dis"
 
 
 class FlowRegion(StrEnum):
@@ -99,6 +106,10 @@ ModeOption = Annotated[
 StreamsOption = Annotated[
     StreamsName, typer.Option("--streams", help="Streams to run; auto: those with weights.")
 ]
+FlowOption = Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")]
+FlowRegionOption = Annotated[
+    FlowRegion, typer.Option(help="Flow of the central square, or of the frame as in the paper's release.")
+]
 SquarePixelsOption = Annotated[
     bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
 ]
@@ -142,11 +153,10 @@ def engines_for(model: str, backend: str, precision: str | None, mode: Mode, str
 
     fetch_if_missing(model, streams)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
-        try:
+        with suppress(NoClip):
             return load_engines(model, backend, precision, mode, streams.value)
-        except NoClip:
-            clips = calibration_clips(model, None, streams)
-            return load_engines(model, backend, precision, mode, streams.value, clips=clips)
+        clips = calibration_clips(model, None, streams)
+        return load_engines(model, backend, precision, mode, streams.value, clips=clips)
 
 
 def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "dict[Modality, NDArray[Any]]":

@@ -18,6 +18,10 @@ from realtime.address import STALL_LIMIT_S
 from realtime.clock import Stopwatch
 from realtime.commands.options import (
     BackendOption,
+    FlowName,
+    FlowOption,
+    FlowRegion,
+    FlowRegionOption,
     ImageFpsOption,
     ModelOption,
     ModeName,
@@ -107,6 +111,8 @@ def run(
         float, typer.Option(min=0, help="Shortest event, in seconds.")
     ] = EventOptions.min_length_s,
     region: Annotated[str, typer.Option(help="Look only at x,y,width,height in px; or full.")] = "",
+    flow: FlowOption = FlowName.tvl1,
+    flow_region: FlowRegionOption = FlowRegion.square,
     watch: Annotated[list[str] | None, typer.Option(help="Choose among these labels; repeat it.")] = None,
     max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0,
     fps: ImageFpsOption = None,
@@ -146,6 +152,8 @@ def run(
                 smooth=smooth,
                 events=EventOptions(on, off, min_event),
                 max_gap=Fraction(max_gap).limit_denominator(1000),
+                flow=flow.value,
+                flow_region=flow_region.value,
                 region=look_at,
                 watch=watch or None,
                 stopwatch=stopwatch,

@@ -6,7 +6,6 @@ The field of tick t is the motion from its frame to the one that follows, so it 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,11 @@ from engines.spec import StreamSpec
 from realtime.flow.methods import flow_method
 from realtime.flow.quality import residuals
 from realtime.preprocess import centre_crop
+from realtime.streams import FlowRegion
 from realtime.types import Image, Tick
 
 Field = NDArray[np.float32]
 Grey = NDArray[np.uint8]
-Region = Literal["square", "frame"]
 
 CUT_BEFORE, CUT_AFTER = 35.0, 8.0
 """Grey levels between two frames, on average: a cut is a large difference of which flow leaves much. Between frames half a
@@ -82,7 +81,7 @@ class FlowStage:
         *,
         side_px: int = 256,
         bound_px: float = 20.0,
-        region: Region = "square",
+        region: FlowRegion = "square",
     ) -> None:
         """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release."""
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
@@ -167,7 +166,7 @@ class FlowFeed:
     """Feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
 
     def __init__(
-        self, spec: StreamSpec, method: str = "tvl1", *, region: Region = "square", quantise: bool = True
+        self, spec: StreamSpec, method: str = "tvl1", *, region: FlowRegion = "square", quantise: bool = True
     ) -> None:
         self._spec, self._quantise = spec, quantise
         self.stage = FlowStage(

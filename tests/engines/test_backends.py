@@ -44,7 +44,9 @@ def test_auto_takes_the_next_one_and_says_why(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(backend_module("openvino"), "unavailable", lambda: "no processor")
     assert choose_backend("auto") == ("torch", "auto: no NVIDIA driver here; not openvino: no processor")
     monkeypatch.setattr(backend_module("torch"), "unavailable", lambda: "broken")
-    with pytest.raises(EngineError, match=r"no backend can run here: not openvino: no processor; not torch: broken"):
+    with pytest.raises(
+        EngineError, match=r"no backend can run here: not openvino: no processor; not torch: broken"
+    ):
         choose_backend("auto")
 
 

@@ -13,7 +13,7 @@ from engines.backends import Plan, openvino
 from engines.backends.torch import WholeVideo, Window, continual, network
 from engines.clips import clip_logits
 from engines.engine import Engine
-from engines.errors import EngineError
+from engines.errors import EngineError, NoClip
 from engines.nets.continual import ChannelsLast
 from engines.nets.i3d import I3D, fold
 from engines.nets.winograd import with_fewer_multiplications
@@ -239,3 +239,28 @@ def test_golden_logits_per_position(kinetics: dict[str, np.ndarray], golden: dic
         settled.append(outputs[0][0].copy())
     found = np.concatenate([np.stack([one[0] for one in settled[7:14]]), settled[14]])
     np.testing.assert_allclose(found, golden["logits_per_position_120"], rtol=0, atol=GOLDEN_TOLERANCE)
+
+
+def test_int8_needs_a_clip_and_a_long_enough_one(tmp_path: Path) -> None:
+    with pytest.raises(NoClip, match=r"calibrated on a real clip: name one with .* --clip"):
+        openvino.build(plan("continual", precision="int8"), TENSORS[3], tmp_path, None)
+    with pytest.raises(EngineError, match=r"80 ticks \(3.2 s\) or more, this clip has 40"):
+        openvino.build(plan("continual", precision="int8"), TENSORS[3], tmp_path, noise(40)[0])
+
+
+@pytest.mark.parametrize("mode", ["window", "continual"])
+def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
+    """Random weights have logits of about 1, 7 bits a layer: off by 0.01 on average was seen, and the best class is the same."""
+    ticks = noise(128)
+    openvino.build(plan(mode, precision="int8"), TENSORS[3], tmp_path, ticks[0])
+    one = openvino.load(plan(mode, precision="int8"), tmp_path, None)
+    in_8_bits = (
+        (tmp_path / ("window.xml" if mode == "window" else "midst.xml")).read_text().count("FakeQuantize")
+    )
+    assert in_8_bits > 40
+    found = clip_logits(one, iter(ticks[0]), 128)
+    wanted = WholeVideo(TENSORS[3])(ticks)[0]
+    if mode == "window":
+        wanted = np.concatenate([WholeVideo(TENSORS[3])(ticks[:, i : i + 64])[0] for i in (0, 64)])
+    difference = np.abs(found - wanted)
+    assert 0 < difference.mean() < 0.05, difference.mean()

@@ -185,7 +185,7 @@ class NumberedFlow:
 @pytest.fixture(autouse=True)
 def numbered_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        lanes, "feed_for", lambda spec, flow: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
+        lanes, "feed_for", lambda spec, *_: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
     )
 
 
@@ -252,7 +252,7 @@ def test_paused_and_resumed_at_any_time_every_answer_is_right(data: st.DataObjec
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
         context.setattr(
-            lanes, "feed_for", lambda spec, flow: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
+            lanes, "feed_for", lambda spec, *_: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
         )
         found = run(mode, 300, levels, "rgb", "flow")
     assert_right(found, mode)

@@ -1,6 +1,7 @@
 """From ticks to flow fields: the same motion at any rate, nothing across a cut, and the two streams on the same ticks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -12,7 +13,7 @@ from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
 from realtime.preprocess import resize_short_side
 from realtime.recognizer import Recognizer
-from realtime.streams import RgbFeed
+from realtime.streams import FlowRegion, RgbFeed
 from realtime.types import Frame, Prediction
 from tests.realtime.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
@@ -135,10 +136,20 @@ def test_the_windows_that_are_fused_cover_the_same_ticks(
     length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rgb, flow = SawTicks(RGB), SawTicks(FLOW)
-    monkeypatch.setattr(lanes, "feed_for", lambda spec, _: RgbFeed(spec) if spec is RGB else TickFlow())
+    monkeypatch.setattr(lanes, "feed_for", lambda spec, *_: RgbFeed(spec) if spec is RGB else TickFlow())
     recognizer = Recognizer({"rgb": rgb, "flow": flow})
     outputs = [out for f in constant_rate(length, FPS) for out in recognizer.push(f)] + recognizer.flush()
     assert len(rgb.chunks) == len(flow.chunks) == max(1, (length - 56) // 8)
     for a, b in zip(rgb.chunks, flow.chunks, strict=True):
         assert np.array_equal(rgb.numbers(a[0]), flow.numbers(b[0]))
     assert all(p.streams == ("rgb", "flow") for p in outputs if isinstance(p, Prediction))
+
+
+@pytest.mark.parametrize(("flow_region", "width"), [("square", 256), ("frame", 512)])
+def test_the_recogniser_takes_flow_of_the_region_it_is_told(flow_region: FlowRegion, width: int) -> None:
+    wide = [replace(f, rgb=np.repeat(f.rgb, 2, axis=1)) for f in moving(FPS, 0.2)]
+    recognizer = Recognizer({"flow": SawTicks(FLOW)}, flow="dis", flow_region=flow_region)
+    for frame in wide:
+        recognizer.push(frame)
+    assert recognizer.flow_field is not None
+    assert recognizer.flow_field.shape == (2, 256, width)
