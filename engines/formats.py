@@ -91,10 +91,14 @@ def read_torch(path: Path) -> Arrays:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping):
-        raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict; save the model's state_dict() and import that")
+        raise WeightsError(
+            f"{path} holds a {type(state).__name__}, not a state dict; save the model's state_dict() and import that"
+        )
     foreign = [repr(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if foreign:
-        raise WeightsError(f"{path} is no state dict: {_and_more(foreign)} is not a tensor; save the model's state_dict() alone")
+        raise WeightsError(
+            f"{path} is no state dict: {_and_more(foreign)} is not a tensor; save the model's state_dict() alone"
+        )
     try:
         return {str(name): _to_numpy(tensor) for name, tensor in state.items()}
     except (RuntimeError, TypeError) as error:

@@ -147,7 +147,7 @@ def test_what_a_stream_remembers_does_not_grow() -> None:
 
 
 def test_memories_and_lags_are_those_of_the_published_table() -> None:
-    """Of i3d.md: Conv3d_1a 6 ticks and lag 2, then 3, 4, 5, pool 1 and 3, 4 .. 8, pool 0 and 4, 5, 6, average pool 1 and 7."""
+    """Conv3d_1a 6 ticks and lag 2, then 3, 4, 5, pool 1 and 3, 4 .. 8, pool 0 and 4, 5, 6, average pool 1 and 7."""
     place, count = Place().after(kernel=7, stride=2, front=2)
     assert (place, count) == (Place(2, 2), 6)
     for lag in (3, 4, 5):

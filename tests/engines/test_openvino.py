@@ -19,6 +19,7 @@ from engines.nets.i3d import I3D, fold
 from engines.nets.winograd import with_fewer_multiplications
 from engines.spec import MODES, Mode, Weights
 from tests.engines.nets import noise, random_tensors, small_spec
+from tests.live.watching import resident_mb
 
 TOLERANCE = 1e-4
 """Float32 in another order, and mixed along time: 1e-5 was seen at logits of about 1."""
@@ -143,15 +144,20 @@ def test_streams_join_and_leave_between_steps(engine: Make) -> None:
     np.testing.assert_allclose(np.concatenate(found)[-8:], wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_what_a_stream_remembers_stays_in_two_sets_of_buffers(engine: Make) -> None:
+@pytest.mark.parametrize("steps", [30, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_what_a_stream_remembers_stays_in_two_sets_of_buffers(engine: Make, steps: int) -> None:
     one = engine("continual")
     state = one.start()
     chunk = noise(8)
     buffers = {id(tensor) for side in (state.memory[0].now, state.memory[0].next) for tensor in side}
-    for _ in range(30):
+    samples_mb = []
+    for step in range(steps):
         _, state = one.step(chunk, state)
         (remembered,) = state.memory
+        if step % (steps // 10) == 0:
+            samples_mb.append(resident_mb())
         assert {id(tensor) for side in (remembered.now, remembered.next) for tensor in side} == buffers
+    assert samples_mb[-1] < 1.01 * samples_mb[1]
 
 
 def test_running_a_built_engine_imports_neither_torch_nor_nncf(folder: Callable[..., Path]) -> None:

@@ -1,0 +1,209 @@
+"""What an answer costs: every engine that this machine can run, against the usual way.
+
+The usual way is the network in eager PyTorch, float32, over a window of 64 ticks every 8 ticks. All figures are for 8 new
+ticks (0.32 s) of one RGB stream, taken in turns so that a busy moment hits all alike.
+
+    python -m benchmarks.engines [--quick]
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import card
+from engines import load_engines
+from engines.backends import Plan, Tensors, backend_module
+from engines.backends.torch import Window, continual, network
+from engines.check import TOLERANCE, check, random_ticks
+from engines.engine import SETTLED_AFTER_STEPS, Engine
+from engines.nets.i3d import I3D
+from engines.spec import MODES, RGB, Mode
+from engines.weights import demo_clip, describe, fetch, load_weights
+
+MODEL = "kinetics"
+USUAL = "torch.eager.window.float32"
+ROUNDS = 15
+CAMERAS = (1, 2, 4, 8)
+COLD = """
+import sys, time
+import numpy as np
+from engines import load_engines
+engine = load_engines({model!r}, "openvino", {precision!r}, {mode!r}, "rgb").rgb
+chunk = np.zeros((1, engine.chunk_ticks, *engine.spec.tick_shape), engine.spec.dtype)
+engine.step(chunk, engine.start())
+assert "torch" not in sys.modules
+"""
+
+
+def eager(tensors: Tensors) -> Callable[[], Any]:
+    """The usual way, as a call."""
+    window = Window(network(tensors, I3D))
+    ticks = torch.from_numpy(random_ticks(RGB, 64)[None])
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return window(ticks)
+
+    return call
+
+
+def steps(engine: Engine, batch: int = 1) -> Callable[[], Any]:
+    """A step in the midst of a video, as a call."""
+    chunk = np.repeat(random_ticks(engine.spec, engine.chunk_ticks)[None], batch, axis=0)
+    state = engine.start(batch)
+    if engine.mode != "window":
+        for _ in range(SETTLED_AFTER_STEPS):
+            _, state = engine.step(chunk, state)
+
+    def call() -> Any:
+        nonlocal state
+        _, state = engine.step(chunk, state)
+
+    return call
+
+
+def macs(net: nn.Module, *inputs: torch.Tensor) -> float:
+    """Multiplications of a call that the layers ask for, in 1e9."""
+    found = 0
+
+    def count(module: nn.Module, _: Any, output: torch.Tensor) -> None:
+        nonlocal found
+        assert isinstance(module, nn.Conv3d)
+        found += output.numel() * module.weight[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv3d)]
+    net.to("meta")(*(x.to("meta") for x in inputs))
+    for hook in hooks:
+        hook.remove()
+    return found / 1e9
+
+
+def work(tensors: Tensors) -> dict[Mode, float]:
+    """Multiplications of one step by mode, in 1e9."""
+    figures: dict[Mode, float] = {
+        "window": macs(Window(network(tensors, I3D)), torch.zeros(1, 64, 224, 224, 3, dtype=torch.uint8))
+    }
+    for mode in ("continual", "preview"):
+        net = continual(tensors, preview=mode == "preview")
+        figures[mode] = macs(net, torch.zeros(1, 8, 224, 224, 3, dtype=torch.uint8), *net.fresh())
+    return figures
+
+
+def multiply_rate() -> float:
+    """What the cores can multiply in float32, measured by a large matrix product, in 1e9 a second."""
+    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+    return 2048**3 / 1e6 / card.time_ms(lambda: a @ b, repeats=20)["min_ms"]
+
+
+def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each call, one of each a round."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start_ns = time.perf_counter_ns()
+            call()
+            times[name].append((time.perf_counter_ns() - start_ns) / 1e6)
+    return {name: card.summary(found) for name, found in times.items()}
+
+
+def real_clip() -> dict[Any, Any]:
+    """Ticks of the demo clip: what int8 is calibrated on."""
+    from realtime.offline import clip_inputs
+    from realtime.source import open_video
+
+    with open_video(demo_clip()) as video:
+        return {"rgb": np.stack(list(clip_inputs(video, RGB)))}
+
+
+def cold_start_s(mode: Mode, precision: str) -> float:
+    """From the start of a process to the end of its first step, the engine being in the cache; the best of 3."""
+    code = COLD.format(model=MODEL, precision=precision, mode=mode)
+    times = []
+    for _ in range(3):
+        start_s = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        times.append(time.perf_counter() - start_s)
+    return round(min(times), 3)
+
+
+def build_s(mode: Mode, precision: str, tensors: Tensors, clip: Any) -> float:
+    """From weights to files, without the check."""
+    plan = Plan(RGB, describe(MODEL, "rgb"), mode, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        start_s = time.perf_counter()
+        backend_module("openvino").build(plan, tensors, Path(folder), clip)
+        return round(time.perf_counter() - start_s, 2)
+
+
+def main() -> None:
+    quick = "--quick" in sys.argv
+    fetch(MODEL)
+    tensors = load_weights(MODEL, "rgb")[1]
+    clips = real_clip()
+    precisions = backend_module("openvino").precisions()
+    engines: dict[str, Engine] = {}
+    for mode in MODES:
+        for precision in precisions:
+            engine = load_engines(MODEL, "openvino", precision, mode, "rgb", clips=clips).rgb
+            assert engine is not None
+            engines[f"openvino.{mode}.{precision}"] = engine
+            for found in check(engine, tensors).comparisons:
+                card.verify(f"{mode} {precision}, mean", found.mean, at_most=TOLERANCE[precision][1])
+    calls = {USUAL: eager(tensors)} | {name: steps(engine) for name, engine in engines.items()}
+    times = in_turns(calls, 3 if quick else ROUNDS)
+    usual_ms = times[USUAL]["median_ms"]
+    ratio = {name: round(usual_ms / figures["median_ms"], 2) for name, figures in times.items()}
+    gmac, rate = work(tensors), multiply_rate()
+    share = {
+        name: round(gmac[engine.mode] / times[name]["median_ms"] * 1e3 / rate, 3)
+        for name, engine in engines.items()
+    }
+    share[USUAL] = round(gmac["window"] / usual_ms * 1e3 / rate, 3)
+    cameras = {
+        name: {str(n): card.time_ms(steps(engine, n), repeats=3 if quick else 7, warm_up=1) for n in CAMERAS}
+        for name, engine in engines.items()
+        if engine.mode != "window"
+    }
+    setup = {
+        name: {
+            "build_s": build_s(engine.mode, engine.precision, tensors, clips["rgb"]),
+            "cold_start_s": cold_start_s(engine.mode, engine.precision),
+        }
+        for name, engine in engines.items()
+    }
+    print_table(times, ratio, share)
+    card.report(
+        "engines",
+        {
+            "ratio": ratio,
+            "times": times,
+            "gmac_a_step": {mode: round(value, 2) for mode, value in gmac.items()},
+            "float32_gmac_a_second": round(rate, 1),
+            "share_of_float32_rate": share,
+            "cameras": cameras,
+            "setup": setup,
+        },
+    )
+
+
+def print_table(times: dict[str, dict[str, float]], ratio: dict[str, float], share: dict[str, float]) -> None:
+    print(f"{'8 new ticks of one RGB stream':<36} {'median ms':>10} {'p95 ms':>9} {'ratio':>7} {'share':>7}")
+    for name, figures in times.items():
+        row = (
+            f"{figures['median_ms']:>10.1f} {figures['p95_ms']:>9.1f} {ratio[name]:>7.2f} {share[name]:>7.2f}"
+        )
+        print(f"{name:<36} {row}")
+
+
+if __name__ == "__main__":
+    main()
