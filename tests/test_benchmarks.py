@@ -1,0 +1,70 @@
+"""What the benchmarks count, on answers whose figures are known."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import card
+from benchmarks.peers import STRIDE_TICKS, ways
+from benchmarks.reaction import PIECE_TICKS, measured
+from tests.conftest import ROOT
+
+LABELS = ["a", "b", "a", "b"]
+
+
+def said(delay_ticks: int, every_ticks: int = 8) -> list[tuple[int, str]]:
+    """Answers that name what was shown so long ago."""
+    ticks = range(every_ticks - 1, len(LABELS) * PIECE_TICKS, every_ticks)
+    return [(tick, LABELS[max(0, tick - delay_ticks) // PIECE_TICKS]) for tick in ticks]
+
+
+def test_a_change_is_seen_when_the_answers_stay_right() -> None:
+    found = measured(said(delay_ticks=20), LABELS)
+    assert found["reactions_ticks"] == [28, 24, 28]
+    assert (found["reached"], found["splices"], found["false_changes_a_minute"]) == (3, 3, 0)
+    assert found["reaction_s"] == 28 / 25
+
+
+def test_an_answer_that_wavers_is_late_and_counted() -> None:
+    answers = said(delay_ticks=20)
+    at = next(i for i, (tick, _) in enumerate(answers) if tick >= PIECE_TICKS + 60)
+    answers[at] = (answers[at][0], "c")
+    found = measured(answers, LABELS)
+    assert found["reactions_ticks"] == [answers[at + 1][0] - PIECE_TICKS + 1, 24, 28]
+    minutes = (answers[-1][0] - answers[0][0]) / 25 / 60
+    assert found["false_changes_a_minute"] == pytest.approx(2 / minutes, abs=0.05)
+
+
+def test_a_change_that_is_never_seen_has_no_time() -> None:
+    found = measured([(tick, "a") for tick, _ in said(20)], LABELS)
+    assert found["reactions_ticks"][0] is None
+    assert found["reached"] == 1
+    assert found["reaction_s"] is None
+
+
+def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
+    times = {"eager window rgb": 1000, "eager window flow": 1100}
+    times |= {"ours continual float32 rgb": 100, "ours continual float32 flow": 110, "X3D-M rgb": 200}
+    networks = {name: {"median_ms": ms} for name, ms in times.items()}
+    fields = {"opencv-tvl1": 700, "dis": 2, "farneback": 20, "tvl1": 9}
+    found = ways(networks, {name: {"median_ms": ms} for name, ms in fields.items()})
+    usual = 2100 + STRIDE_TICKS * 700
+    ours = 210 + STRIDE_TICKS * 9
+    assert found["eager window, DualTVL1"] == {"ms": usual, "load": usual / 320, "usual_over_it": 1}
+    assert found["ours continual float32, our TV-L1"]["usual_over_it"] == round(usual / ours, 1)
+    assert found["X3D-M, RGB alone"]["load"] == 200 / 320
+
+
+def test_a_wrong_answer_is_not_timed() -> None:
+    card.verify("a difference", 0.1, at_most=0.1)
+    for value in (0.2, float("nan")):
+        with pytest.raises(SystemExit, match="not timed: a difference"):
+            card.verify("a difference", value, at_most=0.1)
+
+
+def test_the_memory_of_a_process_is_not_that_of_its_parent() -> None:
+    held = b"x" * 200_000_000
+    code = "from benchmarks.card import peak_memory_mb; print(peak_memory_mb())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert card.peak_memory_mb() > len(held) / 1e6 > float(done.stdout) > 5
