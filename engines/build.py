@@ -185,7 +185,7 @@ def engine_folder(plan: Plan, backend: str) -> Path:
 def build_engine(
     plan: Plan, backend: str, tensors: Tensors, folder: Path, clip: NDArray[Any] | None
 ) -> Engine:
-    """Build into `folder`, replacing what is there, unless the engine fails its check.
+    """Build into `folder`, replacing what is there, unless the engine fails its check. One process at a time.
 
     Raises:
         EngineError: torch is missing, or the engine's answers are beyond the tolerance.
@@ -194,6 +194,8 @@ def build_engine(
 
     module = backend_module(backend)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{folder.name}-*"):  # by builds that were killed
+        shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         module.build(plan, tensors, scratch, clip)

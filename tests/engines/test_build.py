@@ -34,6 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         path = engine_folder(PLAN, "openvino")
+        (path.parent / f".{path.name}-killed").mkdir(parents=True)
         build_engine(PLAN, "openvino", TENSORS, path, None)
         yield path
 
