@@ -27,6 +27,9 @@ class StreamSpec:
     flow_bound_px: float = 20.0
     """Flow is clipped to [-flow_bound_px, flow_bound_px] px a tick and scaled to [-1, 1]."""
 
+    with_rgb: bool = False
+    """One network for both streams: R, G and B, scaled to [-1, 1], stand before u and v, and there are 5 channels."""
+
     @property
     def dtype(self) -> str:
         """What one tick is made of: "uint8" for rgb, which the engine scales itself, "float16" for flow."""

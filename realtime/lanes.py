@@ -96,7 +96,7 @@ class Lanes:
     @property
     def _flow_feed(self) -> Feed | None:
         """Of the view in the middle."""
-        feeds = [lane.feed for lane in self._lanes if lane.stream == "flow"]
+        feeds = [lane.feed for lane in self._lanes if lane.engine.spec.modality == "flow"]
         return feeds[len(feeds) // 2] if feeds else None
 
     def reset(self) -> None:

@@ -1,5 +1,6 @@
 """The paper's architectures as engines of `window` mode, in PyTorch: what the recogniser runs, and what backends export."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,29 @@ class Ticks(nn.Module):
         return scores
 
 
+class Apart(nn.Module):
+    """A network of both streams over ticks that hold both, (N, 5, T, H, W)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, ticks: Tensor) -> Tensor:
+        scores: Tensor = self.net(ticks[:, :3], ticks[:, 3:])
+        return scores
+
+
 def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weights: Weights) -> WindowEngine:
     """An engine for one stream of an architecture, float32 on the CPU, with the stream's own data contract.
 
-    `net` as `engines.nets.catalogue.network` makes it for that stream. UsageError where both streams meet in one network.
+    `net` as `engines.nets.catalogue.network` makes it for that stream. Where both streams meet in one network it is one engine,
+    asked for as "flow": what it knows last. UsageError for its "rgb".
     """
+    if contract.fused_inside and stream == "rgb":
+        raise UsageError(f"{contract.name} is one network for both streams; ask for its engine as flow")
+    spec = contract.stream(stream).spec
     if contract.fused_inside:
-        raise UsageError(f"{contract.name} is one network for both streams; an engine takes one stream")
+        net, spec = Apart(net), replace(spec, channels=5, with_rgb=True)
     ticks = Ticks(net).eval()
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
@@ -41,4 +58,4 @@ def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weig
             scores: NDArray[np.float32] = ticks(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
         return scores
 
-    return WindowEngine(contract.stream(stream).spec, weights, "torch", "float32", "CPU", run)
+    return WindowEngine(spec, weights, "torch", "float32", "CPU", run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,8 +21,10 @@ from engines.nets.i3d import I3D
 from engines.nets.live import window_engine
 from engines.nets.measure import architecture_rows, figures, multiply_adds, parameters
 from engines.nets.two_stream import snapshots
-from engines.spec import Modality, Weights
+from engines.spec import FLOW, Modality, Weights
 from engines.train import loss
+from realtime.flow.stage import FlowFeed
+from realtime.offline import ticks_of
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
 
@@ -372,7 +375,34 @@ def test_each_runs_in_the_recogniser_by_its_own_contract(name: str, frames: int)
     np.testing.assert_allclose(answers[-1].probabilities, scores[0], atol=1e-5)
 
 
+def test_one_network_of_both_streams_runs_on_rgb_and_flow_of_the_same_ticks() -> None:
+    torch.manual_seed(0)
+    contract = architecture("fused-two-stream")
+    net = network(contract.name, 2, dropout=0.0, divide=DIVIDE).eval()
+    weights = Weights("fused", "flow", ("closing", "opening"), sha256="", source="made here", licence="none")
+    engine = window_engine(contract, "flow", net, weights)
+    rng = np.random.default_rng(0)
+    texture = cv2.resize(rng.integers(0, 255, (32, 50, 3), dtype=np.uint8), (400, 256))
+    frames = [
+        Frame(np.ascontiguousarray(texture[:, 2 * n : 2 * n + 256]), Fraction(n, 25), Fraction(1, 25))
+        for n in range(60)
+    ]
+    recognizer = Recognizer({"both": engine}, stride_ticks=8, flow="dis")
+    out = [found for frame in frames for found in recognizer.push(frame)] + recognizer.flush()
+    answers = [found for found in out if isinstance(found, Prediction)]
+    assert [(a.start_tick, a.stop_tick) for a in answers] == [(0, 50), (8, 58)]
+    assert recognizer.flow_health is not None
+    assert recognizer.flow_health.fields == 59
+    feed = FlowFeed(FLOW, "dis")
+    flow = [x for t in ticks_of(frames, FLOW.fps) for _, x in feed.push(t, t.frame.rgb)][8:58]
+    rgb = torch.from_numpy(np.stack([f.rgb[16:240, 16:240] for f in frames[8:58]]))
+    with torch.no_grad():
+        entrances = (rgb / 127.5 - 1, torch.from_numpy(np.stack(flow)).float())
+        scores = net(*(x.permute(3, 0, 1, 2)[None] for x in entrances)).mean(dim=1).softmax(dim=1)
+    np.testing.assert_allclose(answers[-1].probabilities, scores[0], atol=1e-3)  # RGB in half precision
+
+
 def test_a_network_of_two_streams_is_no_engine_of_one() -> None:
     weights = Weights("fused", "rgb", ("closing", "opening"), sha256="", source="made here", licence="none")
-    with pytest.raises(UsageError, match="one network for both streams"):
+    with pytest.raises(UsageError, match="one network for both streams; ask for its engine as flow"):
         window_engine(architecture("fused-two-stream"), "rgb", tiny("fused-two-stream"), weights)
