@@ -82,6 +82,10 @@ def view(
     watch: Annotated[
         list[str] | None, typer.Option(help="Choose among these labels only; repeat it.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Let the page record clips of actions here, to teach them."),
+    ] = None,
     square_pixels: SquarePixelsOption = True,
     rtsp_transport: Annotated[
         RtspTransport, typer.Option(help="How RTSP sends its packets.")
@@ -102,7 +106,7 @@ def view(
     password = find_password(password_file, needed_for=None if is_local(host) else host)
     plain = functools.partial(open_video, square_pixels=square_pixels, rtsp_transport=rtsp_transport.value)
     open_source = functools.partial(keep_open, open_video=plain) if reconnect else plain
-    run_server(sources or [], settings, model, host, port, password, open_source)
+    run_server(sources or [], settings, model, host, port, password, open_source, record)
 
 
 def is_local(host: str) -> bool:
@@ -149,11 +153,14 @@ def run_server(
     port: int,
     password: str | None,
     open_source: "Callable[[str | Path], Source]",
+    record_to: Path | None,
 ) -> None:
     """Load the engine, so that the first answer does not wait for it; then serve until Ctrl-C."""
     # Before gradio is imported: it would ask hosts of its maker for news.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
+    from realtime.source import VideoWriter
+
     try:
         from realtime.view.hub import Hub
         from realtime.view.server import bind, serve
@@ -168,7 +175,7 @@ def run_server(
         streams = StreamsName(wanted.streams)
         return engines_for(model, wanted.backend, wanted.precision, wanted.mode, streams)
 
-    hub = Hub(sources, load, open_source, fetch_demo_clip)
+    hub = Hub(sources, load, open_source, fetch_demo_clip, record_to=record_to, new_writer=VideoWriter)
     engines = hub.engines(settings)
     note = "" if password is None else ", with the password"
     line = f"Live view: {shown_address(host, listener.getsockname()[1])}{note}    (Ctrl-C stops it)"

@@ -45,6 +45,13 @@ def apply(hub: Hub, token: Any, *fields: Any) -> None:
         channel.apply(settings)
 
 
+def record(hub: Hub, token: Any, label: Any, clips: Any) -> None:
+    """Record clips of an action from a channel. Raises UsageError where that cannot be."""
+    if isinstance(clips, bool) or not isinstance(clips, int | float) or clips != clips // 1:
+        raise UsageError(f"{str(clips)[:20]!r} is no number of clips")
+    hub.record(str(token), str(label or ""), int(clips))
+
+
 def end(hub: Hub, token: Any) -> None:
     """Stop looking at a channel."""
     hub.stop(str(token))

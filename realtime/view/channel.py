@@ -23,6 +23,7 @@ from realtime.types import Frame, Image, Prediction
 from realtime.view.board import Board, State, step_seconds
 from realtime.view.feeds import BrowserCamera, Shown
 from realtime.view.latest import Latest
+from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 
 Phase = Literal["opening", "engine", "running", "ended", "failed"]
@@ -66,6 +67,7 @@ class Channel:
         self._note = self._engine_note = ""
         self._stopping = Flag()
         self._source: Source | None = None
+        self._recorder: Recorder | None = None
         self._board = Board()
         self._recognizer: Recognizer | None = None
         self._stopwatch = Stopwatch()
@@ -90,6 +92,12 @@ class Channel:
     def apply(self, settings: Settings) -> None:
         """From any thread: with the next frame a new recogniser goes on with these."""
         self._settings = settings
+
+    def record(self, recorder: Recorder) -> None:
+        """From any thread: clips of what comes from now on; one recorder at a time."""
+        before, self._recorder = self._recorder, recorder
+        if before is not None:
+            before.stop()
 
     def shown(self, number: int) -> None:
         """From any thread: a page shows state `number`."""
@@ -116,6 +124,8 @@ class Channel:
             self._enter("failed", f"{self.name}: stopped by a fault of this program ({type(error).__name__})")
             raise
         finally:
+            if self._recorder is not None:
+                self._recorder.stop()
             self._released()
 
     def _follow(self, source: Source) -> None:
@@ -229,7 +239,10 @@ class Channel:
             "level": self._pace.ladder.level.name if self._pace else "all",
             "level_steps": self._level_steps,
         }
-        state |= {"connection": self._connection()}
+        state |= {
+            "connection": self._connection(),
+            "recording": self._recorder.state() if self._recorder else None,
+        }
         return self.state.publish(state)
 
     def _late(self) -> dict[str, int]:
@@ -248,6 +261,8 @@ class Channel:
 
     def _show(self, frame: Frame) -> None:
         """In the reader's thread, so that pictures go on while an engine works."""
+        if self._recorder is not None:
+            self._recorder.frame(frame)
         if self.picture.watched:
             self.picture.publish(_jpeg(frame.rgb))
 

@@ -14,6 +14,7 @@ from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
 from realtime.view.channel import Channel
 from realtime.view.feeds import BrowserCamera
+from realtime.view.recorder import NewWriter, Recorder
 from realtime.view.settings import Settings
 from realtime.view.uploads import Uploads
 
@@ -65,13 +66,18 @@ class Hub:
         load: Callable[[Settings], Engines],
         open_source: Callable[[str | Path], Source],
         demo: Callable[[], Path],
+        *,
+        record_to: Path | None = None,
+        new_writer: NewWriter | None = None,
     ) -> None:
         """`sources`: what the server was started with, as on the command line. `open_source`: `realtime.source.open_video`.
-        `demo`: fetches the demo clip."""
+        `demo`: fetches the demo clip. `record_to`: folder for clips that pages record, written by `new_writer`; without, they
+        cannot."""
         self.sources = _named(sources)
         """By the name that a page may see."""
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo
+        self._record_to, self._new_writer = record_to, new_writer
         self._entries: dict[str, Entry] = {}
         self._lock = Lock()
         self._engine_lock = Lock()
@@ -119,6 +125,20 @@ class Hub:
         except UsageError:
             upload.delete()
             raise
+
+    @property
+    def records(self) -> bool:
+        """Whether pages may record clips."""
+        return self._record_to is not None and self._new_writer is not None
+
+    def record(self, token: str, label: str, clips: int) -> None:
+        """Clips of an action from a running channel. Raises UsageError where that cannot be."""
+        if self._record_to is None or self._new_writer is None:
+            raise UsageError("this server records nothing; start it with i3d-live view --record FOLDER")
+        channel = self.find(token)
+        if channel is None or not channel.running:
+            raise UsageError("there is nothing to record yet; start a source first")
+        channel.record(Recorder(self._record_to, label, clips, self._new_writer))
 
     def find(self, token: str) -> Channel | None:
         entry = self._entries.get(token)

@@ -47,6 +47,8 @@ class Controls:
     upload: gr.Textbox
     """Key of the file that the page sent; filled by the page's script."""
     camera: gr.Image
+    record: list[Any]
+    """Name of an action, number of clips and the button that records them; empty where nothing is recorded."""
 
 
 def mount(app: FastAPI, hub: Hub, defaults: Settings, labels: Sequence[str]) -> None:
@@ -93,6 +95,7 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         _html("side")
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             fields, region, regions = _settings(defaults, labels)
+        record = _recording() if hub.records else []
     camera = gr.Image(
         sources=["webcam"],
         streaming=True,
@@ -103,7 +106,15 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
     )
     token = gr.Textbox(visible="hidden", elem_id="token")
     upload = gr.Textbox(visible="hidden", elem_id="upload")
-    return Controls(source, start, stop, address, fields, region, regions, token, upload, camera)
+    return Controls(source, start, stop, address, fields, region, regions, token, upload, camera, record)
+
+
+def _recording() -> list[Any]:
+    with gr.Accordion("Record your own actions", open=False, elem_id="recording"):
+        about = "a folder of this name gets the clips; then: i3d-live teach FOLDER"
+        name = gr.Textbox(label="action", info=about, elem_id="action", max_length=60)
+        clips = gr.Slider(1, 20, 10, step=1, label="clips", info="of 3 s each, with 3 s between them")
+        return [name, clips, gr.Button("Record", elem_id="record", size="sm", min_width=120)]
 
 
 def _sources(hub: Hub) -> list[tuple[str, str]]:
@@ -179,6 +190,10 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
         **QUIETLY,
     )
     _wire_settings(hub, controls)
+    if controls.record:
+        *given, button = controls.record
+        record = _shown_errors(functools.partial(actions.record, hub))
+        button.click(record, [controls.token, *given], None, js=_script("withToken"), **QUIETLY)
 
 
 def _wire_settings(hub: Hub, controls: Controls) -> None:

@@ -137,6 +137,7 @@ function hear(next) {
   streams(state.by_stream);
   showCosts(find, state);
   flowSwitch("flow" in state.by_stream);
+  recording(state.recording);
   find("rate").hidden = !state.cost.fps || state.phase !== "running";
   find("rate").textContent = `${state.cost.fps} fps · ${state.size_px.join(" × ")}`;
   if (state.size_px[0]) find("stage").style.aspectRatio = `${state.size_px[0]} / ${state.size_px[1]}`;
@@ -154,6 +155,21 @@ function caption(answer) {
   find("kind").textContent = (answer.settled ? "settled" : "provisional") + missing;
   find("bar").style.width = `${100 * p}%`;
   find("bar").style.background = answer.colours[label];
+}
+
+function recording(told) {
+  const box = find("recorder");
+  box.hidden = !told;
+  if (!told) return;
+  const count = `${Math.min(told.clips + 1, told.of)} of ${told.of}`;
+  const words = {
+    countdown: `${told.label}, ${count}: in ${Math.ceil(told.left_s)}`,
+    recording: `● ${told.label}, ${count}: ${told.left_s.toFixed(0)} s`,
+    done: `${told.clips} clips of ${told.label} recorded`,
+    failed: `Recording stopped: ${told.problem}`,
+  };
+  box.dataset.phase = told.phase;
+  box.textContent = words[told.phase];
 }
 
 function settledLine({ answer, settled, current, media_s }) {
@@ -203,7 +219,7 @@ function clear(another = false) {
   tries = 0;
   if (!another) stopCamera(find("mirror"));
   find("picture").removeAttribute("src");
-  find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = true;
+  find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = find("recorder").hidden = true;
   flowSwitch(false);
   showTop(find("top"), null);
   find("settled").textContent = find("label").textContent = "";
