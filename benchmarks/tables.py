@@ -96,6 +96,27 @@ def flow(found: dict[str, Any]) -> Rows:
     ]  # fmt: skip
 
 
+def engines(found: dict[str, Any]) -> Rows:
+    rows: Rows = [
+        (
+            "8 new ticks (0.32 s) of one RGB stream",
+            "median",
+            "the usual takes",
+            "of the float32 rate of the cores",
+        )
+    ]
+    rows += [
+        (
+            name.replace(".", ", "),
+            f"{times['median_ms']:.0f} ms",
+            f"{found['ratio'][name]:.1f} x as long",
+            f"{found['share_of_float32_rate'][name]:.2f}",
+        )
+        for name, times in found["times"].items()
+    ]
+    return rows
+
+
 def end_to_end(found: dict[str, Any]) -> Rows:
     rows: Rows = [
         (
@@ -202,7 +223,7 @@ def growth(found: dict[str, Any]) -> Rows:
 
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     table.__name__: table
-    for table in (latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
+    for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
 
 

@@ -14,14 +14,14 @@ from tests.conftest import ROOT, in_ci
 def test_two_minutes_of_the_soak_test_hold(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
     command = [sys.executable, "-m", "benchmarks.soak", "--out", str(out), "--precision", "float32"]
-    lengths = ["--media-hours", "1", "--rtsp-s", "50", "--kills", "3"]
+    lengths = ["--media-hours", "0.5", "--rtsp-s", "50", "--kills", "3"]
     done = subprocess.run([*command, *lengths], capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.exists(), done.stderr
     figures = json.loads(out.read_text())
     for part in ("killed", "compressed", "rtsp"):
         assert figures[part]["not_accounted_for"] == 0
         assert figures[part]["decoded"] > 0
-    assert figures["compressed"]["ticks"] > 3600 * 25 * 0.99
+    assert figures["compressed"]["ticks"] > 1800 * 25 * 0.99
     assert figures["killed"]["reconnects"] == 3
     assert figures["rtsp"]["predictions"] > 0
     # Times and memory of so short a run, on a machine that others use, are held by the long one.
