@@ -48,7 +48,7 @@ def apply(hub: Hub, token: Any, *fields: Any) -> None:
 def record(hub: Hub, token: Any, label: Any, clips: Any) -> None:
     """Record clips of an action from a channel. Raises UsageError where that cannot be."""
     if isinstance(clips, bool) or not isinstance(clips, int | float) or clips != clips // 1:
-        raise UsageError(f"{str(clips)[:20]!r} is no number of clips")
+        raise UsageError(f"{str(clips)[:20]!r} is no number of clips; give a whole one, such as 40")
     hub.record(str(token), str(label or ""), int(clips))
 
 

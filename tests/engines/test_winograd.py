@@ -29,11 +29,13 @@ def test_a_minimal_filter_is_the_filter_in_fewer_multiplications(outputs: int, t
     assert list(a @ products) == wanted
 
 
-@given(st.integers(2, 64), st.sampled_from([3, 4]))
-def test_tiles_cover_the_positions_at_less_than_the_plain_cost(positions: int, taps: int) -> None:
-    tiles = tiling(positions, taps)
+@given(st.integers(2, 64), st.sampled_from([3, 4]), st.sampled_from([5, 6]))
+def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
+    positions: int, taps: int, points: int
+) -> None:
+    tiles = tiling(positions, taps, points)
     assert sum(tiles) == positions
-    assert set(tiles) <= {2, 3, 4}
+    assert set(tiles) <= {m for m in (2, 3, 4) if m + taps - 2 <= points}
     assert sum(m + taps - 1 for m in tiles) < positions * taps
 
 
@@ -41,10 +43,11 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(positions: int, t
     st.integers(1, 40),
     st.sampled_from([((3, 3, 3), (1, 1, 1)), ((7, 7, 7), (2, 2, 2))]),
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.sampled_from([5, 6]),
 )
 @settings(max_examples=40, deadline=None)
 def test_a_unit_gives_what_it_gave(
-    length: int, layer: tuple[Triple, Triple], padding: tuple[int, int]
+    length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int
 ) -> None:
     kernel, stride = layer
     if length + sum(padding) < kernel[0]:
@@ -56,7 +59,7 @@ def test_a_unit_gives_what_it_gave(
     x = torch.randn(2, 3, length, 9, 11)
     around = (1, 2, 2, 1, *padding)
     torch.testing.assert_close(
-        WinogradUnit(unit).over(x, around), unit.over(x, around), rtol=0, atol=TOLERANCE
+        WinogradUnit(unit, points).over(x, around), unit.over(x, around), rtol=0, atol=TOLERANCE
     )
 
 
