@@ -1,6 +1,6 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
-# make test    format, lint, types and all tests
+# make test    format, lint, types and all tests, two files at a time (each with one thread for torch: more get in each other's way)
 # make screenshots    pictures of the live view, taken by its tests, into docs/
 # make bench   what the README's tables say, measured again in a quarter of an hour (the first time engines are built before); nothing
 #              else should be running. bench-long: the others
@@ -25,7 +25,7 @@ test:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 screenshots:
 	@scripts/setup build,view,teach,train,dev
