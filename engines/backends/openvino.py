@@ -118,16 +118,19 @@ def _hint(precision: str) -> str:
 
 
 def _remembering(model: Any, precision: str) -> Any:
-    """What a graph remembers goes in and out in the type that it computes in: in bfloat16, half the bytes are moved."""
+    """What a graph remembers goes in and out in the type that it computes in: in bfloat16, half the bytes are moved.
+
+    But for the last blocks, whose pictures are the smallest: they are few bytes, and in bfloat16 logits of the first 80 ticks of
+    the demo clip were off by 0.055 on average instead of 0.040.
+    """
     if _hint(precision) == "f32" or len(model.outputs) == 1:
         return model
+    smallest_px = min(port.shape[2] for port in model.outputs[1:])
     typed = PrePostProcessor(model)
-    for i, port in enumerate(model.inputs):
-        if port.element_type == ov.Type.f32:
-            typed.input(i).tensor().set_element_type(ov.Type.bf16)
-    for i, port in enumerate(model.outputs[1:], 1):  # the first are logits
-        if port.element_type == ov.Type.f32:
-            typed.output(i).tensor().set_element_type(ov.Type.bf16)
+    for ports, part in ((model.inputs, typed.input), (model.outputs[1:], lambda i: typed.output(i + 1))):
+        for i, port in enumerate(ports):
+            if port.element_type == ov.Type.f32 and port.shape[2] > smallest_px:
+                part(i).tensor().set_element_type(ov.Type.bf16)
     return typed.build()
 
 
