@@ -17,7 +17,7 @@ CALM_S = 10.0
 """Seconds without a late frame after which it tries a step up."""
 LONGEST_CALM_S = 300.0
 """A try that fails doubles the time to the next one, up to this."""
-FEWER_PREVIEWS = 4
+FEWER_PREVIEWS = 2
 STRIDE_FACTORS = (2, 4, 8)
 LONGEST_STRIDE_FACTOR = STRIDE_FACTORS[-1]
 

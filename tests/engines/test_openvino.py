@@ -198,6 +198,11 @@ def test_bfloat16_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
         pytest.skip("this processor does not compute in bfloat16")
     openvino.build(plan(mode, precision="bfloat16"), TENSORS[3], tmp_path, None)
     one = openvino.load(plan(mode, precision="bfloat16"), tmp_path, None)
+    if mode != "window":
+        memories = openvino.core().read_model(tmp_path / "midst.xml").inputs[2:]
+        halves = {port.element_type.to_string() for port in memories if port.shape[2] > 1}
+        whole = {port.element_type.to_string() for port in memories if port.shape[2] == 1}
+        assert (halves, whole) == ({"bf16"}, {"f32"})
     ticks = noise(128)
     found = clip_logits(one, iter(ticks[0]), 128)
     wanted = WholeVideo(TENSORS[3])(ticks)[0]
