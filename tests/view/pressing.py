@@ -83,7 +83,8 @@ def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
 
 
 def watching(server: Served, token: str) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{server.port}/live/{token}/state", max_size=2**22)
+    """`max_queue`: with a full one it would answer no ping, and tests may look at it minutes apart."""
+    return connect(f"ws://127.0.0.1:{server.port}/live/{token}/state", max_size=2**22, max_queue=None)
 
 
 def failure(server: Served, token: str) -> str:
