@@ -77,10 +77,10 @@ def _modules(plan: Plan, tensors: Tensors, *, faster: bool) -> Iterator[tuple[st
     from engines.backends.torch import Window, continual, network
     from engines.nets.continual import ChannelsLast
     from engines.nets.i3d import I3D, fold
-    from engines.nets.winograd import POINTS, with_fewer_multiplications
+    from engines.nets.winograd import POINTS, POINTS_IN_BFLOAT16, with_fewer_multiplications
 
     def prepared(net: Any) -> Any:
-        points = 5 if plan.precision == "bfloat16" else len(POINTS)
+        points = POINTS_IN_BFLOAT16 if plan.precision == "bfloat16" else len(POINTS)
         return with_fewer_multiplications(net, points) if faster else net
 
     if plan.mode == "window":

@@ -18,6 +18,7 @@ from engines.nets.i3d import Net, Padding, Unit3D
 
 POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2")))
 """Where the polynomials are evaluated, besides infinity; small numbers round least."""
+POINTS_IN_BFLOAT16 = 5
 OUTPUTS = (4, 3, 2)
 """The m to choose from."""
 SEPARATE_TILES = 4
@@ -58,13 +59,19 @@ def product(polynomials: Sequence[Sequence[Fraction]]) -> list[Fraction]:
     return result
 
 
+def possible_outputs(taps: int, points: int) -> list[int]:
+    """The m that need no more than `points` of `POINTS`."""
+    return [m for m in OUTPUTS if m + taps - 2 <= points]
+
+
 @cache
 def tiling(positions: int, taps: int, points: int = len(POINTS)) -> tuple[int, ...]:
     """The m of each tile, two positions or more in all, that takes the fewest multiplications. `points`: the most to use."""
     if positions == 0:
         return ()
-    possible = [m for m in OUTPUTS if m + taps - 2 <= points and (positions == m or positions - m > 1)]
-    choices = [(m, *tiling(positions - m, taps, points)) for m in possible]
+    possible = possible_outputs(taps, points)
+    fitting = [m for m in possible if positions == m or positions - m > 1]
+    choices = [(m, *tiling(positions - m, taps, points)) for m in fitting]
     return min(choices, key=lambda tiles: (sum(tiles) + len(tiles) * (taps - 1), len(tiles)))
 
 
@@ -99,7 +106,7 @@ class WinogradUnit(Unit3D):
         self.taps = -(-self.kernel[0] // step)
         weight = F.pad(unit.conv3d.weight.double(), (0, 0, 0, 0, 0, self.taps * step - self.kernel[0]))
         weight = torch.cat([weight[:, :, i::step] for i in range(step)], 1)
-        self._kernels = {m: self._mixed_kernels(weight, m) for m in OUTPUTS if m + self.taps - 2 <= points}
+        self._kernels = {m: self._mixed_kernels(weight, m) for m in possible_outputs(self.taps, points)}
 
     def _mixed_kernels(self, weight: Tensor, outputs: int) -> list[Tensor]:
         """One for each multiplication, (out, in, 1, kH, kW)."""
@@ -148,7 +155,7 @@ class WinogradUnit(Unit3D):
 def with_fewer_multiplications(net: Net, points: int = len(POINTS)) -> Net:
     """A folded network with its convolutions along time replaced; changes `net` itself and returns it.
 
-    `points`: the most to use of `POINTS`; five in bfloat16.
+    `points`: the most to use of `POINTS`; `POINTS_IN_BFLOAT16` there.
     """
     for module in list(net.modules()):
         for name, child in list(module.named_children()):
