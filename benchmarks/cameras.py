@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import card
 from benchmarks.material import MODEL, SIZES_PX, checked_engines, precisions, store_model, write_video
 from engines.build import Engines, load_engines
-from realtime.pump import Source
+from realtime.pump import Source, beside
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sinks.log import Line
@@ -78,7 +78,7 @@ def trial(engines: Engines, path: Path, count: int, seconds: float) -> dict[str,
         # Not all at the same moment, as cameras are not.
         Session(
             Camera(path, seconds, starts_s + 0.32 * i / count),  # type: ignore[arg-type]
-            Recognizer(engines.by_stream),
+            Recognizer(engines.by_stream, beside=beside),
             name=f"camera {i}",
             write=write,
         )

@@ -36,7 +36,7 @@ from benchmarks.material import (
 )
 from engines.build import load_engines
 from realtime.clock import Stopwatch
-from realtime.pump import End, read_or_idle
+from realtime.pump import End, beside, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.session import WHOLE, Session, session_line
 from realtime.sinks.log import Log
@@ -61,7 +61,7 @@ def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
     """The file once, as `i3d-live run` does it. Seconds by stage of the main thread."""
     engines = load_engines(MODEL, "auto", precision, MODE, "both")
     stopwatch = Stopwatch()
-    recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch)
+    recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
     # Two stages that the recogniser has no name for, as each takes next to nothing.
     recognizer._resample.push = timed(stopwatch, "resample", recognizer._resample.push)  # type: ignore[method-assign]
     recognizer._answers.settle = timed(stopwatch, "fuse", recognizer._answers.settle)  # type: ignore[method-assign]

@@ -25,6 +25,7 @@ from benchmarks import card
 from benchmarks.soak_day import WARM_UP, Memory, compressed, counted, outputs
 from engines.build import load_engines
 from realtime.clock import Stopwatch
+from realtime.pump import beside
 from realtime.recognizer import Recognizer
 from realtime.reconnect import keep_open
 from realtime.session import Session, run_sessions
@@ -58,7 +59,7 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
                 lines.append(line)
 
         stopwatch = Stopwatch()
-        recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch)
+        recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
         clips = EventClips(
             folder / "clips",
             VideoWriter,

@@ -65,6 +65,7 @@ def _check(folder: Path) -> None:
 def watch(folder: Path, source: str, log: Path | None) -> None:
     """One source to its end, as JSON lines. A live one is opened again when it is lost."""
     from realtime.commands.stopping import stop_on_signals
+    from realtime.pump import beside
     from realtime.recognizer import Recognizer
     from realtime.reconnect import keep_open
     from realtime.session import Session, run_sessions, session_line
@@ -74,7 +75,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
         stack.callback(video.close)
         write: Callable[[Line], None] = stack.enter_context(Log(log or "-")).write
         engines = load_bundle(folder)
-        recognizer = Recognizer(engines.by_stream)
+        recognizer = Recognizer(engines.by_stream, beside=beside)
         session = Session(video, recognizer, write=write)
         session.write(session_line(video, engines, recognizer))
         with stop_on_signals([session.mailbox.stop]) as came:

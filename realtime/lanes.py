@@ -14,7 +14,7 @@ from engines.clips import clip_logits, repeat_to
 from engines.engine import POSITION_TICKS, Engine, Positions
 from realtime.preprocess import Region, resize_short_side, views
 from realtime.ring import Ring
-from realtime.streams import Feed, FlowRegion, Input, feed_for
+from realtime.streams import Beside, Feed, FlowRegion, Input, feed_for
 from realtime.types import Frame, Image, Tick
 
 if TYPE_CHECKING:
@@ -60,15 +60,17 @@ class Lanes:
         flow_region: FlowRegion,
         max_gap: Fraction,
         timer: Timer,
+        beside: Beside | None,
     ) -> None:
         self._region, self._timer = region, timer
         self._spec = next(iter(engines.values())).spec
-        # RGB waits in its ring until the flow of the same ticks is known, which takes at most one gap.
-        capacity = self._spec.window_ticks + math.ceil(max_gap * self._spec.fps) + 1
+        # RGB waits in its ring until the flow of the same ticks is known, which takes at most two distinct frames.
+        capacity = self._spec.window_ticks + 2 * (math.ceil(max_gap * self._spec.fps) + 1)
 
         def lane(stream: str, view: int, engine: Engine) -> Lane:
             ring = Ring(capacity, engine.spec.tick_shape, engine.spec.dtype)
-            return Lane(stream, view, engine, feed_for(engine.spec, flow, flow_region), ring, engine.start())
+            feed = feed_for(engine.spec, flow, flow_region, beside)
+            return Lane(stream, view, engine, feed, ring, engine.start())
 
         count = 3 if region == "full" else 1
         self._lanes = [lane(name, view, engine) for name, engine in engines.items() for view in range(count)]

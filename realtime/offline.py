@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
 from realtime.preprocess import resize_short_side
+from realtime.pump import beside
 from realtime.resample import Resample
 from realtime.streams import feed_for
 from realtime.types import Frame, Gap, Tick
@@ -28,7 +29,7 @@ def _ticks(items: list[Tick | Gap]) -> list[Tick]:
 
 def clip_inputs(frames: Iterable[Frame], spec: StreamSpec, flow: str = "tvl1") -> Iterator[NDArray[Any]]:
     """What the network of a stream takes for each tick of a video: (224, 224, C)."""
-    feed = feed_for(spec, flow)
+    feed = feed_for(spec, flow, beside=beside)
     last: Frame | None = None
     for tick in ticks_of(frames, spec.fps):
         if last is not tick.frame:

@@ -5,21 +5,26 @@
     for frame in video: put ──────→ [ . . . . ] ───┘
 
 A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frames in the
-mailbox make room, are counted, and the frame behind them says how many they were.
+mailbox make room, are counted, and the frame behind them says how many they were. Flow of two pairs of frames at a time is
+computed by a few threads that all recognisers share; see `beside`.
 """
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Literal, Protocol
+from functools import cache
+from typing import Any, Literal, Protocol, TypeVar
 
 from realtime.overload import Ladder, levels_of
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Frame, Prediction
 
+T = TypeVar("T")
 WhenFull = Literal["wait", "drop oldest"]
 
 FILE_MAILBOX = 8
@@ -191,6 +196,16 @@ class Worker:
         """Wait for its end; False if it has not come by then."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="i3d-live beside")
+
+
+def beside(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
+    """See `realtime.streams.Beside`. One thread a core, for the whole process and to its end."""
+    return _pool().submit(call, *arguments).result
 
 
 def read_all(

@@ -24,7 +24,7 @@ from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.preprocess import Region
 from realtime.resample import MAX_GAP, Resample
 from realtime.schedule import Schedule
-from realtime.streams import FlowRegion
+from realtime.streams import Beside, FlowRegion
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Recognizer:
         region: Region = None,
         watch: Sequence[str] | None = None,
         stopwatch: Timer = lambda stage: nullcontext(),
+        beside: Beside | None = None,
     ) -> None:
         """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
 
@@ -75,6 +76,7 @@ class Recognizer:
         to look at, see `realtime.preprocess.views`; "full" costs three times as much. `watch`: labels to choose from,
         probabilities sum to 1 over these; by default all. `flow` names a method of
         `realtime.flow.methods` and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
+        `beside`: where flow is computed, by default in the caller's thread; the answers are the same.
 
         Raises UsageError for labels to watch that are not in the model.
         """
@@ -87,7 +89,7 @@ class Recognizer:
         self._counts = Counts()
         self._spec = spec
         self._resample = Resample(spec.fps, max_gap=max_gap)
-        self._lanes = Lanes(engines, region, flow, flow_region, max_gap, stopwatch)
+        self._lanes = Lanes(engines, region, flow, flow_region, max_gap, stopwatch, beside)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
         self._steps = Schedule(first.chunk_ticks, self.stride_ticks)
@@ -136,9 +138,9 @@ class Recognizer:
     @property
     def delay_s(self) -> Fraction:
         """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of the
-        look-ahead, of the answers that are averaged, and a second for flow that waits for its frame."""
+        look-ahead, of the answers that are averaged, and two seconds for flow that waits for its frames."""
         apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
-        return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 1
+        return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 2
 
     def push(self, frame: Frame) -> list[Output]:
         """The next frame -> what has become certain with it."""

@@ -1,7 +1,8 @@
 """What each stream's network is fed, tick by tick."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ FlowRegion = Literal["square", "frame"]
 """Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its centre."""
 Input = tuple[int, NDArray[Any]]
 """Number of a tick and what the network takes for it."""
+T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """Runs a call while the caller goes on; `realtime.pump.beside` is one."""
+
+    def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
+        """What is returned waits for the call's result, as often as it is asked, and raises what the call raised."""
 
 
 class Feed(Protocol):
@@ -84,11 +93,13 @@ class JointFeed:
         return np.concatenate((scaled, field), axis=2)
 
 
-def feed_for(spec: StreamSpec, flow: str, flow_region: FlowRegion = "square") -> Feed:
-    """The feed of a stream; `flow` and `flow_region` are how the flow stream takes its flow, see `realtime.flow.stage`."""
+def feed_for(
+    spec: StreamSpec, flow: str, flow_region: FlowRegion = "square", beside: Beside | None = None
+) -> Feed:
+    """The feed of a stream; the others are how the flow stream takes its flow, see `realtime.flow.stage`."""
     if spec.modality == "rgb":
         return RgbFeed(spec)
     from realtime.flow.stage import FlowFeed
 
-    feed = FlowFeed(spec, flow, region=flow_region)
+    feed = FlowFeed(spec, flow, region=flow_region, beside=beside)
     return JointFeed(spec, feed) if spec.with_rgb else feed

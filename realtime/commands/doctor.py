@@ -29,6 +29,7 @@ from realtime.commands.options import (
 )
 from realtime.errors import I3DLiveError
 from realtime.preprocess import parse_region
+from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.source import open_video
 from realtime.trial import Loads, advice, measure, percent
@@ -69,7 +70,9 @@ def doctor(
     engines = engines_for(model, backend, precision, mode.value, streams)
 
     def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
-        return Recognizer(engines.by_stream, stride_ticks=stride, region=look_at, stopwatch=stopwatch)
+        return Recognizer(
+            engines.by_stream, stride_ticks=stride, region=look_at, stopwatch=stopwatch, beside=beside
+        )
 
     with opener() as video:
         name = video.name if source else name

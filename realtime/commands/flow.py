@@ -10,7 +10,8 @@ import typer
 from engines.spec import FLOW
 from realtime.commands.options import FlowName, FlowOption, FlowRegion, FlowRegionOption, waiting
 from realtime.flow.colour import flow_picture
-from realtime.flow.stage import Field, FlowStage
+from realtime.flow.methods import Field
+from realtime.flow.stage import FlowStage
 from realtime.offline import ticks_of
 from realtime.preprocess import centre_crop, resize_short_side
 from realtime.source import VideoWriter, open_video

@@ -49,6 +49,7 @@ from realtime.commands.terminal import Terminal
 from realtime.errors import UsageError
 from realtime.events import EventOptions
 from realtime.preprocess import parse_region
+from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.reconnect import Reconnecting
 from realtime.session import Session, Sink, run_sessions, session_line
@@ -157,6 +158,7 @@ def run(
                 region=look_at,
                 watch=watch or None,
                 stopwatch=stopwatch,
+                beside=beside,
             )
 
         def make_sinks(source: Opened, recognizer: Recognizer) -> list[Sink]:

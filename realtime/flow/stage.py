@@ -3,28 +3,43 @@
 The field of tick t is the motion from its frame to the one that follows, so it is known one distinct frame later.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
-from realtime.flow.methods import flow_method
+from realtime.flow.methods import Field, Flow, Grey, flow_method
 from realtime.flow.quality import residuals
 from realtime.preprocess import centre_crop
-from realtime.streams import FlowRegion
+from realtime.streams import Beside, FlowRegion
 from realtime.types import Image, Tick
 
-Field = NDArray[np.float32]
-Grey = NDArray[np.uint8]
+T = TypeVar("T")
 
 CUT_BEFORE, CUT_AFTER = 35.0, 8.0
 """Grey levels between two frames, on average: a cut is a large difference of which flow leaves much. Between frames half a
 second apart of five real clips it is at most 28 before and 10 after, across cuts between them at least 56 and 11."""
 BLANK_PX = 0.01
 """A field whose largest vector is shorter than this is blank."""
+BEHIND = 1
+"""Pairs of frames that are still under way when the next one comes, where flow is computed beside the caller."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two distinct frames whose flow is under way."""
+
+    shape: tuple[int, ...]
+    ticks: list[int]
+    """Those that show the first of the two."""
+    ticks_between: float
+    measured: Callable[[], tuple[Field, float, float, float]] | None
+    """Waits for the field, px, and `residuals`. None: the two differ in size."""
 
 
 @dataclass
@@ -82,15 +97,27 @@ class FlowStage:
         side_px: int = 256,
         bound_px: float = 20.0,
         region: FlowRegion = "square",
+        beside: Beside | None = None,
     ) -> None:
-        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release."""
+        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release.
+
+        `beside`: computes two pairs at a time; the fields are the same, and each comes one distinct frame later.
+        """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
-        self._flow: Callable[[Grey, Grey], Field] = flow_method(method)
+        self._beside: Beside = beside or _at_once
+        self._behind = BEHIND if beside else 0
+        # Each keeps scratch memory, and serves one pair at a time.
+        self._flows = deque(flow_method(method) for _ in range(self._behind + 1))
+        self._pairs: deque[Pair] = deque()
         self.health = FlowHealth()
         self.reset()
 
     def reset(self) -> None:
         """Forget all frames; the health goes on."""
+        for pair in self._pairs:
+            if pair.measured is not None:
+                pair.measured()  # it uses the scratch memory
+        self._pairs.clear()
         self._grey: Grey | None = None
         self._pts = Fraction(0)
         self._owed: list[int] = []
@@ -107,26 +134,35 @@ class FlowStage:
             self._owed.append(tick.index)
             return []
         grey, before = self._to_grey(resized), self._grey
-        out: list[tuple[int, Field]] = []
         if before is not None:
-            ticks_between = float((tick.frame.pts - self._pts) * self._fps)
-            self._last = self._field(before, grey, ticks_between)
-            out = self._pay()
+            self._begin(before, grey, float((tick.frame.pts - self._pts) * self._fps))
         self._grey, self._pts, self._owed = grey, tick.frame.pts, [tick.index]
-        return out
+        return self._finish(self._behind)
 
     def flush(self) -> list[tuple[int, Field]]:
         """The last frame has no successor: its ticks keep the motion before it, or none."""
+        out = self._finish(0)
         if self._grey is not None and self._last is None:
             self._last = np.zeros((2, *self._grey.shape), np.float32)
-        out = self._pay()
+        out += [(index, self._last) for index in self._owed if self._last is not None]
         self.reset()
         return out
 
-    def _pay(self) -> list[tuple[int, Field]]:
-        assert self._last is not None or not self._owed
-        owed, self._owed = self._owed, []
-        return [(index, self._last) for index in owed if self._last is not None]
+    def _begin(self, before: Grey, after: Grey, ticks_between: float) -> None:
+        measured = None
+        if before.shape == after.shape:
+            measured = self._beside(_measure, self._flows[0], before, after)
+            self._flows.rotate()
+        self._pairs.append(Pair(before.shape, self._owed, ticks_between, measured))
+
+    def _finish(self, but: int) -> list[tuple[int, Field]]:
+        """The fields of all pairs but the last so many."""
+        out: list[tuple[int, Field]] = []
+        while len(self._pairs) > but:
+            pair = self._pairs.popleft()
+            field = self._last = self._field(pair)
+            out += [(index, field) for index in pair.ticks]
+        return out
 
     def _to_grey(self, resized: Image) -> Grey:
         import cv2
@@ -135,42 +171,60 @@ class FlowStage:
             resized = np.ascontiguousarray(centre_crop(resized, self._side_px, self._side_px))
         return np.asarray(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY), np.uint8)
 
-    def _field(self, before: Grey, after: Grey, ticks_between: float) -> Field:
+    def _field(self, pair: Pair) -> Field:
         """px a tick between two distinct frames; the field before it where they do not belong together."""
-        if before.shape != after.shape:
-            return self._cut(before)
-        raw = self._flow(before, after)
-        was, left, opposite = residuals(before, after, raw)
+        if pair.measured is None:
+            return self._cut(pair)
+        raw, was, left, opposite = pair.measured()
         if was > CUT_BEFORE and CUT_AFTER < left < was:
-            return self._cut(before)
+            return self._cut(pair)
         health = self.health
         health.fields += 1
         health.residual_before += was
         health.residual_after += left
         health.backwards += opposite < left
-        length = np.abs(raw) / np.float32(ticks_between)
+        length = np.abs(raw) / np.float32(pair.ticks_between)
         health.clipped += float((length > self._bound_px).mean())
         largest = float(length.max())
         health.blank += largest < BLANK_PX
         health.largest_px = max(health.largest_px, largest)
-        return raw if ticks_between == 1 else raw / np.float32(ticks_between)
+        return raw if pair.ticks_between == 1 else raw / np.float32(pair.ticks_between)
 
-    def _cut(self, before: Grey) -> Field:
+    def _cut(self, pair: Pair) -> Field:
         self.health.cuts += 1
-        if self._last is not None and self._last.shape[1:] == before.shape:
+        if self._last is not None and self._last.shape[1:] == pair.shape:
             return self._last
-        return np.zeros((2, *before.shape), np.float32)
+        return np.zeros((2, *pair.shape), np.float32)
+
+
+def _measure(flow: Flow, before: Grey, after: Grey) -> tuple[Field, float, float, float]:
+    """The field and `residuals`."""
+    raw = flow(before, after)
+    return raw, *residuals(before, after, raw)
+
+
+def _at_once(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
+    """A `Beside` that is not beside: done before it returns."""
+    done = call(*arguments)
+    return lambda: done
 
 
 class FlowFeed:
     """Feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
 
     def __init__(
-        self, spec: StreamSpec, method: str = "tvl1", *, region: FlowRegion = "square", quantise: bool = True
+        self,
+        spec: StreamSpec,
+        method: str = "tvl1",
+        *,
+        region: FlowRegion = "square",
+        quantise: bool = True,
+        beside: Beside | None = None,
     ) -> None:
         self._spec, self._quantise = spec, quantise
+        side_px, bound_px = spec.short_side_px, spec.flow_bound_px
         self.stage = FlowStage(
-            spec.fps, method, side_px=spec.short_side_px, bound_px=spec.flow_bound_px, region=region
+            spec.fps, method, side_px=side_px, bound_px=bound_px, region=region, beside=beside
         )
 
     def push(self, tick: Tick, resized: Image) -> list[tuple[int, NDArray[np.float16]]]:

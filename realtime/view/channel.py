@@ -16,7 +16,7 @@ from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.events import EventOptions
 from realtime.flow.colour import flow_picture
-from realtime.pump import End, Idle, Mailbox, Pace, Source, Worker, mailbox_for, read_or_idle
+from realtime.pump import End, Idle, Mailbox, Pace, Source, Worker, beside, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.reconnect import Reconnecting
 from realtime.types import Frame, Image, Prediction
@@ -162,6 +162,7 @@ class Channel:
                 region=settings.region,
                 watch=settings.watch or None,
                 stopwatch=self._timed,
+                beside=beside,
             )
             if self._recognizer is not None:
                 self._board.outputs(self._recognizer.flush())

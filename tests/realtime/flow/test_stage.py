@@ -1,5 +1,6 @@
 """From ticks to flow fields: the same motion at any rate, nothing across a cut, and the two streams on the same ticks."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -8,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.errors import UsageError
 from realtime import lanes
 from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
 from realtime.preprocess import resize_short_side
+from realtime.pump import beside
 from realtime.recognizer import Recognizer
 from realtime.streams import FlowRegion, RgbFeed
 from realtime.types import Frame, Prediction
@@ -88,13 +91,45 @@ def test_a_size_change_is_a_cut_for_the_whole_frame() -> None:
 
 def test_health_tells_a_wrong_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = FlowStage(FPS, "tvl1")
-    right: Callable[[np.ndarray, np.ndarray], np.ndarray] = stage._flow
+    right: Callable[[np.ndarray, np.ndarray], np.ndarray] = stage._flows[0]
     fields_of(stage, moving(FPS, 0.2))
     assert stage.health.report()["verdict"] == "good"
     wrong = FlowStage(FPS, "tvl1")
-    monkeypatch.setattr(wrong, "_flow", lambda a, b: -right(a, b))
+    monkeypatch.setattr(wrong, "_flows", deque([lambda a, b: -right(a, b)]))
     fields_of(wrong, moving(FPS, 0.2))
     assert "sign" in str(wrong.health.report()["verdict"])
+
+
+@pytest.mark.parametrize("fps", [10, 25, 60])
+def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
+    frames = [*moving(Fraction(fps), 0.4, seed=1)]
+    frames += [Frame(f.rgb, f.pts + Fraction(2, 5), f.duration) for f in moving(Fraction(fps), 0.4, seed=2)]
+    alone, two = FlowStage(FPS, "tvl1"), FlowStage(FPS, "tvl1", beside=beside)
+    expected, fields = fields_of(alone, frames), fields_of(two, frames)
+    assert list(fields) == list(expected)
+    assert all(np.array_equal(fields[i], expected[i]) for i in expected)
+    assert two.health == alone.health
+    assert two.health.cuts == 1
+
+
+def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_way() -> None:
+    first, second = moving(FPS, 0.2, seed=1), moving(FPS, 0.2, seed=2)
+    stage = FlowStage(FPS, "tvl1", beside=beside)
+    came = [[i for i, _ in stage.push(t, resize_short_side(t.frame.rgb, 256))] for t in ticks_of(first, FPS)]
+    assert came == [[], [], [0], [1], [2]]
+    stage.reset()
+    expected, fields = fields_of(FlowStage(FPS, "tvl1"), second), fields_of(stage, second)
+    assert list(fields) == list(expected)
+    assert all(np.array_equal(fields[i], expected[i]) for i in expected)
+
+
+def test_what_flow_raises_beside_the_caller_reaches_the_caller() -> None:
+    stage = FlowStage(FPS, "dis", side_px=4, beside=beside)
+    tiny = [replace(f, rgb=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
+    first, second, third, *_ = ticks_of(tiny, FPS)
+    assert stage.push(first, first.frame.rgb) == stage.push(second, second.frame.rgb) == []
+    with pytest.raises(UsageError, match="tvl1 for small pictures"):
+        stage.push(third, third.frame.rgb)
 
 
 def test_the_network_gets_256_levels_with_the_release_s_truncation() -> None:
