@@ -111,7 +111,7 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
 
 def _recording() -> list[Any]:
     with gr.Accordion("Record your own actions", open=False, elem_id="recording"):
-        about = "a folder of this name gets the clips; then: i3d-live teach FOLDER"
+        about = "a folder of this name gets the clips; record others, and 'none of these'; then: i3d-live teach FOLDER"
         name = gr.Textbox(label="action", info=about, elem_id="action", max_length=60)
         clips = gr.Slider(1, 20, 10, step=1, label="clips", info="of 3 s each, with 3 s between them")
         return [name, clips, gr.Button("Record", elem_id="record", size="sm", min_width=120)]
@@ -193,7 +193,7 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
     if controls.record:
         *given, button = controls.record
         record = _shown_errors(functools.partial(actions.record, hub))
-        button.click(record, [controls.token, *given], None, js=_script("withToken"), **QUIETLY)
+        button.click(record, [controls.token, *given], None, js=_script("record"), **QUIETLY)
 
 
 def _wire_settings(hub: Hub, controls: Controls) -> None:

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from realtime.errors import OutputError, UsageError
+from realtime.resample import MAX_GAP
 from realtime.types import Frame, Image
 
 COUNTDOWN_S = 3
@@ -29,7 +30,8 @@ NewWriter = Callable[[Path, tuple[int, int]], Writer]
 class Recorder:
     """`frame` is called with every frame of the source, from its reader's thread; the rest from any thread.
 
-    Its clock is the frames' own. Where frames are missing, a clip that was being recorded begins again.
+    Its clock is the frames' own. Where frames are missing, or far apart as those of a tab in the background, a clip
+    that was being recorded begins again.
     """
 
     def __init__(self, folder: Path, label: str, clips: int, new_writer: NewWriter) -> None:
@@ -46,6 +48,7 @@ class Recorder:
         self._lock = Lock()
         self._done = 0
         self._began: Fraction | None = None
+        self._last = Fraction(0)
         self._left_s = float(COUNTDOWN_S)
         self._phase = "countdown"
         self._writer: Writer | None = None
@@ -81,9 +84,10 @@ class Recorder:
                 self._end("done")
 
     def _take(self, frame: Frame) -> None:
-        if frame.after_gap or self._began is None:
+        if self._began is None or frame.after_gap or frame.pts - self._last > MAX_GAP:
             self._discard()
             self._began, self._phase = frame.pts, "countdown"
+        self._last = frame.pts
         since_s = frame.pts - self._began
         if since_s >= COUNTDOWN_S + CLIP_S:
             self._keep()

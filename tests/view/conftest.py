@@ -70,6 +70,14 @@ def sourceless_server() -> Iterator[Served]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def recording_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Path]]:
+    """Offers nothing, and writes clips that pages record into a folder."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with served(record_to=folder) as server:
+        yield server, folder
+
+
 @pytest.fixture
 def bare_server(sourceless_server: Served) -> Served:
     """Offers nothing, so a page shows only what its viewer starts."""

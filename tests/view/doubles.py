@@ -14,7 +14,7 @@ from engines.build import Engines
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 from realtime.errors import EngineError
-from realtime.source import open_video
+from realtime.source import VideoWriter, open_video
 from realtime.types import Frame
 from realtime.view.hub import Hub
 from realtime.view.settings import Settings
@@ -76,8 +76,9 @@ def no_demo() -> Path:
     raise EngineError("no demo clip in a test")
 
 
-def hub(*sources: str | Path) -> Hub:
-    return Hub([str(source) for source in sources], load, open_video, no_demo)
+def hub(*sources: str | Path, record_to: Path | None = None) -> Hub:
+    names = [str(source) for source in sources]
+    return Hub(names, load, open_video, no_demo, record_to=record_to, new_writer=VideoWriter)
 
 
 class Pushed:

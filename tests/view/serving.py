@@ -1,6 +1,6 @@
 """A real server of the live view in a process of its own, and what can be asked of it.
 
-python -m tests.view.serving [SOURCE...]     the server, with an engine that costs nothing; PASSWORD in the environment
+python -m tests.view.serving [SOURCE...]     the server, with an engine that costs nothing; PASSWORD and RECORD in the environment
 """
 
 import http.client
@@ -47,9 +47,11 @@ class Served:
 
 
 @contextmanager
-def served(*sources: str | Path, password: str | None = None) -> Iterator[Served]:
+def served(
+    *sources: str | Path, password: str | None = None, record_to: Path | None = None
+) -> Iterator[Served]:
     """Runs from here to the end of the block; it must end by itself then, and without a complaint of its own."""
-    environment = os.environ | {"PASSWORD": password or ""}
+    environment = os.environ | {"PASSWORD": password or "", "RECORD": str(record_to or "")}
     command = [sys.executable, "-m", "tests.view.serving", *map(str, sources)]
     with (
         tempfile.TemporaryFile("w+") as stderr,
@@ -115,7 +117,8 @@ def main() -> None:
 
     guard.WRONG_PASSWORD_S = 0.05
     routes.LARGEST_UPLOAD_BYTES = 2 * 2**20
-    shared = hub(*sys.argv[1:])
+    record_to = os.environ["RECORD"]
+    shared = hub(*sys.argv[1:], record_to=Path(record_to) if record_to else None)
     listener = bind("127.0.0.1", 0)
 
     def answer_questions() -> None:

@@ -65,6 +65,18 @@ def test_where_frames_are_missing_the_clip_begins_again(tmp_path: Path) -> None:
         assert next(iter(video)).rgb.mean() == pytest.approx(275 % 200, abs=3)
 
 
+def test_where_frames_are_far_apart_the_clip_begins_again(tmp_path: Path) -> None:
+    """As those of a tab that was in the background for two seconds: a clip with a hole is none."""
+    recorder = Recorder(tmp_path, "waving", 1, VideoWriter)
+    for number in (*range(90), *range(140, 300)):
+        recorder.frame(frame(number))
+    assert (recorder.state()["phase"], recorder.state()["clips"]) == ("done", 1)
+    with open_video(tmp_path / "waving" / "001.mp4") as video:
+        frames = list(video)
+    assert len(frames) == 75
+    assert frames[0].rgb.mean() == pytest.approx(215 % 200, abs=3)
+
+
 def test_stopped_early_it_leaves_whole_clips_alone(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, "waving", 5, VideoWriter)
     for number in range(250):

@@ -1,17 +1,25 @@
 """The browser's webcam: what reaches the network, and what the page says when there is none."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from realtime.source import open_video
+from realtime.view.recorder import CLIP_S
 from tests.view.browsing import choose, draw, fake_webcam, page_of, press, setting, wait_for_label
 from tests.view.conftest import IDLE
 from tests.view.doubles import until
 from tests.view.serving import Served
 
 WEBCAM = "This browser's webcam"
+WATCH_RECORDER = """
+window.saidByRecorder = [];
+new MutationObserver(() => saidByRecorder.push(document.getElementById("recorder").textContent))
+  .observe(document.getElementById("recorder"), { childList: true });
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +64,41 @@ def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, bare_serve
         x, _, width, _ = (int(n) for n in setting(page, "region").input_value().split(","))
         assert x > 330
         assert x + width < 640
+
+
+def test_a_clip_of_an_action_is_counted_down_and_kept_as_the_camera_saw_it(
+    with_camera: Any, recording_server: tuple[Served, Path]
+) -> None:
+    server, folder = recording_server
+    with page_of(with_camera, server) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.wait_for_function("document.getElementById('rate').textContent.includes('640')")
+        page.get_by_text("Record your own actions").click()
+        setting(page, "action").fill("waving")
+        page.locator("#recording input[type=number]").fill("1")
+        page.evaluate(WATCH_RECORDER)
+        press(page, "Record")
+        page.wait_for_function("document.getElementById('recorder').dataset.phase === 'done'")
+        said = page.evaluate("window.saidByRecorder")
+        down = [f"In {n}: waving, 1 of 1" for n in (3, 2, 1)]
+        running = [f"● {n} s: waving, 1 of 1" for n in (3, 2, 1)]
+        words = [*down, *running, "1 clip of waving recorded"]
+        assert said == [word for word in words if word in said], "each once, in this order"
+        assert len(said) >= 5, "a busy machine may skip one"
+        assert said[-1] == words[-1]
+        assert page.evaluate("document.getElementById('stage').getBoundingClientRect().top") >= 0, (
+            "out of sight"
+        )
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == ["waving/001.mp4"]
+    with open_video(folder / "waving" / "001.mp4") as video:
+        frames = list(video)
+    length_s = float(frames[-1].pts + frames[-1].duration)
+    assert length_s == pytest.approx(CLIP_S, abs=0.5)
+    assert len(frames) > 20
+    for frame in (frames[0], frames[-1]):
+        left, right = frame.rgb[:, :300].mean((0, 1)), frame.rgb[:, 340:].mean((0, 1))
+        assert (left.argmax(), right.argmax()) == (0, 2), "red at the left, blue at the right"
 
 
 def test_frames_carry_their_times_and_closing_the_tab_lets_go_of_all(

@@ -67,7 +67,13 @@ async function draw() {
   return (await drawRegion(find("marks"), find("stage"), state.size_px, mirrored)) ?? before;
 }
 
-window.live = { prepare, attach, attachFirst, detach, withToken, drawRegion: draw };
+// The button stands below the picture, which shows the countdown.
+function record(...given) {
+  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+  return withToken(...given);
+}
+
+window.live = { prepare, attach, attachFirst, detach, withToken, record, drawRegion: draw };
 
 function send(file) {
   if (!file) throw new Error("Choose a video first.");
@@ -161,15 +167,16 @@ function recording(told) {
   const box = find("recorder");
   box.hidden = !told;
   if (!told) return;
-  const count = `${Math.min(told.clips + 1, told.of)} of ${told.of}`;
+  const which = `${told.label}, ${Math.min(told.clips + 1, told.of)} of ${told.of}`; // last: of a long name the end is cut off
+  const left = Math.max(1, Math.ceil(told.left_s)); // rounded, the last frame before the end has none left
   const words = {
-    countdown: `${told.label}, ${count}: in ${Math.ceil(told.left_s)}`,
-    recording: `● ${told.label}, ${count}: ${told.left_s.toFixed(0)} s`,
-    done: `${told.clips} clips of ${told.label} recorded`,
+    countdown: `In ${left}: ${which}`,
+    recording: `● ${left} s: ${which}`,
+    done: `${told.clips} ${told.clips === 1 ? "clip" : "clips"} of ${told.label} recorded`,
     failed: `Recording stopped: ${told.problem}`,
-  };
+  }[told.phase];
   box.dataset.phase = told.phase;
-  box.textContent = words[told.phase];
+  if (box.textContent !== words) box.textContent = words;
 }
 
 function settledLine({ answer, settled, current, media_s }) {
