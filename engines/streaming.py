@@ -20,7 +20,7 @@ Bounds = NDArray[np.int32]
 
 
 class Graphs(Protocol):
-    """The compiled network in two forms: for steps in the midst of a video, and for those where one begins or ends."""
+    """The compiled network in several forms: for steps in the midst of a video, and for those where one begins or ends."""
 
     def fresh(self, batch: int) -> Any:
         """What `batch` streams remember before their first tick."""
@@ -31,7 +31,7 @@ class Graphs(Protocol):
         """Chunk (B, 8, 224, 224, C) -> logits (B, positions, classes) and what is remembered next.
 
         In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
-        asks for; else it is 7, the settled one first.
+        asks for; where a video ends in the chunk it is 7, the settled one first. Where one begins it may be as many.
         """
 
     def merge(self, memories: Sequence[Any]) -> Any:

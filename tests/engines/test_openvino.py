@@ -18,6 +18,7 @@ from engines.nets.continual import ChannelsLast
 from engines.nets.i3d import I3D, fold
 from engines.nets.winograd import POINTS, POINTS_IN_BFLOAT16, with_fewer_multiplications
 from engines.spec import MODES, Mode, Weights
+from engines.streaming import StreamingEngine
 from tests.engines.nets import noise, random_tensors, small_spec
 from tests.live.watching import resident_mb
 
@@ -103,6 +104,23 @@ def test_without_a_preview_the_settled_answers_are_those_of_continual(engine: Ma
         plain, states[1] = both[1].step(chunk, states[1], preview=step % 3 == 0)
         assert plain.logits.shape[1] == (7 if step % 3 == 0 else 1)
         np.testing.assert_allclose(plain.logits[:, :1], settled.logits, rtol=0, atol=TOLERANCE)
+
+
+def test_the_graph_for_the_end_is_loaded_where_a_video_ends(folder: Callable[[Mode, int], Path]) -> None:
+    """It is the largest, and most of its time goes into a look-ahead that nobody asks for where a video begins."""
+    graphs = openvino.OpenVINOGraphs(folder("continual", 3), "float32", preview=False)
+    ran: list[str] = []
+    step = graphs._step
+    graphs._step = lambda name, *rest: (ran.append(name), step(name, *rest))[1]  # type: ignore[method-assign]
+    made = plan("continual")
+    engine = StreamingEngine(made.spec, made.weights, made.mode, "openvino", "float32", "CPU", graphs)
+    state, ticks = engine.start(), noise(80)
+    for start in range(0, 80, 8):
+        _, state = engine.step(ticks[:, start : start + 8], state)
+    assert ran == ["begin"] * 8 + ["midst"] * 2
+    assert "edge" not in graphs._requests
+    engine.flush(ticks[:, :3], state)
+    assert ran[10:] == ["edge"]
 
 
 @pytest.mark.parametrize("mode", MODES)
