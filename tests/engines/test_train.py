@@ -204,11 +204,14 @@ def test_training_learns_writes_its_curves_and_weights_that_load(tmp_path: Path)
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # of `flags`, where there is no Intel GPU
 def test_mixed_precision_keeps_the_weights_whole(tmp_path: Path) -> None:
     mixed = training(rounds=1)
     types: set[torch.dtype] = set()
     mixed.net.get_submodule("fc6").register_forward_hook(lambda module, args, out: types.add(out.dtype))
-    weights = load_file(train(mixed, tmp_path, accelerator="cpu", precision="bf16-mixed"))
+    # oneDNN's gradient of a small bfloat16 kernel in 3D now and then has NaN from memory that nobody wrote (torch 2.13).
+    with torch.backends.mkldnn.flags(enabled=False):
+        weights = load_file(train(mixed, tmp_path, accelerator="cpu", precision="bf16-mixed"))
     assert types == {torch.bfloat16}
     assert weights["fc6.weight"].dtype == torch.float32
     assert torch.isfinite(weights["fc6.weight"]).all()
