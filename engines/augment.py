@@ -39,13 +39,21 @@ def cut(
 
 
 def random_example(
-    clip: Mapping[Modality, Levels], wanted_ticks: int, size_px: int, rng: np.random.Generator
+    clip: Mapping[Modality, Levels],
+    wanted_ticks: int,
+    size_px: int,
+    rng: np.random.Generator,
+    *,
+    mirrors: bool = True,
 ) -> dict[Modality, Levels]:
-    """A random window that starts early enough to be whole, a random square, mirrored every other time; as one for all streams."""
+    """A random window that starts early enough to be whole, a random square, mirrored every other time; as one for all streams.
+
+    `mirrors`: false where left and right tell classes apart.
+    """
     length, height, width = _common_shape(clip, size_px)
     start = int(rng.integers(max(length - wanted_ticks, 0) + 1))
     top, left = int(rng.integers(height - size_px + 1)), int(rng.integers(width - size_px + 1))
-    mirrored = bool(rng.integers(2))
+    mirrored = mirrors and bool(rng.integers(2))
     example: dict[Modality, Levels] = {}
     for modality, ticks in clip.items():
         window = cut(ticks[:length], start, wanted_ticks, top, left, size_px)

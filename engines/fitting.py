@@ -61,7 +61,7 @@ def learn(clips: Sequence[Floats], targets: Integers) -> Judged:
     logits = np.zeros((len(clips), int(targets.max()) + 1), np.float32)
     # The products are small: on more threads they take ten times as long, waiting for each other.
     with _package("threadpoolctl").threadpool_limits(1):
-        for known, unseen in _splits(targets, FOLDS):
+        for known, unseen in splits_of(targets, FOLDS):
             setting = _choose([clips[i] for i in known], targets[known])
             head = fit([clips[i] for i in known], targets[known], setting)
             for i in unseen:
@@ -70,8 +70,8 @@ def learn(clips: Sequence[Floats], targets: Integers) -> Judged:
         return Judged(fit(clips, targets, setting), setting, logits)
 
 
-def _splits(targets: Integers, folds: int) -> Splits:
-    """Each clip once among the unseen, classes spread evenly."""
+def splits_of(targets: Integers, folds: int) -> Splits:
+    """(known, unseen) numbers of clips: each clip once among the unseen, classes spread evenly. Fewer folds for small classes."""
     folds = min(folds, int(np.bincount(targets).min()))
     splitter = _package("sklearn.model_selection").StratifiedKFold(folds, shuffle=True, random_state=0)
     return [(known, unseen) for known, unseen in splitter.split(targets, targets)]
@@ -81,7 +81,7 @@ def _choose(clips: Sequence[Floats], targets: Integers) -> Setting:
     """The setting whose heads are least surprised by clips that they have not seen: first mirrors, then the strength."""
     if np.bincount(targets).min() < 2:
         return Setting()
-    splits = _splits(targets, CHOOSING_FOLDS)
+    splits = splits_of(targets, CHOOSING_FOLDS)
 
     def surprise(setting: Setting) -> float:
         found = 0.0

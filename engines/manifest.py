@@ -34,7 +34,7 @@ class StoredStream:
     spec: StreamSpec
     """How the input of the network is made."""
     shared_trunk: bool = False
-    """Only the last layer is its own: engines of all but that one serve every model with the same."""
+    """Its engine is one of features, with the last layer behind it: it serves every model with the same layers before that one."""
 
 
 @dataclass(frozen=True)

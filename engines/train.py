@@ -5,6 +5,7 @@ Needs torch and Lightning, so nothing imports it before training starts.
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LambdaCallback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -69,8 +70,11 @@ class Examples(TorchDataset[Example]):
         stream: Modality | None,
         seed: int = 0,
         round_number: int | None = None,
+        *,
+        mirrors: bool = True,
     ) -> None:
         self.clips, self.load, self.seed, self.round_number = clips, load, seed, round_number
+        self.mirrors = mirrors
         self.modalities = modalities(contract, stream)
         self.ticks = contract.train_ticks
         self.size_px = contract.streams[0].spec.crop_px
@@ -86,7 +90,7 @@ class Examples(TorchDataset[Example]):
             example = centre_example(streams, self.ticks, self.size_px)
         else:
             rng = np.random.default_rng((self.seed, self.round_number, index))
-            example = random_example(streams, self.ticks, self.size_px, rng)
+            example = random_example(streams, self.ticks, self.size_px, rng, mirrors=self.mirrors)
         return [torch.from_numpy(np.ascontiguousarray(example[m])) for m in self.modalities], clip.label
 
 
@@ -114,7 +118,12 @@ class Training(lightning.LightningModule):
         *,
         stream: Modality | None = None,
         workers: int = 0,
+        frozen: Sequence[str] | None = None,
+        mirrors: bool = True,
     ) -> None:
+        """`frozen`: None trains everything, as the paper does. Else parts of the network that stay as they are, perhaps none (see
+        `engines.finetune.frozen_parts`), and all batch norms go by the statistics that they have: those of few clips would be worse.
+        `mirrors`: see `random_example`."""
         super().__init__()
         self.net, self.contract, self.schedule, self.stream, self.workers = (
             net,
@@ -124,9 +133,13 @@ class Training(lightning.LightningModule):
             workers,
         )
         self.train_clips, self.val_clips, self.load_clip = train_clips, val_clips, load
+        self.frozen, self.mirrors = frozen, mirrors
+        for part in frozen or ():
+            net.get_submodule(part).requires_grad_(False)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.SGD(self.net.parameters(), self.schedule.learning_rate, momentum=0.9)
+        learning = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.SGD(learning, self.schedule.learning_rate, momentum=0.9)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=0.1, patience=self.schedule.patience_rounds
         )
@@ -136,6 +149,12 @@ class Training(lightning.LightningModule):
     def on_train_start(self) -> None:
         # With the last step of a round, behind its validation and before its checkpoint: a resumed run then knows of it.
         self.trainer.lr_scheduler_configs[0].frequency = int(self.trainer.num_training_batches)
+
+    def on_train_epoch_start(self) -> None:
+        # Not once and for all: Lightning exchanges batch norms where several GPUs share statistics.
+        for module in self.net.modules() if self.frozen is not None else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout, too, goes on after a resume as if it had never stopped.
@@ -167,7 +186,9 @@ class Training(lightning.LightningModule):
         # Put in order here: a sampler's generator would move on with every look at the loader, and Lightning looks twice.
         order = np.random.default_rng((seed, number)).permutation(len(self.train_clips))
         clips = [self.train_clips[n] for n in order]
-        examples = Examples(clips, self.load_clip, self.contract, self.stream, seed, number)
+        examples = Examples(
+            clips, self.load_clip, self.contract, self.stream, seed, number, mirrors=self.mirrors
+        )
         # Batch norm cannot learn from a last batch of one.
         drop_last = len(clips) > self.schedule.batch_size
         return DataLoader(examples, self.schedule.batch_size, num_workers=self.workers, drop_last=drop_last)
@@ -184,12 +205,14 @@ def train(
     precision: str = "",
     devices: int | str = "auto",
     accelerator: str = "auto",
+    told: Callable[[], object] | None = None,
 ) -> Path:
     """Train, or go on from the last checkpoint in the folder; returns the weights with the lowest validation loss.
 
     In the folder: `last.ckpt` after every round, `best.ckpt`, TensorBoard's curves in `curves/`, at the end
     `weights.safetensors` with the network's own parameter names. `precision` as Lightning names it; by default bfloat16
     where a GPU has it, else float16, and float32 on a CPU. Several GPUs share the batch norm's statistics.
+    `told` is called after each round, in place of Lightning's bar.
     """
     from safetensors.torch import save_file
 
@@ -212,12 +235,16 @@ def train(
         sync_batchnorm=gpu,
         num_sanity_val_steps=0,
         log_every_n_steps=min(10, schedule.round_steps),
-        callbacks=[*kept, LearningRateMonitor()],
+        callbacks=[*kept, LearningRateMonitor(), *_teller(told)],
+        enable_progress_bar=told is None,
         logger=TensorBoardLogger(folder, name="curves", version=""),
         enable_model_summary=False,
     )
     last = folder / "last.ckpt"
-    trainer.fit(training, ckpt_path=last if last.is_file() else None, weights_only=True)
+    with warnings.catch_warnings():
+        # Of a folder that is there already, few steps in a round, few workers, and its own use of torch.
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+        trainer.fit(training, ckpt_path=last if last.is_file() else None, weights_only=True)
     weights = folder / "weights.safetensors"
     if trainer.is_global_zero:
         best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
@@ -245,6 +272,10 @@ def start_from(net: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise WeightsError(
             f"these weights are of another network: {(missing + unknown)[0]} has no counterpart; give weights of I3D"
         )
+
+
+def _teller(told: Callable[[], object] | None) -> list[Callback]:
+    return [LambdaCallback(on_train_epoch_end=lambda *_: told())] if told else []
 
 
 def _best_precision(gpu: bool) -> str:

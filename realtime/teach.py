@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,10 @@ from engines.models import (
 from engines.public import PUBLIC
 from engines.spec import FLOW, Modality, StreamSpec, Weights
 from realtime.examples import Example, features_of, find_examples
+from realtime.finetune import finetune
+
+if TYPE_CHECKING:
+    from engines.finetune import Layers, Tuned
 
 Tell = Callable[[str, int, int | None], object]
 """What is being done, so many steps, of how many where that is known."""
@@ -43,8 +47,11 @@ class Studied:
     weights: Weights
     tensors: Tensors
     """Of the network whose features they are."""
+    spec: StreamSpec
     examples: tuple[Example, ...]
     """Those that could be read."""
+    features: tuple[Floats, ...]
+    """Of each example: see `engines.fitting.learn`."""
     judged: Judged
     unread: tuple[tuple[Path, str], ...]
     ready: int
@@ -68,6 +75,8 @@ class Lesson:
     """The streams that the model has."""
     trials: dict[str, int]
     """What was tried -> clips right of those held out: "rgb", "flow", "rgb + flow"."""
+    tuned: "dict[Modality, Tuned]"
+    """By stream what fine-tuning made of it, where that was asked for. `report` and `trials` are of the networks before."""
     unread: tuple[tuple[Path, str], ...]
     ready: int
     """Clips whose features were in the cache."""
@@ -111,12 +120,21 @@ def check_name(name: str, *, replace: bool) -> None:
 
 
 def teach(
-    folder: Path, name: str, *, base: str, streams: Streams, backend: str, replace: bool, tell: Tell
+    folder: Path,
+    name: str,
+    *,
+    base: str,
+    streams: Streams,
+    backend: str,
+    replace: bool,
+    tell: Tell,
+    layers: "Layers | None" = None,
 ) -> Lesson:
     """Learn the classes of `folder` on the features of the model `base`, and store the result as the model `name`.
 
     streams: "auto" tries flow, which takes longer than all the rest, only where rgb alone errs on more than one in twenty of
         the clips held out, and keeps it only if both err less.
+    layers: to fine-tune then, each stream by itself; kept only where that does better on clips held out.
 
     Raises:
         UsageError: the name is taken, or the folder cannot be learnt from.
@@ -134,7 +152,8 @@ def teach(
             del studied[1]
     held_out = report(" + ".join(one.modality for one in studied), _logits(studied), targets)
     ready = min(one.ready for one in studied)
-    lesson = Lesson(name, base, labels, held_out, tuple(studied), trials, unread, ready)
+    tuned = {one.modality: finetune(one, layers, tell) for one in studied} if layers else {}
+    lesson = Lesson(name, base, labels, held_out, tuple(studied), trials, tuned, unread, ready)
     _store(lesson, replace=replace)
     return lesson
 
@@ -163,8 +182,9 @@ def study(
     kept = tuple(example for example in examples if example.sha256 in features)
     _check_counts(labels, kept, unread)
     tell("fitting", 0, None)
-    judged = learn([features[example.sha256] for example in kept], _targets(kept))
-    return Studied(weights, tensors, kept, judged, tuple(unread), ready)
+    rows = tuple(features[example.sha256] for example in kept)
+    judged = learn(rows, _targets(kept))
+    return Studied(weights, tensors, spec, kept, rows, judged, tuple(unread), ready)
 
 
 def trunk(base: str, modality: Modality) -> tuple[Weights, Tensors, StreamSpec]:
@@ -207,7 +227,9 @@ def _store(lesson: Lesson, *, replace: bool) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     for one in lesson.studied:
         source = f"taught on {len(one.examples)} clips, from {lesson.base} ({one.weights.source})"
-        tensors = with_head(one.tensors, one.judged.head)
+        tensors, tuned = with_head(one.tensors, one.judged.head), lesson.tuned.get(one.modality)
+        if tuned is not None and tuned.better:
+            tensors, source = tuned.tensors, f"{source}, {tuned.layers} layers fine-tuned"
         licence = one.weights.licence
         save_weights(
             lesson.name,
@@ -241,10 +263,22 @@ def facts(lesson: Lesson) -> dict[str, Any]:
             one.modality: {"c": one.judged.setting.c, "mirrored": one.judged.setting.mirrored}
             for one in lesson.studied
         },
+        "finetuned": {modality: _facts_of(tuned) for modality, tuned in lesson.tuned.items()},
         "classes": {
             label: {"clips": int(row.sum()), "taken_for": dict(zip(lesson.labels, row.tolist(), strict=True))}
             for label, row in zip(lesson.labels, found.confusion, strict=True)
         },
         "unread": [f"{path.parent.name}/{path.name}" for path, _ in lesson.unread],
         "cautions": lesson.cautions,
+    }
+
+
+def _facts_of(tuned: "Tuned") -> dict[str, Any]:
+    """Before and after."""
+    return {
+        "layers": tuned.layers,
+        "clips": tuned.held_out,
+        "right": [tuned.before.right, tuned.after.right],
+        "loss": [round(tuned.before.loss, 4), round(tuned.after.loss, 4)],
+        "kept": tuned.better,
     }

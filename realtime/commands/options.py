@@ -30,6 +30,11 @@ class StreamsName(StrEnum):
     both = "both"
 
 
+class LayersName(StrEnum):
+    last = "last"
+    all = "all"
+
+
 class FlowName(StrEnum):
     tvl1 = "tvl1"
     tvl1_cuda = "tvl1-cuda"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from realtime.commands.options import BackendOption, StreamsName, model_names
+from realtime.commands.options import BackendOption, LayersName, StreamsName, model_names
 from realtime.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -28,19 +28,27 @@ def teach(
         StreamsName, typer.Option(help="Streams to use; auto: flow only where it helps.")
     ] = StreamsName.auto,
     backend: BackendOption = "auto",
+    finetune: Annotated[
+        LayersName | None,
+        typer.Option(help="Then train the last blocks or all of the network on, on a GPU."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the model of that name.")] = False,
 ) -> None:
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
+    from realtime.commands.train import check_installed
     from realtime.commands.weights import fetch_if_missing
     from realtime.teach import check_name
     from realtime.teach import teach as learn
 
     check_name(name, replace=replace)
+    if finetune:
+        check_installed()
     fetch_if_missing(base, StreamsName.rgb)
     with telling() as tell:
         lesson = learn(
-            folder, name, base=base, streams=streams.value, backend=backend, replace=replace, tell=tell
-        )
+            folder, name, base=base, streams=streams.value, backend=backend, replace=replace, tell=tell,
+            layers=finetune.value if finetune else None,
+        )  # fmt: skip
     show(lesson)
 
 
@@ -76,6 +84,13 @@ def show(lesson: "Lesson") -> None:
     )
     print("tried: " + ", ".join(f"{what} {right}" for what, right in lesson.trials.items()))
     print_table(class_rows([found], lesson.labels))
+    for modality, tuned in lesson.tuned.items():
+        before, after = tuned.before, tuned.after
+        print(
+            f"{modality} fine-tuned ({tuned.layers}): {after.right} of {tuned.held_out} clips held out right, {before.right}"
+            f" before; loss {before.loss:.3f} -> {after.loss:.3f}: {'kept' if tuned.better else 'not kept, as it was is better'}."
+            " All figures above are of the network as it was."
+        )
     for line in lesson.cautions:
         print(f"i3d-live: {line}", file=sys.stderr)
     if lesson.ready:

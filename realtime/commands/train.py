@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engines.spec import Modality
+from realtime.commands.options import LayersName
 from realtime.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Store the result as this model; two-stream-i3d only.")
     ] = None,
+    finetune: Annotated[
+        LayersName | None,
+        typer.Option(help="Of --base train the last blocks or all, and keep what its batch norms know."),
+    ] = None,
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None,
     fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1,
     rounds: Annotated[
@@ -56,16 +61,15 @@ def train(
         raise UsageError(
             f"--base and --name are for two-stream-i3d; {contract.name} starts new and stays in --out"
         )
-    try:
-        from engines.train import Schedule, Training, modalities
-        from engines.train import train as run
-    except ImportError as error:
-        raise EngineError(
-            f"training needs {error.name}, which is not installed: pip install 'i3d-live[build,train]'"
-        ) from error
+    if finetune and not base:
+        raise UsageError("--finetune trains a model on; name it with --base")
+    check_installed()
     from engines.assets import cache_dir
     from engines.cache import cache_clips, load_cached
     from engines.datasets import read_dataset
+    from engines.finetune import frozen_parts
+    from engines.train import Schedule, Training, modalities
+    from engines.train import train as run
     from realtime.commands.teach import telling
     from realtime.training import reader
 
@@ -91,7 +95,10 @@ def train(
         raise UsageError(f"{dataset}: no clip of train or none of val could be read")
     schedule = Schedule(learning_rate, batch, rounds, round_steps)
     load = partial(load_cached, specs=specs, folder=folder)
-    training = Training(net, contract, kept[0][0], kept[1][0], load, schedule, stream=stream, workers=workers)
+    training = Training(
+        net, contract, kept[0][0], kept[1][0], load, schedule, stream=stream, workers=workers,
+        frozen=frozen_parts(net, finetune.value) if finetune else None,
+    )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     weights = run(training, out)
     print(f"weights with the lowest validation loss: {weights}")
@@ -99,6 +106,16 @@ def train(
         store(
             name, stream, weights, learn.labels, f"trained on {dataset.name}, from {base or 'random weights'}"
         )
+
+
+def check_installed() -> None:
+    """Whether training is possible here. EngineError where a package is missing."""
+    try:
+        import engines.train  # noqa: F401
+    except ImportError as error:
+        raise EngineError(
+            f"training needs {error.name}, which is not installed: pip install 'i3d-live[build,train]'"
+        ) from error
 
 
 def check_target(name: str, labels: tuple[str, ...]) -> None:

@@ -62,6 +62,8 @@ def test_a_kind_that_cannot_be_stored_is_one_line(call: Call) -> None:
     code, _, err = call("set", "--out", "out", "--architecture", "c3d", "--name", "mine")
     assert (code, err.count("\n")) == (2, 1)
     assert "c3d starts new and stays in --out" in err
+    code, _, err = call("set", "--out", "out", "--stream", "rgb", "--finetune", "last")
+    assert (code, err) == (2, "i3d-live: --finetune trains a model on; name it with --base\n")
     with pytest.raises(UsageError, match="one size"):
         reader([RGB, FLOW.__class__("flow", 2, short_side_px=128)])
 
@@ -94,3 +96,22 @@ def test_a_start_from_a_model_keeps_all_but_its_classes(call: Call, monkeypatch:
             assert found[name].shape[0] == 2
         else:
             np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers
+def test_the_last_blocks_of_a_model_are_trained_on(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.teach.trunk", small_trunk)
+    for split, label in ((split, label) for split in ("train", "val") for label in ("up", "down")):
+        (tmp_path / "set" / split / label).mkdir(parents=True)
+        write_actions(tmp_path / "set" / split / label / "0.mp4", [ACTIONS[label]], 0, 16, (64, 48))
+    code, _, err = call(
+        "set", "--out", "out", "--stream", "rgb", "--base", "base", "--finetune", "last", "--name", "mine",
+        "--batch", "2", "--workers", "0", "--rounds", "1", "--round-steps", "1",
+    )  # fmt: skip
+    assert code == 0, err
+    before, after = small_trunk("base", "rgb")[1], load_weights("mine", "rgb")[1]
+    same = {name for name, value in after.items() if np.array_equal(value, before[name])}
+    assert {name for name in after if not name.startswith(("Mixed_5", "logits"))} <= same
+    assert not {name for name in same if name.startswith("Mixed_5") and name.endswith("conv3d.weight")}
