@@ -62,7 +62,7 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    modules = _modules(plan, tensors, faster=plan.precision != "int8")
+    modules = _modules(plan, tensors, faster=True)
     models = {name: _converted(module, inputs, plan.spec.crop_px) for name, module, inputs in modules}
     if plan.precision == "int8":
         models = quantised(models, clip)
@@ -75,13 +75,16 @@ def _modules(plan: Plan, tensors: Tensors, *, faster: bool) -> Iterator[tuple[st
     import torch
 
     from engines.backends.torch import Window, continual, network
+    from engines.nets import winograd
     from engines.nets.continual import ChannelsLast
     from engines.nets.i3d import I3D, fold
-    from engines.nets.winograd import POINTS, POINTS_IN_BFLOAT16, with_fewer_multiplications
 
     def prepared(net: Any) -> Any:
-        points = POINTS_IN_BFLOAT16 if plan.precision == "bfloat16" else len(POINTS)
-        return with_fewer_multiplications(net, points) if faster else net
+        if not faster or (plan.precision == "int8" and plan.mode == "window"):
+            return net
+        layers = winograd.LAYERS_IN_8_BITS if plan.precision == "int8" else None
+        points = len(winograd.POINTS) if plan.precision == "float32" else winograd.POINTS_IN_FEW_BITS
+        return winograd.with_fewer_multiplications(net, points, layers)
 
     if plan.mode == "window":
         shape, dtype = (1, plan.spec.window_ticks), getattr(torch, plan.spec.dtype)

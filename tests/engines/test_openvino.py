@@ -16,7 +16,7 @@ from engines.engine import Engine
 from engines.errors import EngineError, NoClip
 from engines.nets.continual import ChannelsLast
 from engines.nets.i3d import I3D, fold
-from engines.nets.winograd import POINTS, POINTS_IN_BFLOAT16, with_fewer_multiplications
+from engines.nets.winograd import POINTS, POINTS_IN_FEW_BITS, with_fewer_multiplications
 from engines.spec import MODES, Mode, Weights
 from engines.streaming import StreamingEngine
 from tests.engines.nets import noise, random_tensors, small_spec
@@ -250,7 +250,7 @@ def test_golden_logits_of_a_window(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
     """The golden input is no pixels: the graph of the engine, but for its scaling of bytes."""
-    points = POINTS_IN_BFLOAT16 if hint == "bf16" else len(POINTS)
+    points = POINTS_IN_FEW_BITS if hint == "bf16" else len(POINTS)
     module = Window(with_fewer_multiplications(fold(network(kinetics, I3D)), points))
     model = openvino._converted(module, lambda px: (torch.zeros(1, 64, px, px, 3),), 224)
     hints = {"INFERENCE_PRECISION_HINT": hint}

@@ -86,3 +86,11 @@ def test_a_step_is_the_same(preview: bool) -> None:
     found = with_fewer_multiplications(folded)(chunk, *memories)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+
+
+def test_just_the_named_layers_are_replaced() -> None:
+    net = with_fewer_multiplications(
+        fold(small(I3D(CLASSES, divide=DIVIDE), random_tensors())), 5, ("Conv3d_1a_7x7", "Mixed_3c.b1b")
+    )
+    replaced = [name for name, unit in net.named_modules() if isinstance(unit, WinogradUnit)]
+    assert replaced == ["Conv3d_1a_7x7", "Mixed_3c.b1b"]
