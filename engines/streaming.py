@@ -20,7 +20,7 @@ Bounds = NDArray[np.int32]
 
 
 class Graphs(Protocol):
-    """The compiled network in several forms: for steps in the midst of a video, and for those where one begins or ends."""
+    """The compiled network in two forms: for steps in the midst of a video, and for those where one begins or ends."""
 
     def fresh(self, batch: int) -> Any:
         """What `batch` streams remember before their first tick."""
@@ -31,7 +31,7 @@ class Graphs(Protocol):
         """Chunk (B, 8, 224, 224, C) -> logits (B, positions, classes) and what is remembered next.
 
         In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
-        asks for; where a video ends in the chunk it is 7, the settled one first. Where one begins it may be as many.
+        asks for; else it is one or 7, the settled one first.
         """
 
     def merge(self, memories: Sequence[Any]) -> Any:
@@ -93,12 +93,21 @@ class StreamingEngine:
             positions, state = self._run(ticks, state, preview=False)
             parts.append(_settled(positions))
             ticks = state.waiting
-        positions, _ = self._run(ticks, state, preview=False)
         # The last position answers for two steps: without a tick in the second there is none.
-        last = positions.logits.shape[1] if ticks.shape[1] else -1
-        parts.append(Positions(positions.logits[:, :last], positions.first, settled=1))
+        open_positions = SETTLED_AFTER_STEPS - 1 if ticks.shape[1] else SETTLED_AFTER_STEPS - 2
+        parts.append(self._look_behind_the_end(ticks, state, open_positions))
         logits = np.concatenate([part.logits for part in parts], axis=1)
         return Positions(logits, parts[0].first, settled=logits.shape[1])
+
+    def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Positions:
+        """The last `count` positions: of one step where the graph looks ahead, else of as many over nothing."""
+        positions, state = self._run(ticks, state, preview=False)
+        logits, end = [positions.logits], ticks.shape[1]
+        while sum(part.shape[1] for part in logits) < count:
+            end -= self.chunk_ticks
+            more, state = self._run(state.waiting[:, :0], state, preview=False, end=end)
+            logits.append(more.logits)
+        return Positions(np.concatenate(logits, axis=1)[:, :count], positions.first, settled=1)
 
     def merge(self, states: Sequence[StreamState]) -> StreamState:
         if len({state.lead_ticks for state in states}) != 1:
@@ -117,8 +126,10 @@ class StreamingEngine:
             for i, memory in enumerate(memories)
         ]
 
-    def _run(self, ticks: NDArray[Any], state: StreamState, preview: bool) -> tuple[Positions, StreamState]:
-        """A step over the first 8 of `ticks`, or over all and blank ones behind."""
+    def _run(
+        self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None
+    ) -> tuple[Positions, StreamState]:
+        """A step over the first 8 of `ticks`, or over all and blank ones behind. `end`: of the video, where it is before those."""
         batch, size = len(state.steps), self.chunk_ticks
         if ticks.shape[1] < size:
             chunk = np.zeros((batch, size, *self.spec.tick_shape), self.spec.dtype)
@@ -127,7 +138,8 @@ class StreamingEngine:
             chunk = np.ascontiguousarray(ticks[:, :size])
         # How long ago a video began makes no difference after a while; the number must stay a small one.
         begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
-        bounds = np.stack((begin, np.full(batch, ticks.shape[1])), axis=1).astype(np.int32)
+        ends = np.full(batch, ticks.shape[1] if end is None else end)
+        bounds = np.stack((begin, ends), axis=1).astype(np.int32)
         logits, memory = self.graphs.run(chunk, bounds, state.memory, preview)
         first = state.steps + 1 - SETTLED_AFTER_STEPS
         state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], memory)

@@ -91,14 +91,14 @@ def _modules(plan: Plan, tensors: Tensors, *, faster: bool) -> Iterator[tuple[st
         window = Window(prepared(fold(network(tensors, I3D))))
         yield "window", window, lambda px: (torch.zeros((*shape, px, px, plan.spec.channels), dtype=dtype),)
         return
-    # Every video ends with this one; as it is there for a few steps alone, it must load fast rather than run fast.
-    edge = ChannelsLast(continual(tensors, preview=True, masked=True))
+    looks_ahead = plan.mode == "preview"
+    edge = ChannelsLast(prepared(continual(tensors, preview=looks_ahead, masked=True)))
     yield "edge", edge, edge.example
     midst_net = ChannelsLast(prepared(continual(tensors)))
     yield "midst", midst_net, midst_net.example
-    other, form = ("preview", "preview") if plan.mode == "preview" else ("begin", "masked")
-    other_net = ChannelsLast(prepared(continual(tensors, **{form: True})))
-    yield other, other_net, other_net.example
+    if looks_ahead:
+        preview = ChannelsLast(prepared(continual(tensors, preview=True)))
+        yield "preview", preview, preview.example
 
 
 def _converted(module: Any, inputs: Inputs, crop_px: int) -> Any:
@@ -203,12 +203,10 @@ class OpenVINOGraphs:
     """See `engines.streaming.Graphs`. A memory is a list, one `Remembered` a stream, which a step turns over in place."""
 
     def __init__(self, folder: Path, precision: str, *, preview: bool) -> None:
-        self._folder, self._precision = folder, precision
-        self._requests: dict[str, Any] = {}
-        for name in ("midst", "edge", "preview") if preview else ("midst", "begin"):
-            self._request(name)
-        model = self._request("midst").get_compiled_model()
-        self._layout = [(x.element_type, x.shape) for x in model.inputs[1:]]
+        names = ("edge", "midst", "preview") if preview else ("edge", "midst")
+        compiled = {name: _compile(folder / f"{name}.xml", precision) for name in names}
+        self._requests = {name: model.create_infer_request() for name, model in compiled.items()}
+        self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
 
     def fresh(self, batch: int) -> list[Remembered]:
         return [Remembered(self._layout) for _ in range(batch)]
@@ -219,25 +217,14 @@ class OpenVINOGraphs:
         logits = []
         for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
-            ends = bounds[i, 1] < chunk.shape[1]
-            name = "preview" if preview else "midst"
-            if not settled:
-                name = "begin" if "begin" in self._requests and not ends else "edge"
+            name = ("preview" if preview else "midst") if settled else "edge"
             logits.append(self._step(name, inputs, remembered))
         # Where some streams are young, they give more than was asked for.
         positions = min(one.shape[1] for one in logits)
         return np.concatenate([one[:, :positions] for one in logits]), memory
 
-    def _request(self, name: str) -> Any:
-        """Of a graph, compiled when it is first used: `edge` is large, and of a camera's video few see the end."""
-        if name not in self._requests:
-            self._requests[name] = _compile(
-                self._folder / f"{name}.xml", self._precision
-            ).create_infer_request()
-        return self._requests[name]
-
     def _step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
-        request = self._request(name)
+        request = self._requests[name]
         for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
             request.set_input_tensor(i, tensor)
         for i, tensor in enumerate(remembered.next):
