@@ -11,7 +11,7 @@ export function tell(next) {
   heardAt = performance.now();
 }
 
-// Called at every animation frame: everything slides to the left while video comes, and stands when it does not.
+// Called ten times a second: everything slides to the left while video comes, and stands when it does not.
 export function draw(box) {
   if (!state) return void box.replaceChildren();
   const lag = state.phase === "running" ? Math.min((performance.now() - heardAt) / 1000, 0.5) : 0;
