@@ -1,6 +1,6 @@
 """A file through everything: decode, resample, resize, TV-L1, two engines, fusion, log. How much of real time does it take?
 
-    python -m benchmarks.end_to_end [--seconds 24] [--repeats 2]      results/end_to_end.json
+    python -m benchmarks.end_to_end [--seconds 60] [--repeats 2]      results/end_to_end.json
 
 load              seconds of the clock for a second of a 720p25 file, by precision, mode continual
 ratio_to_usual    the same against the usual two-stream sliding window: both networks in eager PyTorch float32 over 64 ticks every 8
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=24, help="of video")
+    parser.add_argument("--seconds", type=float, default=60, help="of video")
     parser.add_argument("--repeats", type=int, default=2, help="of a run at 720p")
     parser.add_argument("--one", nargs=3, metavar=("FILE", "PRECISION", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -26,6 +26,8 @@ CUT_BEFORE, CUT_AFTER = 35.0, 8.0
 second apart of five real clips it is at most 28 before and 10 after, across cuts between them at least 56 and 11."""
 BLANK_PX = 0.01
 """A field whose largest vector is shorter than this is blank."""
+LEVELS = (np.arange(256, dtype=np.float32) / np.float32(127.5) - 1).astype(np.float16)
+"""What the network takes for each of the 256 levels of the paper's release."""
 BEHIND = 1
 """Pairs of frames that are still under way when the next one comes, where flow is computed beside the caller."""
 
@@ -261,5 +263,5 @@ def network_input(field: Field, bound_px: float, *, quantise: bool = True) -> ND
     clipped = np.clip(field, -bound_px, bound_px)
     if not quantise:
         return (clipped / bound_px).astype(np.float16)
-    levels = np.floor((clipped + bound_px) * np.float32(255 / (2 * bound_px)))
-    return np.asarray(levels / np.float32(127.5) - 1, np.float16)
+    levels = ((clipped + bound_px) * np.float32(255 / (2 * bound_px))).astype(np.uint8)
+    return LEVELS[levels]
