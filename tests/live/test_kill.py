@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from realtime.address import STALL_LIMIT_S
 from realtime.recognizer import Recognizer
 from realtime.reconnect import keep_open
+from realtime.source import open_video
 from tests.live.watching import Watching, assert_whole, killed_and_started, open_files, resident_mb
 from tests.realtime.doubles import SawTicks
 from tests.realtime.made_clips import every, write_clip
@@ -101,18 +103,33 @@ def has_gstreamer() -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="GStreamer's server is started as Debian installs it")
-def test_the_server_of_gstreamer_is_watched_and_found_again_too(folder: Path) -> None:
+@pytest.fixture
+def gstreamer(folder: Path) -> Iterator[Server]:
+    """As Debian installs it."""
     need(has_gstreamer(), GST_PACKAGES)
     server = GStreamer(folder)
     server.start()
-    try:
-        with Watching(keep_open(server.url("clip.mp4")), Recognizer({"rgb": SawTicks()})) as watching:
-            watching.wait_for(lambda: bool(watching.kinds("prediction")))
-            server.stop()
-            server.start()
-            watching.wait_for(lambda: bool(watching.kinds("gap")))
-            watching.wait_for(lambda: len(watching.kinds("prediction")) > 3)
-    finally:
-        server.stop()
+    yield server
+    server.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Debian's packages")
+def test_the_server_of_gstreamer_is_watched_and_found_again_too(gstreamer: Server) -> None:
+    with Watching(keep_open(gstreamer.url("clip.mp4")), Recognizer({"rgb": SawTicks()})) as watching:
+        watching.wait_for(lambda: bool(watching.kinds("prediction")))
+        gstreamer.stop()
+        gstreamer.start()
+        watching.wait_for(lambda: bool(watching.kinds("gap")))
+        watching.wait_for(lambda: len(watching.kinds("prediction")) > 3)
     assert_whole(watching)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Debian's packages")
+def test_a_camera_that_sends_by_udp_is_watched_too(gstreamer: Server) -> None:
+    """The server of the other tests knows TCP alone."""
+    with open_video(gstreamer.url("clip.mp4"), rtsp_transport="udp") as video:
+        frames = list(islice(video, 60))
+    times = [frame.pts for frame in frames]
+    assert times == sorted(set(times))
+    assert float(times[-1] - times[0]) == pytest.approx(59 / 25, abs=0.2)
+    assert not any(frame.after_gap for frame in frames)
