@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ from tests.realtime.made_clips import (
     write_sound,
     write_stamped,
 )
-from tests.realtime.servers import free_port, silent_server
+from tests.realtime.servers import free_port
 
 FPS25 = Fraction(1, 25)
 Invoke = Callable[..., tuple[int, str, str]]
@@ -293,12 +294,14 @@ def test_ctrl_c_closes_the_files_and_exits_with_130(long_run: subprocess.Popen[s
 
 
 def test_ctrl_c_while_a_source_opens_exits_with_130(tmp_path: Path) -> None:
-    with silent_server() as port:
-        command = [*I3D_LIVE, "run", f"rtsp://127.0.0.1:{port}/x"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        command = [*I3D_LIVE, "run", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        time.sleep(3)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        silent.settimeout(60)
+        with silent.accept()[0]:
+            time.sleep(0.3)  # it waits for an answer now
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "i3d-live: stopped; what was written so far is complete\n")
 
 
