@@ -5,20 +5,24 @@ turns them into vector code. Several iterations follow each other down the pictu
 second-level cache; the arithmetic is that of one iteration after the other.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core.compiler import Compiler
 from numpy.typing import NDArray
 
-from engines.assets import cache_dir
+from realtime.flow.compiled import compiled, inlined, row_loop
 from realtime.flow.scheme import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
 
-PAD = 8
-"""Columns left and right of a row of the state: the neighbours of its first and last pixel."""
+f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
+PAD = LANES = 16
+"""Columns left and right of a row of the state: the neighbours of its first and last pixel. As many as fill a cache line, so
+that the rows of an aligned state begin with one."""
+LEVELS = f32(256)
+"""Steps that a grey level is divided into where the second picture is sampled: two pixels then go into 32 bits, and one look-up
+fetches both. The two finest scales consist of such steps; the others are rounded by at most 1/512."""
 EDGE = 2
 """Pixels around a picture that repeat its border."""
 BLOCK = 16
@@ -30,52 +34,15 @@ CHANNELS, CARRIED = 12, 6
 
 Grey = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Pairs = NDArray[np.uint32]
 Row = tuple[Plane, ...]
-Call = TypeVar("Call", bound=Callable[..., Any])
-f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 ZERO, ONE, TWO, THREE, A = f32(0), f32(1), f32(2), f32(3), f32(CUBIC)
+HALF, STEP, TO_NEXT = f32(0.5), f32(1 / LEVELS), i32(2)
 MINIMUM, OVER = f32(FLAT), f32(RELAXATION)
-CACHE = (
-    cache_dir() / f"numba-{CUBIC}-{FLAT}-{RELAXATION}"
-)  # Numba looks at this file alone, not at what it imports
-
-# All values are finite by construction. Without reference counts, or each row would pay for its dozen views.
-_MATHS = {"nnan", "ninf", "nsz", "arcp", "contract", "afn", "reassoc"}
-FAST: dict[str, Any] = {"fastmath": _MATHS, "error_model": "numpy", "_nrt": False}
-
-
-class _NoAlias(Compiler):
-    """The rows that a loop writes overlap no other; without this promise LLVM leaves the loop scalar."""
-
-    def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
-        return super().define_pipelines()  # type: ignore[no-untyped-call]
-
-
-def row_loop(function: Call) -> Call:
-    """A loop over the pixels of a row, compiled into whoever calls it."""
-    return cast(Call, numba.njit(pipeline_class=_NoAlias, forceinline=True, **FAST)(function))
-
-
-def compiled(*signature: Any) -> Callable[[Call], Call]:
-    """Compiled when this file is imported, or read from the user's cache folder where it was before."""
-
-    def decorate(function: Call) -> Call:
-        settings: Any = numba.config
-        chosen, settings.CACHE_DIR = settings.CACHE_DIR, settings.CACHE_DIR or str(CACHE)
-        try:
-            return cast(Call, numba.njit(signature, cache=True, nogil=True, **FAST)(function))
-        except (OSError, RuntimeError):  # no folder can be written: for this process alone
-            return cast(Call, numba.njit(signature, nogil=True, **FAST)(function))
-        finally:
-            settings.CACHE_DIR = chosen
-
-    return decorate
-
 
 _F, _I = numba.float32, numba.int64
 _GREY = numba.types.Array(numba.uint8, 2, "C", readonly=True)
-_LINE, _PICTURE, _STATE = _F[::1], _F[:, ::1], _F[:, :, ::1]
+_LINE, _PICTURE, _STATE, _PAIRS = _F[::1], _F[:, ::1], _F[:, :, ::1], numba.uint32[::1]
 
 
 @compiled(_PICTURE)
@@ -110,6 +77,24 @@ def halve(fine: Plane, coarse: Plane, line: Plane) -> None:
             ends, sides = line[2 * x] + line[2 * x + 4], line[2 * x + 1] + line[2 * x + 3]
             coarse[y + EDGE, x + EDGE] = ends + f32(4) * sides + f32(6) * line[2 * x + 2]
     repeat_border(coarse)
+
+
+@compiled(_PICTURE, _PAIRS)
+def pair_up(picture: Plane, pairs: Pairs) -> None:
+    """Each pixel and the one right of it, in steps of 1 / `LEVELS`, as the lower and upper half of 32 bits."""
+    height, width = picture.shape
+    for y in range(height):
+        row, out = picture[y], pairs[y * width : (y + 1) * width]
+        for x in range(width - 1):
+            i = u64(x)
+            left, right = i32(row[i] * LEVELS + HALF), i32(row[i + u64(1)] * LEVELS + HALF)
+            out[i] = u32(left) | u32(right) << u32(16)
+
+
+@row_loop
+def both(pair: np.uint32) -> tuple[np.float32, np.float32]:
+    """The two pixels that `pair_up` put together."""
+    return f32(i32(pair & u32(0xFFFF))), f32(i32(pair >> u32(16)))
 
 
 @compiled(_STATE, _I, _STATE, _I, _LINE)
@@ -150,7 +135,7 @@ def cubic_slope(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.f
     return first, second, -first - second - last, last
 
 
-@numba.njit(inline="always", **FAST)  # type: ignore[untyped-decorator]
+@inlined
 def channels(state: Plane, y: int, x: int) -> Row:
     """Each channel of row y of the state, from column x on."""
     row = state[y]
@@ -162,7 +147,7 @@ def channels(state: Plane, y: int, x: int) -> Row:
 
 @row_loop
 def linearise_row(
-    image: Plane, pitch: np.int32, height: int, y: int, previous: Plane, row: Row, rounding: np.float32
+    pairs: Pairs, pitch: np.int32, height: int, y: int, previous: Plane, row: Row, rounding: np.float32
 ) -> None:
     width = previous.size
     for x in range(width):
@@ -177,27 +162,27 @@ def linearise_row(
         first = (line + i32(EDGE - 1)) * pitch + column + i32(EDGE - 1)
         value, g_x, g_y = ZERO, ZERO, ZERO
         for weight, slope in zip(cubic(down), cubic_slope(down)):  # noqa: B905
-            k = u32(first)
-            across = w0 * image[k] + w1 * image[k + 1] + w2 * image[k + 2] + w3 * image[k + 3]
+            (p0, p1), (p2, p3) = both(pairs[u32(first)]), both(pairs[u32(first + TO_NEXT)])
+            across = w0 * p0 + w1 * p1 + w2 * p2 + w3 * p3
             value += weight * across
             g_y += slope * across
-            g_x += weight * (s0 * image[k] + s1 * image[k + 1] + s2 * image[k + 2] + s3 * image[k + 3])
+            g_x += weight * (s0 * p0 + s1 * p1 + s2 * p2 + s3 * p3)
             first += pitch
         # What leaves the picture is compared with nothing: only its neighbours move it.
-        seen = ONE if (to_x == at_x) & (to_y == at_y) else ZERO
+        seen = STEP if (to_x == at_x) & (to_y == at_y) else ZERO
         g_x, g_y = g_x * seen, g_y * seen
         row[G_X][i], row[G_Y][i] = g_x, g_y
-        row[REST][i] = value - previous[i] - g_x * u - g_y * v
+        row[REST][i] = value * STEP - previous[i] - g_x * u - g_y * v
         row[INVERSE][i] = rounding / max(g_x * g_x + g_y * g_y, MINIMUM)
 
 
-@compiled(_LINE, _PICTURE, _STATE, _F)
-def linearise(following: Plane, previous: Plane, state: Plane, rounding: np.float32) -> None:
-    """Samples `following` (flat) and its gradient where the field points: the difference to `previous`, linear in u and v."""
+@compiled(_PAIRS, _PICTURE, _STATE, _F)
+def linearise(pairs: Pairs, previous: Plane, state: Plane, rounding: np.float32) -> None:
+    """Samples the second picture and its gradient where the field points: the difference to `previous`, linear in u and v."""
     height, width = previous.shape[0] - 2 * EDGE, previous.shape[1] - 2 * EDGE
     for y in range(height):
         line, row = previous[y + EDGE, EDGE : EDGE + width], channels(state, y + 1, PAD)
-        linearise_row(following, i32(width + 2 * EDGE), height, y, line, row, rounding)
+        linearise_row(pairs, i32(width + 2 * EDGE), height, y, line, row, rounding)
 
 
 @row_loop
@@ -242,9 +227,7 @@ def solve(
 ) -> None:
     """So many primal-dual iterations. The dual update of a row needs the primal one of the row below it, and no more."""
     height = state.shape[0] - 1
-    lanes = (
-        (width + 7) // 8 * 8
-    )  # whole vectors: what is computed right of the picture never comes back into it
+    lanes = state.shape[2] - 2 * PAD  # what is computed right of the picture never comes back into it
     end = PAD + width
     for start in range(0, iterations, BLOCK):
         block = min(BLOCK, iterations - start)
@@ -266,6 +249,13 @@ def solve(
                     )
 
 
+def aligned(shape: tuple[int, ...]) -> Plane:
+    """Zeros whose first lies at the beginning of a cache line."""
+    room = np.zeros(math.prod(shape) + LANES, f32)
+    start = -room.ctypes.data % (4 * LANES) // 4
+    return room[start : start + math.prod(shape)].reshape(shape)
+
+
 class TvL1:
     """Flow between two grey pictures of one size; holds the scratch memory for it."""
 
@@ -274,8 +264,9 @@ class TvL1:
         self.plan = list(plan or scales(height, width))
         padded = [(scale.height + 2 * EDGE, scale.width + 2 * EDGE) for scale in self.plan]
         self._previous, self._following = ([np.zeros(shape, f32) for shape in padded] for _ in range(2))
+        self._pairs = [np.zeros(picture.size, u32) for picture in self._following]
         self._states = [
-            np.zeros((scale.height + 1, CHANNELS, (scale.width + 7) // 8 * 8 + 2 * PAD), f32)
+            aligned((scale.height + 1, CHANNELS, (scale.width + LANES - 1) // LANES * LANES + 2 * PAD))
             for scale in self.plan
         ]
         self._line = np.zeros(width + 2 * PAD, f32)
@@ -290,8 +281,9 @@ class TvL1:
         for k, (scale, state) in reversed(list(enumerate(zip(self.plan, self._states, strict=True)))):
             if k + 1 < len(self.plan):
                 enlarge(self._states[k + 1], self.plan[k + 1].width, state, scale.width, self._line)
+            pair_up(self._following[k], self._pairs[k])
             for _ in range(scale.warps):
-                linearise(self._following[k].reshape(-1), self._previous[k], state, f32(scale.rounding))
+                linearise(self._pairs[k], self._previous[k], state, f32(scale.rounding))
                 tau, sigma = f32(scale.tau), f32(scale.sigma)
                 solve(state, scale.width, scale.iterations, tau, sigma, f32(LAMBDA) * tau)
         field = self._states[0][1:, :2, PAD : PAD + self.plan[0].width]
