@@ -203,6 +203,25 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-W", "error::ResourceWarning", "-c", code], check=True)
 
 
+def test_looking_for_a_processor_loads_nothing_for_gpus() -> None:
+    code = """
+from engines.backends import openvino
+assert openvino.unavailable() is None
+loaded = open("/proc/self/maps").read()
+assert "intel_cpu_plugin" in loaded
+assert "intel_gpu_plugin" not in loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_a_processor_that_it_knows_openvino_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> str:
+        raise RuntimeError("Device with CPU name is not registered in the OpenVINO Runtime")
+
+    monkeypatch.setattr(openvino, "device", none)
+    assert openvino.unavailable() == "OpenVINO finds no CPU that it can use"
+
+
 def test_a_damaged_file_is_an_error_that_names_it(folder: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "window.xml").write_text((folder("window", 3) / "window.xml").read_text()[:5000])
     with pytest.raises(
