@@ -59,7 +59,7 @@ def timed(stopwatch: Stopwatch, stage: str, call: Callable[..., Any]) -> Callabl
 
 def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
     """The file once, as `i3d-live run` does it. Seconds by stage of the main thread."""
-    engines = load_engines(MODEL, "auto", precision, MODE, "both")
+    engines = load_engines(MODEL, "auto", precision, MODE, "both", at_once=True)
     stopwatch = Stopwatch()
     recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
     # Two stages that the recogniser has no name for, as each takes next to nothing.

@@ -10,7 +10,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -56,6 +56,7 @@ def load_engines(
     *,
     clips: Clips | None = None,
     rebuild: bool = False,
+    at_once: bool = False,
 ) -> Engines:
     """Engines of the weights `model`, from the cache or built now.
 
@@ -65,6 +66,8 @@ def load_engines(
         streams: "auto" takes what the model has weights for, and says in `reason` what it does without.
         clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without.
         rebuild: build even if the cache has the engine.
+        at_once: where there are two streams, their engines will be stepped at the same time, and each gets half of the processor;
+            a `Recognizer` with `beside` does so.
 
     Raises:
         UsageError: unknown mode, backend, precision or stream.
@@ -79,11 +82,12 @@ def load_engines(
     precision = precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
     modalities, without = choose_streams(model, streams)
+    share = len(modalities) if at_once else 1
     engines: dict[str, Engine] = {}
     notes = []
     for modality in modalities:
         clip = (clips or {}).get(modality)
-        engines[modality], note = _load_engine(model, modality, name, precision, mode, clip, rebuild)
+        engines[modality], note = _load_engine(model, modality, name, precision, mode, clip, rebuild, share)
         notes.append(f"{modality} {note}")
     reason = "; ".join(
         [f"{name} {precision} on {module.device()} ({why})", f"weights {model}", *notes, *without]
@@ -117,6 +121,7 @@ def _load_engine(
     mode: Mode,
     clip: NDArray[Any] | None,
     rebuild: bool,
+    at_once: int,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache."""
     from engines.head import HeadedEngine, feature_tensors, feature_weights, head_of
@@ -124,10 +129,10 @@ def _load_engine(
 
     spec = load_spec(model, modality)
     if precision == "int8" or not shares_trunk(model, modality):  # int8 is calibrated as a whole
-        plan = Plan(spec, describe(model, modality), mode, precision)
+        plan = Plan(spec, describe(model, modality), mode, precision, at_once)
         return _load_plan(plan, backend, lambda: load_weights(model, modality)[1], clip, rebuild)
     weights, tensors = load_weights(model, modality)
-    plan = Plan(spec, feature_weights(weights, tensors), mode, precision)
+    plan = Plan(spec, feature_weights(weights, tensors), mode, precision, at_once)
     engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
     return HeadedEngine(engine, head_of(tensors), weights), note
 
@@ -199,7 +204,7 @@ def build_engine(
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         module.build(plan, tensors, scratch, clip)
-        engine = module.load(plan, scratch, None)
+        engine = module.load(replace(plan, at_once=1), scratch, None)
         failures = check(engine, tensors, {} if clip is None else {"clip": clip}).failures
         if failures:
             raise EngineError(

@@ -174,4 +174,4 @@ def _plan(facts: Mapping[str, Any], modality: Modality, stored: Mapping[str, Any
         stored["source"],
         stored["licence"],
     )
-    return Plan(spec, weights, facts["mode"], facts["precision"])
+    return Plan(spec, weights, facts["mode"], facts["precision"], len(facts["streams"]))

@@ -68,6 +68,10 @@ class Engine(Protocol):
     def chunk_ticks(self) -> int:
         """Ticks that one step takes: 64 in `window` mode, else 8."""
 
+    @property
+    def at_once(self) -> int:
+        """So many engines, it among them, are to be stepped at the same time: it has but its share of the processor."""
+
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see `engines.clips.lead_ticks`."""
 

@@ -105,6 +105,10 @@ class HeadedEngine:
     def chunk_ticks(self) -> int:
         return self.features.chunk_ticks
 
+    @property
+    def at_once(self) -> int:
+        return self.features.at_once
+
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         return self.features.start(batch, lead_ticks)
 

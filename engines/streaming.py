@@ -71,6 +71,7 @@ class StreamingEngine:
     device: str
     graphs: Graphs
     chunk_ticks: int = POSITION_TICKS
+    at_once: int = 1
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> StreamState:
         blank = np.zeros((batch, lead_ticks, *self.spec.tick_shape), self.spec.dtype)

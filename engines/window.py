@@ -34,6 +34,7 @@ class WindowEngine:
     run: Callable[[NDArray[Any]], NDArray[np.float32]]
     """Chunk (B, 64, 224, 224, C) -> logits (B, positions, classes)."""
     mode: Mode = "window"
+    at_once: int = 1
 
     @property
     def chunk_ticks(self) -> int:

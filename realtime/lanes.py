@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from realtime.types import Frame, Image, Tick
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
 
+T = TypeVar("T")
 Timer = Callable[[str], AbstractContextManager[None]]
 
 
@@ -63,6 +64,9 @@ class Lanes:
         beside: Beside | None,
     ) -> None:
         self._region, self._timer = region, timer
+        # Engines that were loaded to run at the same time do; others in turn.
+        shared = len(engines) > 1 and all(engine.at_once > 1 for engine in engines.values())
+        self._engines_beside = beside if shared else None
         self._spec = next(iter(engines.values())).spec
         # RGB waits in its ring until the flow of the same ticks is known, which takes at most two distinct frames.
         capacity = self._spec.window_ticks + 2 * (math.ceil(max_gap * self._spec.fps) + 1)
@@ -131,34 +135,61 @@ class Lanes:
 
         The positions of a stream that was paused are counted from where it joined: those below zero do not exist.
         """
-        found = []
-        for lane in self._ready(start, stop):
+
+        def step_one(lane: Lane) -> Positions:
             chunk = lane.ring.read(start, stop)[None]
-            with self._timer(f"{lane.stream} engine"):
-                positions, lane.state = lane.engine.step(chunk, lane.state, preview=preview)
-            found.append((lane.stream, positions))
-        return _by_stream(found)
+            positions, lane.state = lane.engine.step(chunk, lane.state, preview=preview)
+            return positions
+
+        found = self._of_each(self._ready(start, stop), step_one)
+        return {stream: _mean(of_views) for stream, of_views in found.items()}
 
     def finish(self, start: int, stop: int) -> dict[str, Positions]:
         """By stream, what the engines still have to say, given the last ticks [start, stop)."""
-        found = []
-        for lane in self._ready(start, stop):
-            with self._timer(f"{lane.stream} engine"):
-                positions = lane.engine.flush(lane.ring.read(start, stop)[None], lane.state)
-            found.append((lane.stream, positions))
-        return _by_stream(found)
+
+        def finish_one(lane: Lane) -> Positions:
+            return lane.engine.flush(lane.ring.read(start, stop)[None], lane.state)
+
+        found = self._of_each(self._ready(start, stop), finish_one)
+        return {stream: _mean(of_views) for stream, of_views in found.items()}
 
     def repeat(self, start: int, stop: int) -> tuple[dict[str, NDArray[np.float32]], int]:
         """By stream, the logits (classes,) of a clip shorter than the window, repeated; and the steps that it took."""
-        found: dict[str, list[NDArray[np.float32]]] = {}
-        steps = 0
-        for lane in self._ready(start, stop):
+        lanes = self._ready(start, stop)
+
+        def repeat_one(lane: Lane) -> NDArray[np.float32]:
             ticks = repeat_to(lane.ring.read(start, stop), self._spec.window_ticks)
-            steps = max(steps, len(ticks) // lane.engine.chunk_ticks)
-            with self._timer(f"{lane.stream} engine"):
-                logits = clip_logits(lane.engine, ticks, len(ticks)).mean(axis=0)
-            found.setdefault(lane.stream, []).append(logits)
+            logits: NDArray[np.float32] = clip_logits(lane.engine, ticks, len(ticks)).mean(axis=0)
+            return logits
+
+        length = max(stop - start, self._spec.window_ticks)
+        steps = max((length // lane.engine.chunk_ticks for lane in lanes), default=0)
+        found = self._of_each(lanes, repeat_one)
         return {stream: np.mean(logits, axis=0) for stream, logits in found.items()}, steps
+
+    def _of_each(self, lanes: list[Lane], work: Callable[[Lane], T]) -> dict[str, list[T]]:
+        """What `work` gives of each lane, by stream; those of one stream use one engine and are in turn."""
+        streams: dict[str, list[Lane]] = {}
+        for lane in lanes:
+            streams.setdefault(lane.stream, []).append(lane)
+
+        def of(stream: str) -> list[T]:
+            return [work(lane) for lane in streams[stream]]
+
+        if self._engines_beside is None or len(streams) < 2:
+            found = {}
+            for stream in streams:
+                with self._timer(f"{stream} engine"):
+                    found[stream] = of(stream)
+            return found
+        first, *others = streams
+        with self._timer(f"{' and '.join(streams)} engine"):
+            begun = {stream: self._engines_beside(of, stream) for stream in others}
+            try:
+                found = {first: of(first)}
+            finally:  # no engine is left running
+                rest = {stream: wait() for stream, wait in begun.items()}
+            return found | rest
 
     def _ready(self, start: int, stop: int) -> list[Lane]:
         return [lane for lane in self._lanes if lane.has(start, stop)]
@@ -174,14 +205,6 @@ class Lanes:
                 lane.paused = True
             elif self.flow_wanted and begins_chunk:
                 lane.paused = False
-
-
-def _by_stream(found: list[tuple[str, Positions]]) -> dict[str, Positions]:
-    """What several views of a stream say is averaged."""
-    grouped: dict[str, list[Positions]] = {}
-    for stream, positions in found:
-        grouped.setdefault(stream, []).append(positions)
-    return {stream: _mean(group) for stream, group in grouped.items()}
 
 
 def _mean(group: list[Positions]) -> Positions:

@@ -27,7 +27,7 @@ from realtime.types import Frame, Prediction
 T = TypeVar("T")
 WhenFull = Literal["wait", "drop oldest"]
 
-FILE_MAILBOX = 8
+FILE_MAILBOX = 4
 LIVE_MAILBOX = 64
 """Frames: a second of any usual camera."""
 LIVE_WAIT_S = 1.0

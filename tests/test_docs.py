@@ -86,7 +86,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     engine = SawTicks()
     for module in (run, classify):
         monkeypatch.setattr(
-            module, "engines_for", lambda *_: Engines(engine, None, "double, made for a test")
+            module, "engines_for", lambda *_, **__: Engines(engine, None, "double, made for a test")
         )
     monkeypatch.chdir(tmp_path)
     return tmp_path

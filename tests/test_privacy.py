@@ -21,7 +21,7 @@ import engines.backends.openvino, nncf
 from realtime.commands import run, classify
 from engines.build import Engines
 from tests.realtime.doubles import SawTicks
-run.engines_for = classify.engines_for = lambda *_: Engines(SawTicks(), None, "double")
+run.engines_for = classify.engines_for = lambda *_, **__: Engines(SawTicks(), None, "double")
 import openvino.tools.ovc
 telemetry = type(openvino.tools.ovc.telemetry).__module__
 sys.argv = ["i3d-live", "run", sys.argv[2], "--annotate", "out.mp4", "--timeline", "out.png"]

@@ -45,6 +45,8 @@ class Plan:
     mode: Mode
     precision: str
     """"float32", "bfloat16", "float16" or "int8"."""
+    at_once: int = 1
+    """Engines that will be stepped at the same time; each gets its share of the processor. Changes nothing of what is built."""
 
 
 class Backend(Protocol):

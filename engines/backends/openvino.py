@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import openvino as ov
+import openvino.opset13 as opset
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
@@ -179,11 +180,18 @@ def _share_weights(folder: Path) -> None:
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     assert folder is not None
     if plan.mode != "window":
-        graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview")
+        graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview", at_once=plan.at_once)
         return StreamingEngine(
-            plan.spec, plan.weights, plan.mode, "openvino", plan.precision, device(), graphs
+            plan.spec,
+            plan.weights,
+            plan.mode,
+            "openvino",
+            plan.precision,
+            device(),
+            graphs,
+            at_once=plan.at_once,
         )
-    request = _compile(folder / "window.xml", plan.precision).create_infer_request()
+    request = _compile(folder / "window.xml", plan.precision, plan.at_once).create_infer_request()
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         logits = []
@@ -192,7 +200,9 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
             logits.append(request.get_output_tensor(0).data.copy())
         return np.concatenate(logits)
 
-    return WindowEngine(plan.spec, plan.weights, "openvino", plan.precision, device(), run)
+    return WindowEngine(
+        plan.spec, plan.weights, "openvino", plan.precision, device(), run, at_once=plan.at_once
+    )
 
 
 class Remembered:
@@ -207,9 +217,9 @@ class Remembered:
 class OpenVINOGraphs:
     """See `engines.streaming.Graphs`. A memory is a list, one `Remembered` a stream, which a step turns over in place."""
 
-    def __init__(self, folder: Path, precision: str, *, preview: bool) -> None:
+    def __init__(self, folder: Path, precision: str, *, preview: bool, at_once: int) -> None:
         names = ("edge", "midst", "preview") if preview else ("edge", "midst")
-        compiled = {name: _compile(folder / f"{name}.xml", precision) for name in names}
+        compiled = {name: _compile(folder / f"{name}.xml", precision, at_once) for name in names}
         self._requests = {name: model.create_infer_request() for name, model in compiled.items()}
         self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
 
@@ -246,8 +256,18 @@ class OpenVINOGraphs:
         return [[one] for one in memory]
 
 
-def _compile(path: Path, precision: str) -> Any:
-    hints = {"INFERENCE_PRECISION_HINT": _hint(precision), "PERFORMANCE_HINT": "LATENCY"}
+@cache
+def _threads() -> int:
+    """That OpenVINO would use on this machine: its cores, without their second threads."""
+    x = opset.parameter([1], ov.Type.f32)
+    smallest = core().compile_model(ov.Model([opset.relu(x)], [x]), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    return int(smallest.get_property("INFERENCE_NUM_THREADS"))
+
+
+def _compile(path: Path, precision: str, at_once: int) -> Any:
+    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _hint(precision), "PERFORMANCE_HINT": "LATENCY"}
+    if at_once > 1:  # not bound to cores, or all of them would be to the same
+        hints |= {"INFERENCE_NUM_THREADS": max(1, _threads() // at_once), "ENABLE_CPU_PINNING": False}
     if (path.parent / "manifest.json").exists():  # in the cache, to stay
         hints["CACHE_DIR"] = str(path.parent / COMPILED)
     shared = path.parent / SHARED

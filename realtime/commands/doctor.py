@@ -67,7 +67,7 @@ def doctor(
         raise EngineError("no backend can run here; install one of those above")
     name = source or "the demo clip"
     opener = partial(open_video, source or demo(), image_fps=rate(fps), rtsp_transport=rtsp_transport.value)
-    engines = engines_for(model, backend, precision, mode.value, streams)
+    engines = engines_for(model, backend, precision, mode.value, streams, at_once=True)
 
     def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
         return Recognizer(

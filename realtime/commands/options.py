@@ -152,16 +152,24 @@ def waiting(what: str) -> Iterator[None]:
         yield
 
 
-def engines_for(model: str, backend: str, precision: str | None, mode: Mode, streams: StreamsName) -> Engines:
-    """Engines from the cache, or fetched and built while a spinner turns."""
+def engines_for(
+    model: str,
+    backend: str,
+    precision: str | None,
+    mode: Mode,
+    streams: StreamsName,
+    *,
+    at_once: bool = False,
+) -> Engines:
+    """Engines from the cache, or fetched and built while a spinner turns. `at_once`: for a recogniser with `beside`."""
     from realtime.commands.weights import fetch_if_missing
 
     fetch_if_missing(model, streams)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
         with suppress(NoClip):
-            return load_engines(model, backend, precision, mode, streams.value)
+            return load_engines(model, backend, precision, mode, streams.value, at_once=at_once)
         clips = calibration_clips(model, None, streams)
-        return load_engines(model, backend, precision, mode, streams.value, clips=clips)
+        return load_engines(model, backend, precision, mode, streams.value, clips=clips, at_once=at_once)
 
 
 def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "dict[Modality, NDArray[Any]]":

@@ -143,7 +143,7 @@ def run(
         writers = [log_writer(stack, log, log_mb, log_hours, log_keep)] if log else []
         writers += [mqtt_writer(stack, mqtt)] if mqtt else []
         server = metrics_server(stack, metrics) if metrics else None
-        engines = engines_for(model, backend, precision, mode.value, streams)
+        engines = engines_for(model, backend, precision, mode.value, streams, at_once=True)
         make_ready(opened, engines, time.monotonic() - began_s)
 
         def make_recognizer(stopwatch: Stopwatch) -> Recognizer:

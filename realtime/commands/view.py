@@ -173,7 +173,7 @@ def run_server(
 
     def load(wanted: "Settings") -> Engines:
         streams = StreamsName(wanted.streams)
-        return engines_for(model, wanted.backend, wanted.precision, wanted.mode, streams)
+        return engines_for(model, wanted.backend, wanted.precision, wanted.mode, streams, at_once=True)
 
     hub = Hub(sources, load, open_source, fetch_demo_clip, record_to=record_to, new_writer=VideoWriter)
     engines = hub.engines(settings)

@@ -185,12 +185,13 @@ class FlowStage:
         health.residual_before += was
         health.residual_after += left
         health.backwards += opposite < left
-        length = np.abs(raw) / np.float32(pair.ticks_between)
-        health.clipped += float((length > self._bound_px).mean())
-        largest = float(length.max())
+        field = raw if pair.ticks_between == 1 else raw / np.float32(pair.ticks_between)
+        largest = float(max(field.max(), -field.min()))
+        if largest > self._bound_px:
+            health.clipped += float((np.abs(field) > self._bound_px).mean())
         health.blank += largest < BLANK_PX
         health.largest_px = max(health.largest_px, largest)
-        return raw if pair.ticks_between == 1 else raw / np.float32(pair.ticks_between)
+        return field
 
     def _cut(self, pair: Pair) -> Field:
         self.health.cuts += 1

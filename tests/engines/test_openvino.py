@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_without_a_preview_the_settled_answers_are_those_of_continual(engine: Ma
 def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
     folder: Callable[[Mode, int], Path],
 ) -> None:
-    graphs = openvino.OpenVINOGraphs(folder("continual", 3), "float32", preview=False)
+    graphs = openvino.OpenVINOGraphs(folder("continual", 3), "float32", preview=False, at_once=1)
     ran: list[str] = []
     step = graphs._step
 
@@ -201,6 +202,25 @@ heavy = {{"torch", "nncf", "onnx", "cv2", "av"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-W", "error::ResourceWarning", "-c", code], check=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
+    """Each has half of the threads that one alone would have, and the same answers."""
+    alone, shared = (
+        openvino.load(replace(plan(mode), at_once=count), folder(mode), None) for count in (1, 2)
+    )
+    assert (alone.at_once, shared.at_once) == (1, 2)
+    if isinstance(alone, StreamingEngine) and isinstance(shared, StreamingEngine):
+        counts = [
+            one.graphs._requests["midst"].get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+            for one in (alone, shared)
+        ]
+        assert counts == [openvino._threads(), max(1, openvino._threads() // 2)]
+    ticks = noise(64)[0]
+    np.testing.assert_allclose(
+        clip_logits(shared, ticks, 64), clip_logits(alone, ticks, 64), rtol=0, atol=TOLERANCE
+    )
 
 
 def test_looking_for_a_processor_loads_nothing_for_gpus() -> None:

@@ -40,8 +40,8 @@ Invoke = Callable[..., tuple[int, str, str]]
 def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
     """Run the command line in this process, with a double for the engine: exit code, stdout, stderr."""
     engines = Engines(SawTicks(), None, "double, made for a test")
-    monkeypatch.setattr(run, "engines_for", lambda *_: engines)
-    monkeypatch.setattr(classify, "engines_for", lambda *_: engines)
+    monkeypatch.setattr(run, "engines_for", lambda *_, **__: engines)
+    monkeypatch.setattr(classify, "engines_for", lambda *_, **__: engines)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own Ctrl-C stays
 

@@ -245,7 +245,7 @@ def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
         "from tests.realtime.doubles import SawTicks\n"
         "class Slow(SawTicks):\n"
         "    def step(self, *inputs, **options):\n        time.sleep(0.05)\n        return super().step(*inputs, **options)\n"
-        "run.engines_for = lambda *_: Engines(Slow(), None, 'double')\ncli.main()"
+        "run.engines_for = lambda *_, **__: Engines(Slow(), None, 'double')\ncli.main()"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],

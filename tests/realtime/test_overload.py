@@ -115,6 +115,7 @@ class Chunks:
     """Double of an engine: a position's label is the number of its chunk, so that a test reads off whether it is right."""
 
     backend, precision, device = "double", "none", "none"
+    at_once = 1
     labels = tuple(str(i) for i in range(64))
 
     def __init__(self, mode: Mode, spec: StreamSpec = SMALL["rgb"]) -> None:
