@@ -155,16 +155,14 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         x, y = [row["reaction_s"] for row in some], [row["cost"] for row in some]
         sizes = [30 + 10 * row["false_changes_a_minute"] for row in some]
         axes.scatter(x, y, s=sizes, color=colour, alpha=0.6, label=mode)
-        for i, row in enumerate(some):
-            # Modes cost the same with any smoothing: the words stand on either side in turn.
-            above = (0, 12) if i % 2 == 0 else (0, -18)
-            text = f"{row['smooth']}: {row['false_changes_a_minute']:.0f}"
+        for place in sorted({(row["reaction_s"], row["cost"]) for row in some}):
+            here = [row for row in some if (row["reaction_s"], row["cost"]) == place]
             axes.annotate(
-                text,
-                (row["reaction_s"], row["cost"]),
+                "\n".join(f"{row['smooth']}: {row['false_changes_a_minute']:.0f}" for row in here),
+                place,
                 textcoords="offset points",
-                xytext=above,
-                fontsize=8,
+                xytext=(0, 12),
+                fontsize=9,
                 ha="center",
             )
     axes.set(
@@ -173,7 +171,9 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
     )
     if any(row["reaction_s"] is not None for row in rows):
         axes.set_yscale("log")
-    axes.set_title("At each point: answers averaged: false changes a minute", fontsize=10)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+    axes.set_title("Above each point, answers averaged: false changes a minute", fontsize=10)
     axes.margins(x=0.1, y=0.25)
     axes.legend()
     figure.savefig(file, dpi=120)
