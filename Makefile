@@ -59,8 +59,8 @@ format:
 clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-BENCHMARKS = latency flow end_to_end peers reaction bundle
-LONG_BENCHMARKS = growth cameras engines view
+BENCHMARKS = latency flow end_to_end reaction bundle
+LONG_BENCHMARKS = peers growth cameras engines view
 
 # What tests need of the system; see tests/conftest.py.
 TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
