@@ -18,7 +18,7 @@ SOURCES = sorted(
 HOMES = {
     "av": {"realtime/source.py"},
     "gradio": {"realtime/view/page.py"},
-    "numba": {"realtime/flow/tvl1.py"},
+    "numba": {"realtime/flow/compiled.py"},
     "openvino": {"engines/backends/openvino.py"},
     "paho": {"realtime/sinks/mqtt.py"},
     "prometheus_client": {"realtime/sinks/metrics.py"},

@@ -1,4 +1,4 @@
-"""How the loops of TV-L1 are compiled: once a machine, to vector code, without Python's lock."""
+"""How the loops of TV-L1 are compiled: once a machine, to vector code, without Python's lock. The only file that knows Numba."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -13,6 +13,12 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 
 CACHE = cache_dir() / f"numba-{CUBIC}-{FLAT}-{RELAXATION}"
 """Numba compiles again when the file of a function changes, and does not look at what it imports: this file, or those figures."""
+
+FLOAT, INT = numba.float32, numba.int64
+LINE, PICTURE, STATE = FLOAT[::1], FLOAT[:, ::1], FLOAT[:, :, ::1]
+PAIRS = numba.uint32[::1]
+GREY = numba.types.Array(numba.uint8, 2, "C", readonly=True)
+"""Types of what `compiled` functions take; arrays lie in one piece."""
 
 # All values are finite by construction. Without reference counts, or each row would pay for its dozen views.
 _MATHS = {"nnan", "ninf", "nsz", "arcp", "contract", "afn", "reassoc"}

@@ -9,11 +9,10 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.flow.compiled import compiled, inlined, row_loop
+from realtime.flow.compiled import FLOAT, GREY, INT, LINE, PAIRS, PICTURE, STATE, compiled, inlined, row_loop
 from realtime.flow.scheme import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
@@ -40,12 +39,8 @@ ZERO, ONE, TWO, THREE, A = f32(0), f32(1), f32(2), f32(3), f32(CUBIC)
 HALF, STEP, TO_NEXT = f32(0.5), f32(1 / LEVELS), i32(2)
 MINIMUM, OVER = f32(FLAT), f32(RELAXATION)
 
-_F, _I = numba.float32, numba.int64
-_GREY = numba.types.Array(numba.uint8, 2, "C", readonly=True)
-_LINE, _PICTURE, _STATE, _PAIRS = _F[::1], _F[:, ::1], _F[:, :, ::1], numba.uint32[::1]
 
-
-@compiled(_PICTURE)
+@compiled(PICTURE)
 def repeat_border(picture: Plane) -> None:
     height, width = picture.shape
     for y in range(EDGE, height - EDGE):
@@ -58,7 +53,7 @@ def repeat_border(picture: Plane) -> None:
             picture[height - 1 - y, x] = picture[height - 1 - EDGE, x]
 
 
-@compiled(_GREY, _PICTURE)
+@compiled(GREY, PICTURE)
 def load(grey: Grey, picture: Plane) -> None:
     for y in range(grey.shape[0]):
         for x in range(grey.shape[1]):
@@ -66,7 +61,7 @@ def load(grey: Grey, picture: Plane) -> None:
     repeat_border(picture)
 
 
-@compiled(_PICTURE, _PICTURE, _LINE)
+@compiled(PICTURE, PICTURE, LINE)
 def halve(fine: Plane, coarse: Plane, line: Plane) -> None:
     """Every second pixel of `fine` after smoothing by (1, 4, 6, 4, 1) / 16 along both axes."""
     for y in range(coarse.shape[0] - 2 * EDGE):
@@ -79,7 +74,7 @@ def halve(fine: Plane, coarse: Plane, line: Plane) -> None:
     repeat_border(coarse)
 
 
-@compiled(_PICTURE, _PAIRS)
+@compiled(PICTURE, PAIRS)
 def pair_up(picture: Plane, pairs: Pairs) -> None:
     """Each pixel and the one right of it, in steps of 1 / `LEVELS`, as the lower and upper half of 32 bits."""
     height, width = picture.shape
@@ -97,7 +92,7 @@ def both(pair: np.uint32) -> tuple[np.float32, np.float32]:
     return f32(i32(pair & u32(0xFFFF))), f32(i32(pair >> u32(16)))
 
 
-@compiled(_STATE, _I, _STATE, _I, _LINE)
+@compiled(STATE, INT, STATE, INT, LINE)
 def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Plane) -> None:
     """Field (doubled) and dual variables of a scale from those of the next coarser one, interpolated linearly.
 
@@ -176,7 +171,7 @@ def linearise_row(
         row[INVERSE][i] = rounding / max(g_x * g_x + g_y * g_y, MINIMUM)
 
 
-@compiled(_PAIRS, _PICTURE, _STATE, _F)
+@compiled(PAIRS, PICTURE, STATE, FLOAT)
 def linearise(pairs: Pairs, previous: Plane, state: Plane, rounding: np.float32) -> None:
     """Samples the second picture and its gradient where the field points: the difference to `previous`, linear in u and v."""
     height, width = previous.shape[0] - 2 * EDGE, previous.shape[1] - 2 * EDGE
@@ -221,7 +216,7 @@ def dual_row(row: Row, right: Row, below: Row, width: int, sigma: np.float32) ->
         )
 
 
-@compiled(_STATE, _I, _I, _F, _F, _F)
+@compiled(STATE, INT, INT, FLOAT, FLOAT, FLOAT)
 def solve(
     state: Plane, width: int, iterations: int, tau: np.float32, sigma: np.float32, limit: np.float32
 ) -> None:
