@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -165,11 +166,11 @@ def engines_for(
     from realtime.commands.weights import fetch_if_missing
 
     fetch_if_missing(model, streams)
+    load = partial(load_engines, model, backend, precision, mode, streams.value, at_once=at_once)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
         with suppress(NoClip):
-            return load_engines(model, backend, precision, mode, streams.value, at_once=at_once)
-        clips = calibration_clips(model, None, streams)
-        return load_engines(model, backend, precision, mode, streams.value, clips=clips, at_once=at_once)
+            return load()
+        return load(clips=calibration_clips(model, None, streams))
 
 
 def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "dict[Modality, NDArray[Any]]":

@@ -173,6 +173,17 @@ def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
     assert list(load_engines("mine", streams="flow").by_stream) == ["flow"]
 
 
+def test_engines_that_run_at_once_have_half_of_the_processor_each(made: Made) -> None:
+    """And one alone has all of it. What is built is the same."""
+    save("flow", 2)
+    for at_once, share in ((False, 1), (True, 2)):
+        both = load_engines("mine", mode="preview", at_once=at_once)
+        assert [engine.at_once for engine in both.by_stream.values()] == [share, share]
+    assert made.builds == 2
+    alone = load_engines("mine", mode="preview", streams="rgb", at_once=True)
+    assert [engine.at_once for engine in alone.by_stream.values()] == [1]
+
+
 def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None:
     with pytest.raises(WeightsError, match="mine has no flow weights"):
         load_engines("mine", streams="both")
