@@ -1,11 +1,12 @@
 """What the benchmarks count, on answers whose figures are known."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks import card
+from benchmarks import card, cores, engines
 from benchmarks.peers import STRIDE_TICKS, ways
 from benchmarks.reaction import PIECE_TICKS, measured
 from tests.conftest import ROOT
@@ -54,6 +55,37 @@ def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
     assert found["eager window, DualTVL1"] == {"ms": usual, "load": usual / 320, "usual_over_it": 1}
     assert found["ours continual float32, our TV-L1"]["usual_over_it"] == round(usual / ours, 1)
     assert found["X3D-M, RGB alone"]["load"] == 200 / 320
+
+
+def placed(monkeypatch: pytest.MonkeyPatch, places: str) -> dict[str, dict[str, dict[str, float]]]:
+    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up here."""
+    left = iter(places)
+    monkeypatch.setattr(engines, "near", lambda: next(left) == "n")
+    return engines.in_turns({"a": lambda: None, "b": lambda: None}, rounds=1)
+
+
+def test_a_step_on_far_cores_has_its_own_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = placed(monkeypatch, "ffffnnnn")
+    assert {place: times["a"]["repeats"] for place, times in found.items()} == {"near": 4, "far": 4}
+
+
+def test_a_turn_in_which_the_cores_move_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = placed(monkeypatch, "nfnnnn")
+    assert {name: times["repeats"] for name, times in found["near"].items()} == {"a": 4, "b": 4}
+    assert "far" not in found
+
+
+def test_what_is_not_timed_on_the_same_cores_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="run again"):
+        placed(monkeypatch, "nn" + "ff" * engines.MOST_ROUNDS)
+
+
+def test_cores_hand_a_number_over_in_some_time() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    allowed = os.sched_getaffinity(0)
+    assert 1 < cores.one_way_ns() < 1e6
+    assert os.sched_getaffinity(0) == allowed
 
 
 def test_a_wrong_answer_is_not_timed() -> None:

@@ -1,0 +1,86 @@
+"""Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about on its host.
+
+Where two cores have no cache in common, all that one thread reads and another one wrote goes through the memory's controller, and a
+step of an engine on both takes up to half as long again, as long as its multiplications are few. So a figure says on which it was taken.
+"""
+
+import os
+import threading
+import time
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.extending import intrinsic
+
+from benchmarks import card
+
+TRIPS = 2000
+FAR_NS = 150.0
+"""Within a core complex of AMD's EPYC a number takes 30 to 100 ns, from one complex to another 200 to 300."""
+WORD = 8
+
+
+def _loading(_: Any, address: Any) -> Any:
+    """What stands at an address now: an ordinary load would be made once, before the loop that waits."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(args[0], ir.IntType(64).as_pointer()), "acquire", WORD)
+
+    return types.int64(types.int64), emit
+
+
+def _storing(_: Any, address: Any, value: Any) -> Any:
+    def emit(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(args[1], place, "release", WORD)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), emit
+
+
+_load: Any = intrinsic(_loading)
+_store: Any = intrinsic(_storing)
+
+
+@numba.njit("void(int64, int64, int64, int64)", nogil=True)
+def _ask(question: int, answer: int, first: int, last: int) -> None:
+    for trip in range(first, last):
+        _store(question, trip)
+        while _load(answer) != trip:
+            pass
+
+
+@numba.njit("void(int64, int64, int64, int64)", nogil=True)
+def _reply(question: int, answer: int, first: int, last: int) -> None:
+    for trip in range(first, last):
+        while _load(question) != trip:
+            pass
+        _store(answer, trip)
+
+
+def one_way_ns() -> float:
+    """Time that a number takes from the first core that this process may use to the second. Needs two of them."""
+    cells = np.zeros(64, np.int64)
+    question, answer = int(cells.ctypes.data), int(cells[32:].ctypes.data)  # in cache lines of their own
+    there = sorted(os.sched_getaffinity(0))[1]
+
+    def reply() -> None:
+        os.sched_setaffinity(0, {there})  # of this thread alone
+        _reply(question, answer, 1, TRIPS)
+
+    thread = threading.Thread(target=reply)
+    with card.cores(1):
+        thread.start()
+        _ask(question, answer, 1, 2)  # both are there now
+        start_ns = time.perf_counter_ns()
+        _ask(question, answer, 2, TRIPS)
+        took_ns = time.perf_counter_ns() - start_ns
+        thread.join()
+    return took_ns / (TRIPS - 2) / 2
+
+
+def near() -> bool:
+    return len(os.sched_getaffinity(0)) < 2 or one_way_ns() < FAR_NS
