@@ -3,9 +3,9 @@
 # make test    format, lint, types and all tests, two files at a time (each with one thread for torch: more get in each other's way)
 # make screenshots    pictures of the live view, taken by its tests, into docs/
 # make bench   what the README's tables say, measured again in a quarter of an hour (the first time engines are built before); nothing
-#              else should be running. bench-long: the others
-# make pages   the pages and tables that are generated, written anew
-# make soak    a day of video and half an hour of a camera, in half an hour; writes benchmarks/results/soak.json
+#              else should be running. bench-long: the other tables
+# make pages   the pages, tables and drawings that are generated, written anew
+# make soak    a day of video and half an hour of a camera, in about an hour; writes benchmarks/results/soak.json
 # All do their own set-up. PYTHON names another interpreter than python3.
 
 .PHONY: demo view test screenshots bench bench-long pages soak format clean
@@ -46,6 +46,7 @@ pages:
 	.venv/bin/python -m tests.errors_page
 	.venv/bin/python -m tests.commands_page
 	.venv/bin/python -m benchmarks.tables
+	.venv/bin/python docs/pictures.py
 
 soak:
 	@scripts/setup build,view,teach,train,dev
@@ -60,7 +61,7 @@ clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 BENCHMARKS = latency flow end_to_end reaction bundle
-LONG_BENCHMARKS = peers growth cameras engines view
+LONG_BENCHMARKS = peers growth cameras engines
 
 # What tests need of the system; see tests/conftest.py.
 TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \

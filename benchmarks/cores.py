@@ -1,7 +1,9 @@
 """Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about on its host.
 
 Where two cores have no cache in common, all that one thread reads and another one wrote goes through the memory's controller, and a
-step of an engine on both takes up to half as long again, as long as its multiplications are few. So a figure says on which it was taken.
+step of an engine on both takes up to half as long again. So a figure says on which it was taken.
+
+    python -m benchmarks.cores      once a second for a minute, how long a number takes from one to the other
 """
 
 import os
@@ -84,3 +86,16 @@ def one_way_ns() -> float:
 
 def near() -> bool:
     return len(os.sched_getaffinity(0)) < 2 or one_way_ns() < FAR_NS
+
+
+def main() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit("this process may use one core only: allow it another one, as `taskset -c 0,1` does")
+    for _ in range(60):
+        ns = one_way_ns()
+        print(f"{ns:.0f} ns, {'near' if ns < FAR_NS else 'far'}", flush=True)
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -103,14 +103,17 @@ def engines(found: dict[str, Any]) -> Rows:
             "median",
             "the usual takes",
             "of the float32 rate of the cores",
+            "on cores far from each other",
         )
     ]
+    far = found["far"]["ratio"] if found["far"] else {}
     rows += [
         (
             name.replace(".", ", "),
             f"{times['median_ms']:.0f} ms",
             f"{found['ratio'][name]:.1f} x as long",
             f"{found['share_of_float32_rate'][name]:.2f}",
+            f"{far[name]:.1f} x" if name in far else "",
         )
         for name, times in found["times"].items()
     ]

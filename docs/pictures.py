@@ -146,23 +146,23 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> N
 
 
 def engines() -> Figure:
-    figure = Figure(figsize=(9, 3.9), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9, 4.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(-0.1, 12.2)
-    axes.set_ylim(-1.2, 4.7)
+    axes.set_ylim(-2.4, 5.4)
     axes.set_title("engines: built once, checked, kept", loc="left", fontweight="bold", fontsize=11)
     box(axes, 0, 1.5, "weights\n(fetched, hash checked)")
     box(axes, 3.2, 1.5, "build\n(torch)", AGAIN)
     box(axes, 6.4, 1.5, "check against\nthe reference", AGAIN)
     arrow(axes, (2.4, 2), (3.1, 2))
     arrow(axes, (5.6, 2), (6.3, 2))
-    for y, name in zip(np.linspace(3.4, -0.4, len(REGISTRY)), sorted(REGISTRY), strict=True):
+    for y, name in zip(np.linspace(4.2, -1.2, len(REGISTRY)), sorted(REGISTRY), strict=True):
         box(axes, 9.6, y, f"{name}\n{KINDS.get(name, '')}".strip())
         arrow(axes, (8.8, 2), (9.5, y + 0.5))
     on_nvidia = ", ".join(dict.fromkeys(ON_NVIDIA + ON_CPU))
     order = f"auto tries, in this order: with an NVIDIA driver {on_nvidia}; without {', '.join(ON_CPU)}"
-    axes.text(0, -0.9, order, fontsize=9)
+    axes.text(0, -2.2, order, fontsize=9)
     return figure
 
 

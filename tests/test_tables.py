@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tables import PLACE, README, RESULTS, TABLES, block, written
+from tests.conftest import ROOT
 
 NAMES = [found[2] for found in PLACE.finditer(README.read_text(encoding="utf-8"))]
 
@@ -18,6 +19,12 @@ def test_the_readme_holds_what_the_results_say() -> None:
 
 def test_every_table_has_its_place_in_the_readme() -> None:
     assert sorted(NAMES) == sorted(TABLES)
+
+
+def test_make_measures_every_table_and_nothing_that_needs_a_name() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    lists = [line.partition(" = ")[2] for line in lines if "BENCHMARKS = " in line]
+    assert sorted(" ".join(lists).split()) == sorted(TABLES)
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
