@@ -123,14 +123,13 @@ def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict
                 found = turn(call)
                 if near() == (where == "near"):
                     times[where][name] += found
-    found = {
-        where: {name: card.summary(found) for name, found in by_name.items()}
-        for where, by_name in times.items()
-        if all(by_name.values())
-    }
-    if not found:
+    complete = {where: by_name for where, by_name in times.items() if all(by_name.values())}
+    if not complete:
         raise SystemExit("not timed: the cores moved about all the time, see benchmarks/cores.py; run again")
-    return found
+    return {
+        where: {name: card.summary(found) for name, found in by_name.items()}
+        for where, by_name in complete.items()
+    }
 
 
 def turn(call: Callable[[], Any]) -> list[float]:
@@ -179,60 +178,58 @@ def build_s(mode: Mode, precision: str, tensors: Tensors, clip: Any) -> float:
         return round(time.perf_counter() - start_s, 2)
 
 
-def main() -> None:
-    quick = "--quick" in sys.argv
-    fetch(MODEL)
-    tensors = load_weights(MODEL, "rgb")[1]
-    clips = real_clip()
-    precisions = backend_module("openvino").precisions()
+def checked(tensors: Tensors, clips: Any) -> dict[str, Engine]:
+    """Every engine that this machine can run, from the cache or built now, and held against the reference."""
     engines: dict[str, Engine] = {}
     for mode in MODES:
-        for precision in precisions:
+        for precision in backend_module("openvino").precisions():
             engine = load_engines(MODEL, "openvino", precision, mode, "rgb", clips=clips).rgb
             assert engine is not None
             engines[f"openvino.{mode}.{precision}"] = engine
             for found in check(engine, tensors).comparisons:
                 card.verify(f"{mode} {precision}, mean", found.mean, at_most=TOLERANCE[precision][1])
+    return engines
+
+
+def main() -> None:
+    quick = "--quick" in sys.argv
+    fetch(MODEL)
+    tensors, clips = load_weights(MODEL, "rgb")[1], real_clip()
+    engines = checked(tensors, clips)
     calls = {USUAL: eager(tensors)} | {name: steps(engine) for name, engine in engines.items()}
     by_place = in_turns(calls, 1 if quick else ROUNDS)
     place, times = next(iter(by_place.items()))
-    ratio = ratios(times)
     gmac, rate = work(tensors), multiply_rate()
-    share = {
-        name: round(gmac[engine.mode] / times[name]["median_ms"] * 1e3 / rate, 3)
-        for name, engine in engines.items()
-    }
-    share[USUAL] = round(gmac["window"] / times[USUAL]["median_ms"] * 1e3 / rate, 3)
-    cameras = {
-        name: {str(n): card.time_ms(steps(engine, n), repeats=3 if quick else 7, warm_up=1) for n in CAMERAS}
-        for name, engine in engines.items()
-        if engine.mode != "window"
-    }
-    setup = {
-        name: {
-            "build_s": build_s(engine.mode, engine.precision, tensors, clips["rgb"]),
-            "cold_start_s": cold_start_s(engine.mode, engine.precision),
-        }
-        for name, engine in engines.items()
+    modes: dict[str, Mode] = {USUAL: "window", **{name: engine.mode for name, engine in engines.items()}}
+    figures = {
+        "cores_lie": place,
+        "ratio": ratios(times),
+        "times": times,
+        "far": {"ratio": ratios(far), "times": far} if (far := by_place.get("far")) else None,
+        "gmac_a_step": {mode: round(value, 2) for mode, value in gmac.items()},
+        "float32_gmac_a_second": round(rate, 1),
+        "share_of_float32_rate": {
+            name: round(gmac[modes[name]] / found["median_ms"] * 1e3 / rate, 3)
+            for name, found in times.items()
+        },
+        "cameras": {
+            name: {
+                str(n): card.time_ms(steps(engine, n), repeats=3 if quick else 7, warm_up=1) for n in CAMERAS
+            }
+            for name, engine in engines.items()
+            if engine.mode != "window"
+        },
+        "setup": {
+            name: {
+                "build_s": build_s(engine.mode, engine.precision, tensors, clips["rgb"]),
+                "cold_start_s": cold_start_s(engine.mode, engine.precision),
+            }
+            for name, engine in engines.items()
+        },
     }
     for where, found in by_place.items():
         print_table(where, found)
-    card.report(
-        "engines",
-        {
-            "cores_lie": place,
-            "ratio": ratio,
-            "times": times,
-            "far": {"ratio": ratios(by_place["far"]), "times": by_place["far"]}
-            if "far" in by_place
-            else None,
-            "gmac_a_step": {mode: round(value, 2) for mode, value in gmac.items()},
-            "float32_gmac_a_second": round(rate, 1),
-            "share_of_float32_rate": share,
-            "cameras": cameras,
-            "setup": setup,
-        },
-    )
+    card.report("engines", figures)
 
 
 def print_table(place: str, times: dict[str, dict[str, float]]) -> None:
