@@ -76,6 +76,11 @@ def time_ms(call: Callable[[], object], repeats: int, warm_up: int = 3) -> dict[
 
     On a GPU `call` must synchronise itself.
     """
+    return summary(each_ms(call, repeats, warm_up))
+
+
+def each_ms(call: Callable[[], object], repeats: int, warm_up: int) -> list[float]:
+    """The same, one by one."""
     for _ in range(warm_up):
         call()
     times = []
@@ -83,7 +88,7 @@ def time_ms(call: Callable[[], object], repeats: int, warm_up: int = 3) -> dict[
         start_ns = time.perf_counter_ns()
         call()
         times.append((time.perf_counter_ns() - start_ns) / 1e6)
-    return summary(times)
+    return times
 
 
 def summary(times_ms: list[float]) -> dict[str, float]:

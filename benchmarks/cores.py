@@ -1,6 +1,6 @@
 """Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about on its host.
 
-Where two cores have no cache in common, all that one thread reads and another one wrote goes through the memory's controller, and a
+Where two cores have no cache in common, all that one thread reads and another one wrote takes a longer way, and a
 step of an engine on both takes up to half as long again. So a figure says on which it was taken.
 
     python -m benchmarks.cores      once a second for a minute, how long a number takes from one to the other
@@ -11,17 +11,17 @@ import threading
 import time
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
 from benchmarks import card
+from realtime.flow.compiled import INT, compiled
 
 TRIPS = 2000
 FAR_NS = 150.0
-"""Within a core complex of AMD's EPYC a number takes 30 to 100 ns, from one complex to another 200 to 300."""
+"""On our virtual EPYC a number takes 30 to 100 ns or 200 to 300, and hardly ever anything between (docs/log.md, 2026-11-27)."""
 WORD = 8
 
 
@@ -47,7 +47,7 @@ _load: Any = intrinsic(_loading)
 _store: Any = intrinsic(_storing)
 
 
-@numba.njit("void(int64, int64, int64, int64)", nogil=True)
+@compiled(INT, INT, INT, INT)
 def _ask(question: int, answer: int, first: int, last: int) -> None:
     for trip in range(first, last):
         _store(question, trip)
@@ -55,7 +55,7 @@ def _ask(question: int, answer: int, first: int, last: int) -> None:
             pass
 
 
-@numba.njit("void(int64, int64, int64, int64)", nogil=True)
+@compiled(INT, INT, INT, INT)
 def _reply(question: int, answer: int, first: int, last: int) -> None:
     for trip in range(first, last):
         while _load(question) != trip:

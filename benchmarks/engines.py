@@ -120,7 +120,7 @@ def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict
         for name, call in calls.items():
             if len(times["near"][name]) < rounds * STEPS_A_TURN:
                 where = "near" if near() else "far"
-                found = turn(call)
+                found = card.each_ms(call, STEPS_A_TURN, warm_up=1)
                 if near() == (where == "near"):
                     times[where][name] += found
     complete = {where: by_name for where, by_name in times.items() if all(by_name.values())}
@@ -130,17 +130,6 @@ def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict
         where: {name: card.summary(found) for name, found in by_name.items()}
         for where, by_name in complete.items()
     }
-
-
-def turn(call: Callable[[], Any]) -> list[float]:
-    """Milliseconds of a few steps in a row behind one that is not timed."""
-    call()
-    times = []
-    for _ in range(STEPS_A_TURN):
-        start_ns = time.perf_counter_ns()
-        call()
-        times.append((time.perf_counter_ns() - start_ns) / 1e6)
-    return times
 
 
 def ratios(times: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How the loops of TV-L1 are compiled: once a machine, to vector code, without Python's lock. The only file that knows Numba."""
+"""How the loops of TV-L1 are compiled: once a machine, to vector code, without Python's lock. The only file of the recogniser that knows Numba."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
