@@ -61,7 +61,9 @@ def placed(monkeypatch: pytest.MonkeyPatch, places: str) -> dict[str, dict[str, 
     """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up here."""
     left = iter(places)
     monkeypatch.setattr(engines, "near", lambda: next(left) == "n")
-    return engines.in_turns({"a": lambda: None, "b": lambda: None}, rounds=1)
+    found = engines.in_turns({"a": lambda: None, "b": lambda: None}, rounds=1)
+    assert not list(left), "turns were left out"
+    return found
 
 
 def test_a_step_on_far_cores_has_its_own_figures(monkeypatch: pytest.MonkeyPatch) -> None:
