@@ -18,15 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks import card
 from benchmarks.cores import near
 from engines import load_engines
 from engines.backends import Plan, Tensors, backend_module
-from engines.backends.torch import Window, continual, network
+from engines.backends.torch import Window, network
+from engines.backends.torch_operations import multiply_adds
 from engines.check import TOLERANCE, check, random_ticks
 from engines.engine import SETTLED_AFTER_STEPS, Engine
+from engines.graphs import graphs
 from engines.nets.i3d import I3D
 from engines.spec import MODES, RGB, Mode
 from engines.weights import demo_clip, describe, fetch, load_weights
@@ -75,31 +76,9 @@ def steps(engine: Engine, batch: int = 1) -> Callable[[], Any]:
     return call
 
 
-def macs(net: nn.Module, *inputs: torch.Tensor) -> float:
-    """Multiplications of a call that the layers ask for, in 1e9."""
-    found = 0
-
-    def count(module: nn.Module, _: Any, output: torch.Tensor) -> None:
-        nonlocal found
-        assert isinstance(module, nn.Conv3d)
-        found += output.numel() * module.weight[0].numel()
-
-    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv3d)]
-    net.to("meta")(*(x.to("meta") for x in inputs))
-    for hook in hooks:
-        hook.remove()
-    return found / 1e9
-
-
 def work(tensors: Tensors) -> dict[Mode, float]:
-    """Multiplications of one step by mode, in 1e9."""
-    figures: dict[Mode, float] = {
-        "window": macs(Window(network(tensors, I3D)), torch.zeros(1, 64, 224, 224, 3, dtype=torch.uint8))
-    }
-    for mode in ("continual", "preview"):
-        net = continual(tensors, preview=mode == "preview")
-        figures[mode] = macs(net, torch.zeros(1, 8, 224, 224, 3, dtype=torch.uint8), *net.fresh())
-    return figures
+    """Multiplications of one step by mode, in 1e9: those that the layers ask for."""
+    return {mode: multiply_adds(graphs(RGB, mode, tensors)[-1]) / 1e9 for mode in MODES}
 
 
 def multiply_rate() -> float:

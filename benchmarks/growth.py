@@ -23,10 +23,14 @@ import torch
 from benchmarks import card
 from benchmarks.engines import in_turns, steps
 from benchmarks.material import RGB_MODEL, SIZES_PX, checked_engines, precisions, write_video
-from engines.backends.torch import Window, continual, network
+from engines.architecture import FEATURES
+from engines.backends import Tensors
+from engines.backends.torch import Window, network
+from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import random_ticks
-from engines.engine import Engine
-from engines.nets.continual import Continual
+from engines.engine import STEP_TICKS, Engine
+from engines.graphs import graphs
+from engines.head import Head, with_head
 from engines.nets.i3d import I3D
 from engines.spec import RGB
 from engines.weights import load_weights
@@ -61,9 +65,11 @@ def length(engine: Engine, count: int) -> dict[str, Any]:
     return found
 
 
-def eager_step(net: Continual) -> Callable[[], Any]:
-    """A step in the midst of a stream."""
-    chunk, memories = torch.from_numpy(random_ticks(RGB, 8)[None]), net.fresh()
+def eager_step(tensors: Tensors) -> Callable[[], Any]:
+    """A step of `continual` in the midst of a stream, in eager PyTorch."""
+    midst = graphs(RGB, "continual", tensors)[-1]
+    net, memories = TorchGraph(midst), fresh(midst)
+    chunk = torch.from_numpy(random_ticks(RGB, STEP_TICKS)[None])
 
     def call() -> Any:
         nonlocal memories
@@ -88,7 +94,7 @@ def window(rounds: int) -> dict[str, Any]:
         return call
 
     calls = {str(ticks): over(ticks) for ticks in (32, 64, 128)}
-    return in_turns(calls | {"continual, 8 new ticks": eager_step(continual(tensors))}, rounds)
+    return in_turns(calls | {"continual, 8 new ticks": eager_step(tensors)}, rounds)
 
 
 def stride(times: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -126,8 +132,12 @@ def cameras(engine: Engine, repeats: int) -> dict[str, Any]:
 
 
 def classes(rounds: int) -> dict[str, Any]:
-    made = {str(count): Continual(count, 3).eval().requires_grad_(False) for count in (10, 400, 5000)}
-    return in_turns({name: eager_step(net) for name, net in made.items()}, rounds)
+    tensors = load_weights(RGB_MODEL, "rgb")[1]
+    calls = {}
+    for count in (10, 400, 5000):
+        kernel = np.random.default_rng(0).normal(size=(count, FEATURES)).astype(np.float32)
+        calls[str(count)] = eager_step(with_head(tensors, Head(kernel, np.zeros(count, np.float32))))
+    return in_turns(calls, rounds)
 
 
 def main() -> None:

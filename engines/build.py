@@ -266,10 +266,9 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _code_sha256() -> str:
-    """Of the sources that turn weights into an engine: another version of them builds another one."""
+    """Of all sources that could turn weights into an engine: another version of them builds another one."""
     here = Path(__file__).parent
-    nets = [here / "nets" / f"{name}.py" for name in ("continual", "i3d", "winograd")]
     digest = hashlib.sha256()
-    for path in sorted([*nets, *here.glob("backends/*.py")]):
+    for path in sorted([*here.glob("*.py"), *here.glob("nets/*.py"), *here.glob("backends/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

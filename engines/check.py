@@ -1,8 +1,9 @@
-"""Hold an engine against the reference: the paper's network in torch, float32, over the whole video at once."""
+"""Hold an engine against a reference: the paper's network, float32, over the whole video at once."""
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,8 @@ class Report:
 
     precision: str
     comparisons: tuple[Comparison, ...]
+    reference: str = ""
+    """What the engine was held against."""
 
     @property
     def failures(self) -> list[str]:
@@ -63,22 +66,47 @@ class Report:
         return lines
 
 
-def check(engine: Engine, tensors: Tensors, clips: Mapping[str, NDArray[Any]] | None = None) -> Report:
+class Reference(Protocol):
+    """Ticks (B, T, 224, 224, C) of a whole video -> logits (B, ceil(T / 8) - 1, classes)."""
+
+    name: str
+
+    def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]: ...
+
+
+def check(
+    engine: Engine,
+    tensors: Tensors,
+    clips: Mapping[str, NDArray[Any]] | None = None,
+    *,
+    torch: bool = False,
+) -> Report:
     """Compare on random ticks and on real clips.
 
     Args:
         tensors: the weights that the engine was built from.
         clips: by name, ticks (T, 224, 224, C) of the stream's type, T >= 64. A `window` engine is asked about as many
             whole windows as there are.
+        torch: take PyTorch as the reference, which shares no description of the network with the engine, instead of OpenVINO.
     """
-    from engines.backends.torch import WholeVideo
-
-    reference = WholeVideo(tensors)
+    reference = _reference(engine.spec, tensors, torch)
     inputs = {"random": random_ticks(engine.spec), **(clips or {})}
-    return Report(
-        engine.precision,
-        tuple(_compare(name, engine, reference, ticks) for name, ticks in inputs.items()),
-    )
+    comparisons = tuple(_compare(name, engine, reference, ticks) for name, ticks in inputs.items())
+    return Report(engine.precision, comparisons, reference.name)
+
+
+def has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def _reference(spec: StreamSpec, tensors: Tensors, torch: bool) -> Reference:
+    if torch:
+        from engines.backends.torch import WholeVideo
+
+        return WholeVideo(tensors)
+    from engines.backends.openvino import WholeVideo as PlainGraph
+
+    return PlainGraph(spec, tensors)
 
 
 def random_ticks(spec: StreamSpec, length: int = 88) -> NDArray[Any]:
@@ -88,7 +116,7 @@ def random_ticks(spec: StreamSpec, length: int = 88) -> NDArray[Any]:
     return (noise * 255 if spec.modality == "rgb" else noise * 2 - 1).astype(spec.dtype)
 
 
-def _compare(name: str, engine: Engine, reference: Any, ticks: NDArray[Any]) -> Comparison:
+def _compare(name: str, engine: Engine, reference: Reference, ticks: NDArray[Any]) -> Comparison:
     found = clip_logits(engine, ticks, len(ticks))
     if engine.mode == "window":
         windows = [ticks[i : i + 64] for i in range(0, len(ticks) - 63, 64)]

@@ -23,6 +23,10 @@ POSITION_SPAN_TICKS = 16
 """Ticks that one position answers for (its receptive field is wider)."""
 POSITION_BEHIND_TICKS = 44
 """Ticks before its first one that a position sees; it sees as far ahead as the step that makes it final."""
+SEEN_TICKS = 6
+"""Ticks before the 8 new ones that the first layer looks at again: they come along with each step."""
+STEP_TICKS = SEEN_TICKS + POSITION_TICKS
+"""Ticks that the graph of a step takes."""
 SETTLED_AFTER_STEPS = 8
 """The k-th step of 8 ticks makes position k - 8 final: it sees as far ahead."""
 

@@ -1,85 +1,118 @@
-"""The graphs of an engine as torch modules that a compiler takes: ticks as they come in, logits in float32 out.
+"""The graphs of an engine: which there are, what goes in and out, and the network that each computes.
 
 A `window` engine is one graph. The others are `edge`, for the steps in which a video begins or ends, `midst` for all other
-steps and, in `preview` mode, `preview` for those that look ahead. Only the batch may vary.
+steps and, in `preview` mode, `preview` for those that look ahead. Only the batch may vary. Imports no torch.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from engines.backends import Plan, Tensors
-from engines.backends.torch import DTYPES, Window, continual, network
-from engines.engine import POSITION_TICKS
-from engines.nets.continual import Continual
-from engines.nets.i3d import I3D, fold
+from engines.engine import STEP_TICKS
+from engines.nets.continual import Step
+from engines.nets.folded import Tensors, fold, in_fewer_multiplications
+from engines.nets.network import Network, Whole
+from engines.nets.operations import Operations, V
+from engines.nets.winograd import MinimalConvolution
+from engines.spec import Mode, StreamSpec
 
 
 @dataclass(frozen=True)
+class Faster:
+    """Which convolutions along time are computed in fewer multiplications: see `engines.nets.winograd`."""
+
+    points: int
+    """The most to use."""
+    layers: Collection[str] | None = None
+    """By name; None for all."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """What goes in."""
+
+    shape: tuple[int, ...]
+    """Of one stream."""
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """One graph to be compiled."""
+    """One graph, to be computed or compiled."""
 
     name: str
     """ "window", "midst", "edge" or "preview"."""
-    module: nn.Module
-    inputs: dict[str, Tensor]
-    """One stream's, as an example. `chunk`, `bounds` if a video may begin or end, `memory0`, `memory1` and so on."""
-    outputs: tuple[str, ...]
-    """`logits`, and `next0`, `next1` and so on: what is remembered next, each of its memory's shape and type."""
+    inputs: Mapping[str, Port]
+    """`chunk`, and `bounds` if a video may begin or end. `memory0`, `memory1` and so on follow."""
+    weights: Mapping[str, NDArray[Any]]
+    """float32, see `engines.nets.folded`."""
+    dtype: str = "float32"
+    """What it computes and remembers in: "float32", "float16" or "bfloat16"."""
+    faster: Mapping[str, MinimalConvolution] = field(default_factory=dict)
+    looks_ahead: bool = False
+    anchored: bool = False
+
+    def run(
+        self,
+        ops: Operations[V],
+        weight: Callable[[str], V],
+        inputs: Mapping[str, V],
+        recall: Callable[[tuple[int, ...]], V],
+    ) -> tuple[V, list[V]]:
+        """Logits (N, positions, classes) in float32, and what is remembered next, in the order of `recall`."""
+        pixels = self.inputs["chunk"].dtype == "uint8"
+        if self.name == "window":
+            whole = Whole(ops, anchored=self.anchored)
+            network = Network(ops, weight, whole, pixels, self.dtype, self.faster)
+            return network.logits(inputs["chunk"]), []
+        step = Step(ops, recall, inputs.get("bounds"), preview=self.looks_ahead, dtype=self.dtype)
+        network = Network(ops, weight, step, pixels, self.dtype, self.faster)
+        return network.logits(inputs["chunk"]), step.kept
 
 
-class FromTicks(nn.Module):
-    """A network over ticks as they come, scaled in front of it.
-
-    `Continual` remembers its first layer's ticks as they came, which is one byte a value less to keep. No TensorRT joins or cuts
-    uint8, so here they are remembered as the network sees them.
-    """
-
-    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.net, self.dtype = net, dtype
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The inputs of `Graph` in their order -> its outputs."""
-        ticks, *others = inputs
-        if ticks.dtype == torch.uint8:
-            ticks = ticks.float() / 127.5 - 1
-        found = self.net(ticks.to(self.dtype), *others)
-        logits, *kept = found if isinstance(found, tuple) else (found,)
-        return logits.float(), *kept
+def graphs(
+    spec: StreamSpec, mode: Mode, tensors: Tensors, dtype: str = "float32", faster: Faster | None = None
+) -> list[Graph]:
+    """The graphs of an engine with these weights."""
+    if mode == "window":
+        return [window(spec, tensors, spec.window_ticks, dtype, faster)]
+    weights, replaced = _weights(tensors, faster)
+    chunk = {"chunk": _chunk(spec, STEP_TICKS)}
+    ahead = mode == "preview"
+    bounds = {"bounds": Port((2,), "int32")}
+    found = [
+        Graph("edge", chunk | bounds, weights, dtype, replaced, looks_ahead=ahead),
+        Graph("midst", chunk, weights, dtype, replaced),
+    ]
+    return [*found, Graph("preview", chunk, weights, dtype, replaced, looks_ahead=True)] if ahead else found
 
 
-def graphs(plan: Plan, tensors: Tensors) -> Iterator[Graph]:
-    """The graphs of the planned engine, in its precision, with batch norm folded away."""
-    dtype = DTYPES[plan.precision]
-    if plan.mode == "window":
-        yield _window(plan, fold(network(tensors, I3D)).to(dtype))
-        return
-    yield _step("edge", plan, continual(tensors, preview=True, masked=True).to(dtype))
-    yield _step("midst", plan, continual(tensors).to(dtype))
-    if plan.mode == "preview":
-        yield _step("preview", plan, continual(tensors, preview=True).to(dtype))
+def window(
+    spec: StreamSpec,
+    tensors: Tensors,
+    ticks: int,
+    dtype: str = "float32",
+    faster: Faster | None = None,
+    *,
+    anchored: bool = False,
+) -> Graph:
+    """The network over that many ticks at a time. `anchored`: see `engines.nets.padding`."""
+    weights, replaced = _weights(tensors, faster)
+    inputs = {"chunk": _chunk(spec, ticks)}
+    return Graph("window", inputs, weights, dtype, replaced, anchored=anchored)
 
 
-def _window(plan: Plan, net: I3D) -> Graph:
-    """The graph of a folded network over 64 ticks."""
-    chunk = _ticks(plan, plan.spec.window_ticks)
-    return Graph("window", FromTicks(Window(net), DTYPES[plan.precision]), {"chunk": chunk}, ("logits",))
+def _weights(
+    tensors: Tensors, faster: Faster | None
+) -> tuple[dict[str, NDArray[Any]], dict[str, MinimalConvolution]]:
+    weights = fold(tensors)
+    replaced = in_fewer_multiplications(faster.points, faster.layers) if faster else {}
+    for layer, convolution in replaced.items():
+        weights |= convolution.kernels(weights[f"{layer}.weight"])
+    return weights, replaced
 
 
-def _step(name: str, plan: Plan, net: Continual) -> Graph:
-    """The graph of a folded network over 8 new ticks."""
-    dtype = DTYPES[plan.precision]
-    memories = [torch.zeros(m.shape, dtype=dtype) for m in net.fresh(1, plan.spec.crop_px)]
-    inputs = {"chunk": _ticks(plan, POSITION_TICKS)}
-    if net.masked:
-        inputs["bounds"] = torch.tensor([[0, POSITION_TICKS]], dtype=torch.int32)
-    inputs |= {f"memory{i}": memory for i, memory in enumerate(memories)}
-    outputs = ("logits", *(f"next{i}" for i in range(len(memories))))
-    return Graph(name, FromTicks(net, dtype), inputs, outputs)
-
-
-def _ticks(plan: Plan, length: int) -> Tensor:
-    return torch.zeros((1, length, *plan.spec.tick_shape), dtype=getattr(torch, plan.spec.dtype))
+def _chunk(spec: StreamSpec, ticks: int) -> Port:
+    return Port((ticks, *spec.tick_shape), spec.dtype)

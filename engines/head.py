@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engines.backends import Tensors
 from engines.engine import Engine, Positions
-from engines.spec import Mode, StreamSpec, Weights
+from engines.spec import FLOW, Mode, StreamSpec, Weights
 
 KERNEL, BIAS, FIRST = "logits.conv3d.weight", "logits.conv3d.bias", "Conv3d_1a_7x7.conv3d.weight"
 Floats = NDArray[np.float32]
@@ -63,12 +63,11 @@ def feature_weights(weights: Weights, tensors: Tensors) -> Weights:
 
 
 def as_flow(weights: Weights, tensors: Tensors) -> tuple[Weights, dict[str, NDArray[Any]]]:
-    """A start for a flow network from RGB weights, where there are none for flow: see `engines.inflate.adapt_channels`."""
-    import torch
+    """A start for a flow network from RGB weights, where there are none for flow: the first kernel averaged over the colours.
 
-    from engines.inflate import adapt_channels
-
-    first = adapt_channels(torch.from_numpy(np.array(tensors[FIRST])), 2).numpy()
+    See `engines.inflate.adapt_channels`.
+    """
+    first = np.repeat(tensors[FIRST].mean(axis=1, keepdims=True), FLOW.channels, axis=1)
     source = f"{weights.source}, first kernel averaged over colours"
     return replace(weights, modality="flow", source=source), {**tensors, FIRST: first}
 

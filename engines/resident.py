@@ -1,4 +1,4 @@
-"""Runs compiled graphs with what they remember staying on the GPU: ticks go up once, only logits come down.
+"""Runs compiled graphs with what they remember staying on the GPU: ticks go up, only logits come down.
 
 A step reads one side of a memory and writes the other, then they swap: nothing is copied. All its addresses stay the
 same from then on, so a step that is done again is replayed from a CUDA graph. Knows nothing of who compiled the graphs: an

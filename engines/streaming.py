@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import POSITION_TICKS, SETTLED_AFTER_STEPS, Positions
+from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, Positions
 from engines.spec import Mode, StreamSpec, Weights
 from engines.window import check_chunk
 
 Bounds = NDArray[np.int32]
-"""(B, 2): the first tick of each video and the tick after its last, counted from the chunk's first."""
+"""(B, 2): the first tick of each video and the tick after its last, counted from the first new one."""
 
 
 class Graphs(Protocol):
@@ -28,7 +28,8 @@ class Graphs(Protocol):
     def run(
         self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool
     ) -> tuple[NDArray[np.float32], Any]:
-        """Chunk (B, 8, 224, 224, C) -> logits (B, positions, classes) and what is remembered next.
+        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> logits (B, positions, classes) and what is
+        remembered next.
 
         In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
         asks for; else it is one or 7, the settled one first.
@@ -55,6 +56,8 @@ class StreamState:
     lead_ticks: int
     waiting: NDArray[Any]
     """(B, lead_ticks, 224, 224, C): the last ticks, which blank ones in front have pushed into the next step."""
+    seen: NDArray[Any]
+    """(B, 6, 224, 224, C): the last ticks of the step before, which the first layer looks at again."""
     memory: Any
     """The backend's."""
 
@@ -74,8 +77,11 @@ class StreamingEngine:
     at_once: int = 1
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> StreamState:
-        blank = np.zeros((batch, lead_ticks, *self.spec.tick_shape), self.spec.dtype)
-        return StreamState(np.zeros(batch, np.int64), lead_ticks, blank, self.graphs.fresh(batch))
+        waiting, seen = (
+            np.zeros((batch, ticks, *self.spec.tick_shape), self.spec.dtype)
+            for ticks in (lead_ticks, SEEN_TICKS)
+        )
+        return StreamState(np.zeros(batch, np.int64), lead_ticks, waiting, seen, self.graphs.fresh(batch))
 
     def step(
         self, chunk: NDArray[Any], state: StreamState, *, preview: bool = True
@@ -117,14 +123,15 @@ class StreamingEngine:
             np.concatenate([state.steps for state in states]),
             states[0].lead_ticks,
             np.concatenate([state.waiting for state in states]),
+            np.concatenate([state.seen for state in states]),
             self.graphs.merge([state.memory for state in states]),
         )
 
     def split(self, state: StreamState) -> list[StreamState]:
         memories = self.graphs.split(state.memory)
         return [
-            StreamState(state.steps[i : i + 1], state.lead_ticks, state.waiting[i : i + 1], memory)
-            for i, memory in enumerate(memories)
+            StreamState(state.steps[one], state.lead_ticks, state.waiting[one], state.seen[one], memory)
+            for one, memory in ((slice(i, i + 1), memory) for i, memory in enumerate(memories))
         ]
 
     def _run(
@@ -132,18 +139,16 @@ class StreamingEngine:
     ) -> tuple[Positions, StreamState]:
         """A step over the first 8 of `ticks`, or over all and blank ones behind. `end`: of the video, where it is before those."""
         batch, size = len(state.steps), self.chunk_ticks
-        if ticks.shape[1] < size:
-            chunk = np.zeros((batch, size, *self.spec.tick_shape), self.spec.dtype)
-            chunk[:, : ticks.shape[1]] = ticks
-        else:
-            chunk = np.ascontiguousarray(ticks[:, :size])
+        new = ticks[:, :size]
+        blank = np.zeros((batch, size - new.shape[1], *self.spec.tick_shape), self.spec.dtype)
+        chunk = np.concatenate((state.seen, new, blank), axis=1)
         # How long ago a video began makes no difference after a while; the number must stay a small one.
         begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
         ends = np.full(batch, ticks.shape[1] if end is None else end)
         bounds = np.stack((begin, ends), axis=1).astype(np.int32)
         logits, memory = self.graphs.run(chunk, bounds, state.memory, preview)
         first = state.steps + 1 - SETTLED_AFTER_STEPS
-        state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], memory)
+        state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], chunk[:, size:], memory)
         return Positions(logits, first, settled=1), state
 
 

@@ -9,9 +9,10 @@ import cv2
 import pytest
 
 from engines.check import TOLERANCE
-from engines.spec import RGB
+from engines.spec import FLOW, MODES, RGB
 from tests import commands_page, errors_page
 from tests.conftest import ROOT
+from tests.engines.nets import random_tensors
 
 
 @pytest.mark.parametrize("made", [errors_page, commands_page], ids=["errors", "commands"])
@@ -50,22 +51,15 @@ def test_the_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
 
 def macs() -> dict[str, float]:
     """Multiply-adds, in G, of 8 new ticks of the RGB stream by mode, and of flow in `continual`."""
-    import torch
+    from engines.backends.torch_operations import multiply_adds
+    from engines.graphs import graphs
 
-    from engines.nets.continual import Continual
-    from engines.nets.i3d import I3D
-    from engines.nets.measure import multiply_adds
-
-    found = {}
-    with torch.device("meta"):
-        found["window"] = multiply_adds(I3D(400, 3).eval(), [torch.zeros(1, 3, 64, 224, 224)])
-        for name, channels, preview in (("continual", 3, False), ("preview", 3, True), ("flow", 2, False)):
-            net = Continual(400, channels, preview=preview).eval()
-            chunk = torch.zeros(
-                1, 8, 224, 224, channels, dtype=torch.uint8 if channels == 3 else torch.float16
-            )
-            found[name] = multiply_adds(net, [chunk, *net.fresh(1, RGB.crop_px)])
-    return {name: value / 1e9 for name, value in found.items()}
+    rgb, flow = random_tensors(3, 400, divide=1), random_tensors(2, 400, divide=1)
+    found = {mode: multiply_adds(graphs(RGB, mode, rgb)[-1]) for mode in MODES}
+    return {
+        name: value / 1e9
+        for name, value in {**found, "flow": multiply_adds(graphs(FLOW, "continual", flow)[-1])}.items()
+    }
 
 
 def test_the_counted_work_is_what_the_pages_say() -> None:

@@ -10,7 +10,7 @@ from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from numpy.typing import NDArray
 
 from engines.backends.openvino import core
-from engines.engine import POSITION_TICKS
+from engines.engine import POSITION_TICKS, SEEN_TICKS, STEP_TICKS
 from engines.errors import EngineError, NoClip
 from engines.streaming import midst
 
@@ -88,8 +88,9 @@ def _steps(edge: Any, clip: NDArray[Any]) -> list[list[Any]]:
     request = core().compile_model(edge, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     memories = [np.zeros(port.shape, port.element_type.to_dtype()) for port in edge.inputs[2:]]
     found = []
+    ticks = np.concatenate((np.zeros((SEEN_TICKS, *clip.shape[1:]), clip.dtype), clip))
     for start in range(0, len(clip) - POSITION_TICKS + 1, POSITION_TICKS):
-        chunk = clip[None, start : start + POSITION_TICKS]
+        chunk = ticks[None, start : start + STEP_TICKS]
         bounds = np.array([[-start, len(clip) - start]], np.int32)
         if midst(bounds).all():
             found.append([chunk, bounds, *memories])

@@ -1,11 +1,11 @@
-"""OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither torch nor nncf.
+"""OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither onnx nor nncf.
 
 Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours, and
 streams join and leave without a copy.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+import io
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from openvino.preprocess import PrePostProcessor
 from engines.backends import Plan, Tensors
 from engines.engine import Engine
 from engines.errors import EngineError
+from engines.graphs import Faster, Graph, graphs, window
+from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
+from engines.spec import StreamSpec
 from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
 COMPILES = True
-Inputs = Callable[[int], tuple[Any, ...]]
-"""Side of a picture -> tensors that a graph takes."""
-TRACED_PX = 32
 COMPILED = "compiled"
 """Folder beside the IR files where OpenVINO keeps what it makes of them for this processor; loading is twice as fast with it."""
 
@@ -68,57 +68,59 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    modules = _modules(plan, tensors, faster=True)
-    models = {name: _converted(module, inputs, plan.spec.crop_px) for name, module, inputs in modules}
+    models = _models(plan, tensors, _faster(plan))
     if plan.precision == "int8":
         models = quantised(models, clip)
     for name, model in models.items():
         ov.save_model(_remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
 
 
-def _modules(plan: Plan, tensors: Tensors, *, faster: bool) -> Iterator[tuple[str, Any, Inputs]]:
-    """Name, torch module and example inputs of each graph of the engine. `faster`: in fewer multiplications, with more weights."""
-    import torch
-
-    from engines.backends.torch import Window, continual, network
-    from engines.nets import winograd
-    from engines.nets.continual import ChannelsLast
-    from engines.nets.i3d import I3D, fold
-
-    def prepared(net: Any) -> Any:
-        if not faster or (plan.precision == "int8" and plan.mode == "window"):
-            return net
-        layers = winograd.LAYERS_IN_8_BITS if plan.precision == "int8" else None
-        points = len(winograd.POINTS) if plan.precision == "float32" else winograd.POINTS_IN_FEW_BITS
-        return winograd.with_fewer_multiplications(net, points, layers)
-
-    if plan.mode == "window":
-        shape, dtype = (1, plan.spec.window_ticks), getattr(torch, plan.spec.dtype)
-        window = Window(prepared(fold(network(tensors, I3D))))
-        yield "window", window, lambda px: (torch.zeros((*shape, px, px, plan.spec.channels), dtype=dtype),)
-        return
-    looks_ahead = plan.mode == "preview"
-    edge = ChannelsLast(prepared(continual(tensors, preview=looks_ahead, masked=True)))
-    yield "edge", edge, edge.example
-    midst_net = ChannelsLast(prepared(continual(tensors)))
-    yield "midst", midst_net, midst_net.example
-    if looks_ahead:
-        preview = ChannelsLast(prepared(continual(tensors, preview=True)))
-        yield "preview", preview, preview.example
+def _faster(plan: Plan) -> Faster | None:
+    """Fewer multiplications, with more weights."""
+    if plan.precision == "float32":
+        return Faster(len(POINTS))
+    if plan.precision == "int8":
+        return None if plan.mode == "window" else Faster(POINTS_IN_FEW_BITS, LAYERS_IN_8_BITS)
+    return Faster(POINTS_IN_FEW_BITS)
 
 
-def _converted(module: Any, inputs: Inputs, crop_px: int) -> Any:
-    """OpenVINO's model of a torch module for pictures of that size.
+def _models(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[str, Any]:
+    """OpenVINO's model of each graph of the engine."""
+    return {graph.name: read(graph) for graph in graphs(plan.spec, plan.mode, tensors, faster=faster)}
 
-    It is traced on small ones: every layer pads 32 as it pads 224, and a trace keeps all that lies between the layers.
+
+def read(graph: Graph) -> Any:
+    """OpenVINO's model of a graph, for one stream."""
+    from engines.onnx_writer import to_onnx
+
+    model = ov.convert_model(io.BytesIO(to_onnx(graph)))
+    model.reshape({port: [1, *list(port.partial_shape)[1:]] for port in model.inputs})
+    return model
+
+
+class WholeVideo:
+    """The reference that needs no torch: the plain graph over a whole video of any length at once, float32.
+
+    No state, no fewer multiplications: nothing that could go wrong in an engine but what both have from one description. That
+    this graph is the paper's network, tests show against PyTorch and against stored logits of another implementation.
     """
-    import torch
 
-    shapes = [(list(x.shape), ov.Type(x.numpy().dtype)) for x in inputs(crop_px)]
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that sizes become constants is what is wanted
-        traced = torch.jit.trace(module, inputs(TRACED_PX), check_trace=False)  # type: ignore[no-untyped-call]
-        return ov.convert_model(traced, example_input=inputs(TRACED_PX), input=shapes)
+    name = "the plain graph in OpenVINO, float32"
+
+    def __init__(self, spec: StreamSpec, tensors: Tensors, *, anchored: bool = False) -> None:
+        """`anchored`: the network of a live stream, see `engines.nets.padding`."""
+        self._spec, self._tensors, self._anchored = spec, tensors, anchored
+        self._by_length: dict[int, Any] = {}
+
+    def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
+        """Ticks (B, T, 224, 224, C) as the stream has them, T >= 9 -> logits (B, ceil(T / 8) - 1, classes)."""
+        length = ticks.shape[1]
+        if length not in self._by_length:
+            model = read(window(self._spec, self._tensors, length, anchored=self._anchored))
+            hints = {"INFERENCE_PRECISION_HINT": "f32"}
+            self._by_length[length] = core().compile_model(model, "CPU", hints)
+        compiled = self._by_length[length]
+        return np.concatenate([compiled([one[None]])[0] for one in np.ascontiguousarray(ticks)])
 
 
 def _hint(precision: str) -> str:
@@ -148,11 +150,8 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     if plan.precision == "int8":
         models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
     else:
-        modules = _modules(plan, tensors, faster=False)
-        models = {
-            name: _remembering(_converted(module, inputs, plan.spec.crop_px), plan.precision)
-            for name, module, inputs in modules
-        }
+        plain = _models(plan, tensors, None)
+        models = {name: _remembering(model, plan.precision) for name, model in plain.items()}
     for name, model in models.items():
         ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
     _share_weights(out)

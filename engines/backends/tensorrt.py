@@ -1,7 +1,7 @@
 """TensorRT, the default on NVIDIA: `tensorrt` on servers and Jetson, `tensorrt-rtx` on GeForce and RTX cards. One interface.
 
-Each graph goes from torch through ONNX into a strongly typed network: what the graph says is what is computed. Only the
-batch varies. A built engine is one file a graph; running it needs neither torch nor onnx. Building is tested with
+Each graph goes as ONNX into a strongly typed network: what the graph says is what is computed. Only the
+batch varies. A built engine is one file a graph; running it needs no onnx. Building is tested with
 TensorRT-RTX, which does it for GPUs that are not there; no engine has been run on a GPU yet: built, not run.
 """
 
@@ -76,9 +76,9 @@ class TensorRT:
 
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
         from engines.graphs import graphs
-        from engines.onnx_export import to_onnx
+        from engines.onnx_writer import to_onnx
 
-        for graph in graphs(plan, tensors):
+        for graph in graphs(plan.spec, plan.mode, tensors, plan.precision):
             engine = self.compile(to_onnx(graph), open_driver().capability)
             (folder / f"{graph.name}{SUFFIX}").write_bytes(engine)
 

@@ -1,8 +1,7 @@
 """PyTorch: the float32 reference on the CPU, and half precision on CUDA."""
 
-import copy
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.backends import Plan, Tensors
+from engines.backends.torch_operations import TorchGraph, fresh
 from engines.engine import Engine
 from engines.errors import UsageError, WeightsError
-from engines.nets.continual import Continual
-from engines.nets.i3d import I3D, fold, to_video
+from engines.graphs import Graph, graphs
+from engines.nets.i3d import I3D, to_video
 from engines.streaming import Bounds, StreamingEngine, midst
 from engines.window import WindowEngine
 
 COMPILES = False
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Net = TypeVar("Net", bound=I3D)
 
 
@@ -65,11 +64,6 @@ def network(tensors: Tensors, make: Callable[..., Net]) -> Net:
     return net.eval().requires_grad_(False)
 
 
-def continual(tensors: Tensors, *, preview: bool = False, masked: bool = False) -> Continual:
-    """The network that takes 8 ticks a step, with these weights and without batch norm."""
-    return fold(network(tensors, partial(Continual, preview=preview, masked=masked)))
-
-
 class Window(nn.Module):
     """The network over ticks as they come: uint8 or float16 (N, T, 224, 224, C)."""
 
@@ -84,6 +78,8 @@ class Window(nn.Module):
 
 class WholeVideo:
     """The reference: the paper's network over a whole video of any length at once, float32 on the CPU."""
+
+    name = "PyTorch, float32"
 
     def __init__(self, tensors: Tensors, *, anchored: bool = False) -> None:
         """`anchored`: the network of a live stream, see `engines.nets.i3d.I3D`."""
@@ -144,14 +140,10 @@ def ready(module: nn.Module) -> Callable[..., Any]:
 class TorchGraphs:
     """See `engines.streaming.Graphs`. A memory is the layers' tensors in their order, on the device."""
 
-    def __init__(self, midst_net: Continual, edge_net: Continual, crop_px: int) -> None:
-        """`edge_net`: masked, with a preview."""
-        self._layout = [(m.shape[1:], m.dtype) for m in midst_net.fresh(1, crop_px)]
-        self._midst, self._edge = ready(midst_net), ready(edge_net)
-        # The same parameters: what is left out costs no memory.
-        plain_net = copy.copy(midst_net)
-        plain_net.preview = False
-        self._plain = ready(plain_net) if midst_net.preview else self._midst
+    def __init__(self, by_name: Mapping[str, Graph], make: Callable[[Graph], Callable[..., Any]]) -> None:
+        """`make`: what computes a graph, from tensors anywhere."""
+        self._layout = [(m.shape[1:], m.dtype) for m in fresh(by_name["midst"])]
+        self._run = {name: make(graph) for name, graph in by_name.items()}
 
     def fresh(self, batch: int) -> list[Tensor]:
         place = "cuda" if torch.cuda.is_available() else "cpu"
@@ -163,9 +155,9 @@ class TorchGraphs:
         ticks = torch.from_numpy(chunk)
         with torch.inference_mode():
             if midst(bounds).all():
-                logits, *memory = (self._midst if preview else self._plain)(ticks, *memory)
+                logits, *memory = self._run["preview" if preview else "midst"](ticks, *memory)
             else:
-                logits, *memory = self._edge(ticks, torch.from_numpy(bounds), *memory)
+                logits, *memory = self._run["edge"](ticks, torch.from_numpy(bounds), *memory)
         return to_numpy(logits), memory
 
     def merge(self, memories: Sequence[list[Tensor]]) -> list[Tensor]:
@@ -180,16 +172,19 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
         allowed = ", ".join(precisions())
         raise UsageError(f"torch cannot run {plan.precision} on {device()}; choose one of {allowed}")
     assert tensors is not None
-    dtype = DTYPES[plan.precision]
+    return engine(plan, tensors, "torch", lambda graph: ready(TorchGraph(graph)))
+
+
+def engine(plan: Plan, tensors: Tensors, backend: str, make: Callable[[Graph], Callable[..., Any]]) -> Engine:
+    """The engine whose graphs torch computes. `make`: see `TorchGraphs`."""
+    by_name = {graph.name: graph for graph in graphs(plan.spec, plan.mode, tensors, plan.precision)}
+    facts = backend, plan.precision, device()
     if plan.mode != "window":
-        midst_net = continual(tensors, preview=plan.mode == "preview").to(dtype)
-        edge_net = continual(tensors, preview=True, masked=True).to(dtype)
-        graphs = TorchGraphs(midst_net, edge_net, plan.spec.crop_px)
-        return StreamingEngine(plan.spec, plan.weights, plan.mode, "torch", plan.precision, device(), graphs)
-    call = ready(Window(fold(network(tensors, I3D)).to(dtype)))
+        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, TorchGraphs(by_name, make))
+    call = make(by_name["window"])
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return to_numpy(call(torch.from_numpy(chunk)))
+            return to_numpy(call(torch.from_numpy(chunk))[0])
 
-    return WindowEngine(plan.spec, plan.weights, "torch", plan.precision, device(), run)
+    return WindowEngine(plan.spec, plan.weights, *facts, run)

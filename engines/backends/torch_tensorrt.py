@@ -6,18 +6,16 @@ Nothing is left to torch, nothing is stored. Dry-run, not run: no GPU was at han
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.backends import Plan, Tensors
-from engines.backends.torch import TorchGraphs, to_numpy
+from engines.backends.torch import engine
+from engines.backends.torch_operations import TorchGraph
 from engines.engine import Engine
 from engines.errors import EngineError
-from engines.graphs import Graph, graphs
-from engines.streaming import StreamingEngine
-from engines.window import WindowEngine
+from engines.graphs import Graph
 
 COMPILES = False
 
@@ -76,7 +74,7 @@ class Compiled:
     """A graph on the GPU."""
 
     def __init__(self, graph: Graph) -> None:
-        self._module = graph.module.cuda()
+        self._module = TorchGraph(graph).cuda()
         self._by_batch: dict[int, Any] = {}
 
     def __call__(self, *inputs: Tensor) -> Any:
@@ -87,26 +85,6 @@ class Compiled:
         return self._by_batch[batch](*here)
 
 
-class CompiledGraphs(TorchGraphs):
-    """See `engines.streaming.Graphs`."""
-
-    def __init__(self, by_name: dict[str, Graph]) -> None:
-        memories = [x for name, x in by_name["midst"].inputs.items() if name.startswith("memory")]
-        self._layout = [(x.shape[1:], x.dtype) for x in memories]
-        self._plain, self._edge = Compiled(by_name["midst"]), Compiled(by_name["edge"])
-        self._midst = Compiled(by_name["preview"]) if "preview" in by_name else self._plain
-
-
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     assert tensors is not None
-    facts = "torch-tensorrt", plan.precision, device()
-    by_name = {graph.name: graph for graph in graphs(plan, tensors)}
-    if plan.mode != "window":
-        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, CompiledGraphs(by_name))
-    window = Compiled(by_name["window"])
-
-    def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return to_numpy(window(torch.from_numpy(chunk))[0])
-
-    return WindowEngine(plan.spec, plan.weights, *facts, run)
+    return engine(plan, tensors, "torch-tensorrt", Compiled)

@@ -1,35 +1,20 @@
 """Inflated Inception-V1 (I3D), layer by layer as in *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3).
 
-Parameter names are those of the pytorch-i3d ecosystem, so that its checkpoints load unchanged. Video is
-(N, C, T, H, W) in [-1, 1]; temporal position t of the logits answers for the frames around 8 t .. 8 t + 15.
+For training, and the reference that shares no line with `engines.nets.network`, which engines are made from. Parameter names are
+those of the pytorch-i3d ecosystem, so that its checkpoints load unchanged. Video is (N, C, T, H, W) in [-1, 1]; temporal position t of the logits answers for the frames around 8 t .. 8 t + 15.
 """
 
-import copy
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engines.architecture import INCEPTION, Triple
+from engines.nets.padding import anchored_padding, same_padding
 
 Padding = tuple[int, int, int, int, int, int]
 """Positions in front and behind, of W, then H, then T: as `torch.nn.functional.pad` takes them."""
-Net = TypeVar("Net", bound=nn.Module)
-
-
-def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's SAME padding (front, behind) of one axis: the smaller half in front."""
-    total = max(kernel - (length % stride or stride), 0)
-    return total // 2, total - total // 2
-
-
-def anchored_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
-    """The same number of positions, but in front always what a length that divides by the stride has."""
-    front = max(kernel - stride, 0) // 2
-    return front, max(kernel + stride * (-(-length // stride) - 1) - length - front, 0)
 
 
 def paddings(size: Sequence[int], kernel: Triple, stride: Triple, *, anchored: bool = False) -> Padding:
@@ -176,16 +161,6 @@ class I3D(nn.Module):
         """(N, C, T, 224, 224) in [-1, 1] -> logits (N, positions, classes), positions = ceil(T / 8) - 1."""
         logits: Tensor = self.logits(self.dropout(self.avg_pool(self.trunk(x))))
         return logits.flatten(2).transpose(1, 2)
-
-
-def fold(net: Net) -> Net:
-    """A copy for inference alone, with every batch norm folded into the convolution before it."""
-    folded = copy.deepcopy(net).eval().requires_grad_(False)
-    for unit in folded.modules():
-        if isinstance(unit, Unit3D) and not unit.classifier:
-            unit.conv3d = fuse_conv_bn_eval(unit.conv3d, unit.bn)
-            unit.bn = nn.Identity()  # type: ignore[assignment]
-    return folded
 
 
 def to_video(chunk: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.architecture import INCEPTION
-from engines.nets.i3d import same_padding
+from engines.nets.padding import same_padding
 
 I3D_BLOCKS: dict[str, str] = {
     "inception3a": "Mixed_3b",

@@ -7,15 +7,17 @@ bfloat16 it is as far off as without (0.04 on average), unless the sixth point i
 8 bits, logits of the demo clip were off by 0.19 on average with it, by 0.23 without: mixed weights are quantised each by itself.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from engines.nets.i3d import Net, Padding, Unit3D
+from engines.architecture import Triple
+from engines.nets.operations import Operations, Pads, V
 
 POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2")))
 """Where the polynomials are evaluated, besides infinity; small numbers round least."""
@@ -79,63 +81,74 @@ def tiling(positions: int, taps: int, points: int = len(POINTS)) -> tuple[int, .
     return min(choices, key=lambda tiles: (sum(tiles) + len(tiles) * (taps - 1), len(tiles)))
 
 
-def mix(row: Sequence[Fraction], tensors: Sequence[Tensor]) -> Tensor:
-    """Sum of the tensors with these factors, in as few operations as it takes."""
-    mixed: Tensor | None = None
-    for factor, x in zip(row, tensors, strict=True):
+def mix(ops: Operations[V], row: Sequence[Fraction], values: Sequence[V]) -> V:
+    """Sum of the values with these factors, in as few operations as it takes."""
+    mixed: V | None = None
+    for factor, x in zip(row, values, strict=True):
         if factor == 0:
             continue
-        term = x if abs(factor) == 1 else x * float(abs(factor))
+        term = x if abs(factor) == 1 else ops.multiply(x, float(abs(factor)))
         if mixed is None:
-            mixed = term if factor > 0 else -term
+            mixed = term if factor > 0 else ops.multiply(term, -1.0)
         else:
-            mixed = mixed + term if factor > 0 else mixed - term
+            mixed = ops.add(mixed, term) if factor > 0 else ops.subtract(mixed, term)
     assert mixed is not None
     return mixed
 
 
-class WinogradUnit(Unit3D):
-    """A folded `Unit3D` that looks along time, computed in fewer multiplications.
+@dataclass(frozen=True)
+class MinimalConvolution:
+    """A convolution that looks along time, in fewer multiplications, for any number of positions.
 
     With a stride s in time, s positions side by side count as one of s times the channels. So do the halves of a filter that is
     too long for the points that can be used: its second half looks at the picture as many positions on.
     """
 
-    def __init__(self, unit: Unit3D, points: int = len(POINTS)) -> None:
-        """`points`: the most to use of `POINTS`."""
-        nn.Module.__init__(self)
-        self.points = points
-        self.kernel, self.stride, self.anchored = unit.kernel, unit.stride, unit.anchored
-        self.conv3d, self.bn, self.classifier = unit.conv3d, unit.bn, unit.classifier
-        step = self.stride[0]
-        taps = -(-self.kernel[0] // step)
-        weight = F.pad(unit.conv3d.weight.double(), (0, 0, 0, 0, 0, taps * step - self.kernel[0]))
-        weight = torch.cat([weight[:, :, i::step] for i in range(step)], 1)
-        self.folds = 1 if taps % 2 or OUTPUTS[0] in possible_outputs(taps, points) else 2
-        self.taps = taps // self.folds
-        weight = torch.cat(weight.split(self.taps, 2), 1)  # type: ignore[no-untyped-call]
-        self._kernels = {m: self._mixed_kernels(weight, m) for m in possible_outputs(self.taps, points)}
+    layer: str
+    kernel: Triple
+    stride: Triple
+    points: int
+    """The most to use of `POINTS`."""
 
-    def _mixed_kernels(self, weight: Tensor, outputs: int) -> list[Tensor]:
-        """One for each multiplication, (out, in, 1, kH, kW)."""
-        _, g, _ = minimal_filter(outputs, self.taps)
-        matrix = torch.tensor([[float(x) for x in row] for row in g], dtype=torch.double)
-        mixed = torch.einsum("nj,ocjhw->nochw", matrix, weight).to(self.conv3d.weight.dtype)
-        return [kernel.unsqueeze(2) for kernel in mixed]
+    @property
+    def folds(self) -> int:
+        taps = -(-self.kernel[0] // self.stride[0])
+        return 1 if taps % 2 or OUTPUTS[0] in possible_outputs(taps, self.points) else 2
 
-    def over(self, x: Tensor, padding: Padding) -> Tensor:
-        """See `Unit3D.over`."""
-        *sides, front, behind = padding
+    @property
+    def taps(self) -> int:
+        return -(-self.kernel[0] // self.stride[0]) // self.folds
+
+    def kernels(self, weight: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """What the layer's kernel (out, in, kT, kH, kW) becomes: one (out, in, 1, kH, kW) a multiplication, by its name."""
         step = self.stride[0]
-        # int: while it is traced a size is a tensor, which no cache knows again.
-        positions = int((x.shape[2] + front + behind - self.kernel[0]) // step + 1)
+        missing = self.taps * self.folds * step - self.kernel[0]
+        weight = np.pad(weight.astype(np.float64), [(0, 0), (0, 0), (0, missing), (0, 0), (0, 0)])
+        weight = np.concatenate([weight[:, :, i::step] for i in range(step)], 1)
+        weight = np.concatenate(np.split(weight, self.folds, 2), 1)
+        found = {}
+        for outputs in possible_outputs(self.taps, self.points):
+            g = np.array(minimal_filter(outputs, self.taps)[1], dtype=np.float64)
+            for i, mixed in enumerate(np.einsum("nj,ocjhw->nochw", g, weight)):
+                found[self._name(outputs, i)] = mixed[:, :, None].astype(np.float32)
+        return found
+
+    def _name(self, outputs: int, i: int) -> str:
+        return f"{self.layer}.weight.{outputs}.{i}"
+
+    def relu_conv(self, ops: Operations[V], weight: Callable[[str], V], x: V, pads: Pads) -> V:
+        """The layer with its bias and ReLU. `weight`: those of `kernels`, and the layer's own."""
+        (front, behind), *sides = pads
+        length = ops.shape(x)[2]
+        positions = (length + front + behind - self.kernel[0]) // self.stride[0] + 1
         if positions == 1:
-            return super().over(x, padding)
-        seen = positions + self.taps - 1
-        length = step * (seen + (self.folds - 1) * self.taps)
-        x = F.pad(x, (0, 0, 0, 0, front, length - front - x.shape[2]))
+            kernel, bias = weight(f"{self.layer}.weight"), weight(f"{self.layer}.bias")
+            return ops.relu(ops.conv(x, kernel, bias, self.stride, pads, self.layer))
+        step, seen = self.stride[0], positions + self.taps - 1
+        needed = step * (seen + (self.folds - 1) * self.taps)
+        x = ops.pad_time(x, front, needed - front - length)
         firsts = [step * self.taps * fold + i for fold in range(self.folds) for i in range(step)]
-        x = torch.cat([x[:, :, first : first + step * seen : step] for first in firsts], 1)
+        x = ops.concat([ops.slice(x, 2, first, first + step * seen, step) for first in firsts], 1)
         tiles = tiling(positions, self.taps, self.points)
         if len(tiles) > SEPARATE_TILES:
             groups = [(m, tiles.count(m)) for m in OUTPUTS if m in tiles]
@@ -143,34 +156,25 @@ class WinogradUnit(Unit3D):
             groups = [(m, 1) for m in tiles]
         done, parts = 0, []
         for outputs, count in groups:
-            parts += self._tiles(x, sides, done, outputs, count)
+            parts += self._tiles(ops, weight, x, ((0, 0), sides[0], sides[1]), (done, outputs, count))
             done += outputs * count
-        return torch.cat(parts, 2)
+        return ops.concat(parts, 2)
 
-    def _tiles(self, x: Tensor, sides: Sequence[int], start: int, outputs: int, count: int) -> list[Tensor]:
-        """`count` tiles of as many positions, from `start` on: one part a position."""
+    def _tiles(
+        self, ops: Operations[V], weight: Callable[[str], V], x: V, pads: Pads, tiles: tuple[int, int, int]
+    ) -> list[V]:
+        """`tiles`: from which position on, of how many outputs each, and how many. One part a position."""
+        start, outputs, count = tiles
         a, _, b = minimal_filter(outputs, self.taps)
         last = outputs * (count - 1) + 1
-        seen = [x[:, :, start + i : start + i + last : outputs] for i in range(len(b))]
+        seen = [ops.slice(x, 2, start + i, start + i + last, outputs) for i in range(len(b))]
+        stride = (1, *self.stride[1:])
         products = [
-            F.conv3d(F.pad(mix(row, seen), (*sides, 0, 0)), kernel, stride=(1, *self.stride[1:]))
-            for row, kernel in zip(b, self._kernels[outputs], strict=True)
+            ops.conv(mix(ops, row, seen), weight(self._name(outputs, i)), None, stride, pads, self.layer)
+            for i, row in enumerate(b)
         ]
-        assert self.conv3d.bias is not None
-        bias = self.conv3d.bias[:, None, None, None]
-        rows = [F.relu(mix(row, products) + bias).split(1, 2) for row in a]  # type: ignore[no-untyped-call]
-        return [row[tile] for tile in range(count) for row in rows]
-
-
-def with_fewer_multiplications(
-    net: Net, points: int = len(POINTS), layers: Collection[str] | None = None
-) -> Net:
-    """A folded network with its convolutions along time replaced; changes `net` itself and returns it.
-
-    `points`: the most to use of `POINTS`; `POINTS_IN_FEW_BITS` there. `layers`: names of those to replace, by default all.
-    """
-    for name, unit in list(net.named_modules()):
-        if isinstance(unit, Unit3D) and unit.kernel[0] > 1 and (layers is None or name in layers):
-            parent, _, leaf = name.rpartition(".")
-            setattr(net.get_submodule(parent), leaf, WinogradUnit(unit, points))
-    return net
+        bias = ops.unsqueeze(weight(f"{self.layer}.bias"), (1, 2, 3))
+        rows = [ops.relu(ops.add(mix(ops, row, products), bias)) for row in a]
+        if count == 1:
+            return rows
+        return [ops.slice(row, 2, tile, tile + 1) for tile in range(count) for row in rows]

@@ -69,8 +69,9 @@ def check(
         bool, typer.Option("--json", help="One JSON object a stream instead of a table.")
     ] = False,
 ) -> None:
-    """Hold an engine against the reference (torch, float32). Exit code 1 if it is beyond the tolerance."""
+    """Hold an engine against the reference, PyTorch's where it is installed. Exit code 1 if it is beyond the tolerance."""
     from engines.check import check as compare
+    from engines.check import has_torch
     from engines.weights import load_weights
     from realtime.commands.options import engines_for
 
@@ -80,7 +81,8 @@ def check(
     for name, engine in engines.by_stream.items():
         with waiting(f"Comparing {name} with the reference"):
             real = {"clip": clips[engine.spec.modality]} if engine.spec.modality in clips else {}
-            report = compare(engine, load_weights(model, engine.spec.modality)[1], real)
+            tensors = load_weights(model, engine.spec.modality)[1]
+            report = compare(engine, tensors, real, torch=has_torch())
         failed = failed or bool(report.failures)
         if as_json:
             facts = {
@@ -88,11 +90,13 @@ def check(
                 "backend": engine.backend,
                 "precision": engine.precision,
                 "mode": engine.mode,
+                "reference": report.reference,
             }
             rows = [asdict(c) for c in report.comparisons]
             print(json.dumps(facts | {"comparisons": rows, "failures": report.failures}))
             continue
         print(f"{name}: {engine.backend} {engine.precision} {engine.mode} on {engine.device}")
+        print(f"  against {report.reference}")
         for c in report.comparisons:
             print(
                 f"  {c.clip:<8} {c.answers:3} answers, largest difference {c.largest:.2g}, mean {c.mean:.2g}, "

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from engines.backends.torch import TorchGraphs
-from engines.nets.continual import Continual
+from engines.backends import Plan
+from engines.backends import torch as torch_backend
 from engines.nets.i3d import I3D
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 from engines.streaming import StreamingEngine
@@ -47,16 +47,18 @@ def small_spec(channels: int) -> StreamSpec:
     return replace(RGB if channels == 3 else FLOW, crop_px=SMALL_PX)
 
 
-def small_engine(tensors: Tensors, mode: Mode, channels: int = 3) -> StreamingEngine:
-    """The torch engine for 32 x 32 pictures."""
-    midst = small(Continual(CLASSES, channels, preview=mode == "preview", divide=DIVIDE), tensors)
-    edge = small(Continual(CLASSES, channels, preview=True, masked=True, divide=DIVIDE), tensors)
-    assert isinstance(midst, Continual)
-    assert isinstance(edge, Continual)
+def plan(mode: Mode, channels: int = 3, precision: str = "float32") -> Plan:
+    """An engine for 32 x 32 pictures."""
     spec = small_spec(channels)
     weights = Weights("random", spec.modality, tuple("abcde"), "0" * 64, "a test", "none")
-    graphs = TorchGraphs(midst, edge, SMALL_PX)
-    return StreamingEngine(spec, weights, mode, "torch", "float32", "CPU", graphs)
+    return Plan(spec, weights, mode, precision)
+
+
+def small_engine(tensors: Tensors, mode: Mode, channels: int = 3) -> StreamingEngine:
+    """The torch engine for 32 x 32 pictures."""
+    engine = torch_backend.load(plan(mode, channels), None, tensors)
+    assert isinstance(engine, StreamingEngine)
+    return engine
 
 
 def noise(length: int, channels: int = 3, batch: int = 1, px: int = SMALL_PX, seed: int = 1) -> np.ndarray:

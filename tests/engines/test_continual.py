@@ -6,13 +6,15 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engines.backends.torch_operations import TorchGraph, fresh
 from engines.clips import clip_logits, lead_ticks
-from engines.engine import POSITION_TICKS, SETTLED_AFTER_STEPS
-from engines.nets.continual import Continual, Place, Step
+from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, STEP_TICKS
+from engines.graphs import graphs
 from engines.nets.i3d import I3D, to_video
+from engines.nets.place import Place
 from engines.spec import Mode
 from engines.streaming import StreamingEngine, StreamState
-from tests.engines.nets import CLASSES, DIVIDE, SMALL_PX, noise, random_tensors, small, small_engine
+from tests.engines.nets import CLASSES, DIVIDE, noise, random_tensors, small, small_engine, small_spec
 
 TOLERANCE = 1e-4
 """Logits of about 1 in float32, summed in another order: 3e-6 was seen."""
@@ -148,35 +150,35 @@ def test_what_a_stream_remembers_does_not_grow() -> None:
 
 def test_memories_and_lags_are_those_of_the_published_table() -> None:
     """Conv3d_1a 6 ticks and lag 2, then 3, 4, 5, pool 1 and 3, 4 .. 8, pool 0 and 4, 5, 6, average pool 1 and 7."""
-    place, count = Place().after(kernel=7, stride=2, front=2)
-    assert (place, count) == (Place(2, 2), 6)
+    place, count = Place().after(kernel=7, stride=2)
+    assert (place, count) == (Place(2, 2), SEEN_TICKS)
     for lag in (3, 4, 5):
-        place, count = place.after(3, 1, front=1)
+        place, count = place.after(3, 1)
         assert (place, count) == (Place(2, lag), 2)
-    place, count = place.after(3, 2, front=0)
+    place, count = place.after(3, 2)
     assert (place, count) == (Place(4, 3), 1)
     for lag in (4, 5, 6, 7, 8):
-        place, count = place.after(3, 1, front=1)
+        place, count = place.after(3, 1)
         assert (place, count) == (Place(4, lag), 2)
-    place, count = place.after(2, 2, front=0)
+    place, count = place.after(2, 2)
     assert (place, count) == (Place(8, 4), 0)
     for lag in (5, 6):
-        place, count = place.after(3, 1, front=1)
+        place, count = place.after(3, 1)
         assert (place, count) == (Place(8, lag), 2)
-    place, count = place.after(2, 1, front=0)
+    place, count = place.after(2, 1)
     assert (place, count) == (Place(8, SETTLED_AFTER_STEPS - 1), 1)
 
 
 def test_bounds_are_needed_no_longer_than_the_engine_gives_them() -> None:
     """From the step on that `midst` calls settled, the two graphs agree: nothing that is remembered lies outside."""
-    plain = small(Continual(CLASSES, divide=DIVIDE), TENSORS[3])
-    masked = small(Continual(CLASSES, masked=True, divide=DIVIDE), TENSORS[3])
-    assert isinstance(plain, Continual)
-    memories = plain.fresh(1, SMALL_PX)
+    edge, midst = graphs(small_spec(3), "continual", TENSORS[3])
+    masked, plain = TorchGraph(edge), TorchGraph(midst)
+    memories = fresh(midst)
+    ticks = np.concatenate((np.zeros_like(VIDEO[3][:, :SEEN_TICKS]), VIDEO[3]), axis=1)
     differences = []
     for step in range(12):
-        chunk = torch.from_numpy(VIDEO[3][:, 8 * step : 8 * step + 8])
-        bounds = torch.tensor([[3 - POSITION_TICKS * step, POSITION_TICKS]])
+        chunk = torch.from_numpy(ticks[:, 8 * step : 8 * step + STEP_TICKS])
+        bounds = torch.tensor([[3 - POSITION_TICKS * step, POSITION_TICKS]], dtype=torch.int32)
         without, *_ = plain(chunk, *memories)
         logits, *memories = masked(chunk, bounds, *memories)
         differences.append(float((logits - without).abs().max()))
@@ -191,14 +193,16 @@ def test_a_chunk_of_another_shape_is_refused() -> None:
             engine.step(wrong, engine.start())
 
 
-def test_a_step_asks_for_no_more_than_it_is_given() -> None:
-    net = small(Continual(CLASSES, divide=DIVIDE), TENSORS[3])
-    assert isinstance(net, Continual)
-    memories = iter(net.fresh(1, SMALL_PX))
-    net._step(
-        torch.zeros(1, 8, SMALL_PX, SMALL_PX, 3, dtype=torch.uint8), Step(memories, None, preview=False)
-    )
-    assert next(memories, None) is None
+@pytest.mark.parametrize("name", ["edge", "midst", "preview"])
+def test_every_graph_recalls_what_it_keeps(name: str) -> None:
+    """Memory by memory of one shape, and the same in all three."""
+    made = {graph.name: graph for graph in graphs(small_spec(3), "preview", TENSORS[3])}
+    inputs = [
+        torch.zeros((1, *port.shape), dtype=getattr(torch, port.dtype)) for port in made[name].inputs.values()
+    ]
+    memories = fresh(made[name])
+    _, *kept = TorchGraph(made[name])(*inputs, *memories)
+    assert [x.shape for x in kept] == [x.shape for x in memories] == [x.shape for x in fresh(made["midst"])]
 
 
 def test_lead_ticks_fill_up_to_a_multiple_of_four() -> None:

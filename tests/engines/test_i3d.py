@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engines.clips import lead_ticks, repeat_to
-from engines.nets.continual import Continual
-from engines.nets.i3d import I3D, anchored_padding, fold, same_padding, to_video
+from engines.nets.i3d import I3D, to_video
+from engines.nets.padding import anchored_padding, same_padding
 from tests.engines.nets import CLASSES, DIVIDE, SMALL_PX, noise, random_tensors, small
 
 GOLDEN_TOLERANCE = 1e-3
@@ -85,15 +85,6 @@ def test_lengths_that_divide_by_4_are_anchored_alike() -> None:
     assert (plain - anchored).abs().max() > 1e-3
 
 
-def test_folding_the_batch_norms_changes_nothing() -> None:
-    net = small(I3D(CLASSES, divide=DIVIDE), random_tensors())
-    x = to_video(torch.from_numpy(noise(16)), torch.float32)
-    folded = fold(net)
-    assert not any(isinstance(module, nn.BatchNorm3d) for module in folded.modules())
-    assert any(isinstance(module, nn.BatchNorm3d) for module in net.modules())
-    torch.testing.assert_close(folded(x), net(x), rtol=1e-4, atol=1e-4)
-
-
 def test_input_is_scaled_and_channels_come_first() -> None:
     pixels = np.zeros((1, 2, SMALL_PX, SMALL_PX, 3), np.uint8)
     pixels[0, 1, 2, 3] = (0, 255, 51)
@@ -105,11 +96,6 @@ def test_input_is_scaled_and_channels_come_first() -> None:
         to_video(torch.from_numpy(flow), torch.float32)[0, 1, 1, 2, 3],
         torch.tensor(float(flow[0, 1, 2, 3, 1])),
     )
-
-
-def test_the_continual_network_has_the_same_parameters() -> None:
-    net, streaming = I3D(CLASSES, 2), Continual(CLASSES, 2, preview=True, masked=True)
-    streaming.load_state_dict(net.state_dict(), strict=True)
 
 
 def test_short_clips_are_repeated_from_their_start() -> None:

@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from engines.backends import Plan, openvino
-from engines.backends.torch import WholeVideo, Window, continual, network
+from engines.backends import openvino
+from engines.backends.torch import WholeVideo
 from engines.clips import clip_logits
-from engines.engine import Engine
+from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
 from engines.errors import EngineError, NoClip
-from engines.nets.continual import ChannelsLast
-from engines.nets.i3d import I3D, fold
-from engines.nets.winograd import POINTS, POINTS_IN_FEW_BITS, with_fewer_multiplications
-from engines.spec import MODES, Mode, Weights
+from engines.graphs import Faster, Graph, Port, graphs, window
+from engines.nets.winograd import POINTS, POINTS_IN_FEW_BITS
+from engines.spec import MODES, RGB, Mode
 from engines.streaming import StreamingEngine
-from tests.engines.nets import noise, random_tensors, small_spec
+from tests.engines.nets import noise, plan, random_tensors
 from tests.live.watching import resident_mb
 
 TOLERANCE = 1e-4
@@ -30,12 +28,6 @@ GOLDEN_TOLERANCE = {"f32": 5e-3, "bf16": 0.4}
 """By what OpenVINO computes in."""
 TENSORS = {channels: random_tensors(channels) for channels in (3, 2)}
 Make = Callable[..., Engine]
-
-
-def plan(mode: Mode, channels: int = 3, precision: str = "float32") -> Plan:
-    spec = small_spec(channels)
-    weights = Weights("random", spec.modality, tuple("abcde"), "0" * 64, "a test", "none")
-    return Plan(spec, weights, mode, precision)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +60,8 @@ def engine(folder: Callable[[Mode, int], Path]) -> Make:
 
 def test_a_window_is_the_network(engine: Make) -> None:
     chunk = noise(64, batch=2)
-    window = engine("window")
-    positions, state = window.step(chunk, window.start(2))
+    one = engine("window")
+    positions, state = one.step(chunk, one.start(2))
     wanted = WholeVideo(TENSORS[3])(chunk)
     np.testing.assert_allclose(positions.logits, wanted, rtol=0, atol=TOLERANCE)
     assert (positions.settled, positions.first.tolist(), state) == (7, [0, 0], 2)
@@ -264,7 +256,7 @@ def test_bfloat16_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
     openvino.build(plan(mode, precision="bfloat16"), TENSORS[3], tmp_path, None)
     one = openvino.load(plan(mode, precision="bfloat16"), tmp_path, None)
     if mode != "window":
-        memories = openvino.core().read_model(tmp_path / "midst.xml").inputs[2:]
+        memories = openvino.core().read_model(tmp_path / "midst.xml").inputs[1:]
         halves = {port.element_type.to_string() for port in memories if port.shape[2] > 1}
         whole = {port.element_type.to_string() for port in memories if port.shape[2] == 1}
         assert (halves, whole) == ({"bf16"}, {"f32"})
@@ -292,18 +284,48 @@ def hint(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def float_ticks(graph: Graph) -> Graph:
+    """The same graph over what is no pixels: the golden input is scaled already."""
+    shape = graph.inputs["chunk"].shape
+    return replace(graph, inputs={**graph.inputs, "chunk": Port(shape, "float32")})
+
+
 @pytest.mark.weights
 def test_golden_logits_of_a_window(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
-    """The golden input is no pixels: the graph of the engine, but for its scaling of bytes."""
     points = POINTS_IN_FEW_BITS if hint == "bf16" else len(POINTS)
-    module = Window(with_fewer_multiplications(fold(network(kinetics, I3D)), points))
-    model = openvino._converted(module, lambda px: (torch.zeros(1, 64, px, px, 3),), 224)
+    (graph,) = graphs(RGB, "window", kinetics, faster=Faster(points))
     hints = {"INFERENCE_PRECISION_HINT": hint}
+    model = openvino.read(float_ticks(graph))
     found = openvino.core().compile_model(model, "CPU", hints)([golden_input(64)])[0]
     hold_golden(found[0].mean(0), golden["logits_64"], hint)
     assert found[0].mean(0).argmax() == golden["logits_64"].argmax()
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("length", [64, 120])
+def test_golden_logits_of_the_reference_without_torch(
+    kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], length: int
+) -> None:
+    """The plain graph over the whole video, which engines are held against when they are built."""
+    model = openvino.read(float_ticks(window(RGB, kinetics, length)))
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    found = openvino.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
+    np.testing.assert_allclose(found.mean(0), golden[f"logits_{length}"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found, golden[f"logits_per_position_{length}"], rtol=0, atol=1e-3)
+
+
+@pytest.mark.weights
+def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
+    kinetics: dict[str, np.ndarray],
+) -> None:
+    """A figure that owes nothing to us: the network that video metrics are defined on gives 151.392 for the squared distance of
+    the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so that one of each is enough."""
+    reference = openvino.WholeVideo(RGB, kinetics)
+    shape = (1, 30, *RGB.tick_shape)
+    black, white = (reference(np.full(shape, value, np.uint8))[0].mean(0) for value in (0, 255))
+    assert float(((black.astype(float) - white) ** 2).sum()) == pytest.approx(151.392, abs=0.005)
 
 
 @pytest.mark.weights
@@ -311,21 +333,16 @@ def test_golden_logits_per_position(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
     """120 ticks, step by step through the masked graph: every position of them all."""
-    net = continual(kinetics, preview=True, masked=True)
-    module = ChannelsLast(net)
-
-    def example(px: int) -> tuple[torch.Tensor, ...]:
-        chunk, bounds, ticks, *memories = module.example(px)
-        return chunk.float(), bounds, ticks.float(), *memories
-
-    model = openvino._converted(module, example, 224)
+    edge = graphs(RGB, "preview", kinetics)[0]
+    model = openvino.read(float_ticks(edge))
     request = openvino.core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    memories = [x.numpy() for x in example(224)[2:]]
+    memories = [np.zeros(port.shape, np.float32) for port in model.inputs[2:]]
     ticks = golden_input(120)
+    ticks = np.concatenate((np.zeros_like(ticks[:, :SEEN_TICKS]), ticks), axis=1)
     settled = []
     for step in range(15):
         bounds = np.array([[-8 * step, 120 - 8 * step]], np.int32)
-        outputs = request([ticks[:, 8 * step : 8 * step + 8], bounds, *memories])
+        outputs = request([ticks[:, 8 * step : 8 * step + STEP_TICKS], bounds, *memories])
         memories = [outputs[i].copy() for i in range(1, len(memories) + 1)]
         settled.append(outputs[0][0].copy())
     found = np.concatenate([np.stack([one[0] for one in settled[7:14]]), settled[14]])

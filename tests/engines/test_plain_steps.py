@@ -36,11 +36,10 @@ def test_in_the_midst_of_a_video_it_costs_what_a_continual_step_costs(
 ) -> None:
     engine = small_engine(TENSORS, "preview", 3)
     graphs, ran = engine.graphs, []
-    for name in ("_midst", "_plain", "_edge"):
-        net = getattr(graphs, name)
-        monkeypatch.setattr(graphs, name, lambda *inputs, n=name, net=net: ran.append(n) or net(*inputs))
+    for name, net in graphs._run.items():
+        monkeypatch.setitem(graphs._run, name, lambda *inputs, n=name, net=net: ran.append(n) or net(*inputs))
     answers(engine, [i % 2 == 0 for i in range(STEPS)])
-    assert ran == ["_edge"] * 8 + ["_midst", "_plain"] * 3
+    assert ran == ["edge"] * 8 + ["preview", "midst"] * 3
 
 
 def test_a_position_sees_44_ticks_back_and_no_further() -> None:

@@ -12,13 +12,13 @@ import pytest
 from engines.backends import tensorrt
 from engines.clips import clip_logits
 from engines.cuda import Cuda
-from engines.engine import Engine
+from engines.engine import STEP_TICKS, Engine
 from engines.errors import EngineError
 from engines.spec import Mode
 from tests.conftest import ROOT
 from tests.engines import stand_ins
-from tests.engines.nets import CLASSES, SMALL_PX, noise, small_engine
-from tests.engines.test_onnx import TENSORS, model, plan
+from tests.engines.nets import CLASSES, SMALL_PX, noise, plan, small_engine
+from tests.engines.test_onnx import TENSORS, model
 
 TOLERANCE = 1e-4
 PARTS: dict[Mode, tuple[str, ...]] = {
@@ -115,7 +115,7 @@ def test_many_streams_join_and_leave(backend: tensorrt.TensorRT, tmp_path: Path)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_ticks_go_up_once_and_only_logits_come_down(
+def test_ticks_go_up_and_only_logits_come_down(
     backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path
 ) -> None:
     engine, tally = loaded(backend, tmp_path, "continual"), stand_ins.Tally(driver)
@@ -128,7 +128,7 @@ def test_ticks_go_up_once_and_only_logits_come_down(
     stepped(engine, ticks, state)
     change = {name: getattr(tally, name) - value for name, value in before.items()}
     assert change == {
-        "uploaded": 15 * 8 * SMALL_PX * SMALL_PX * 3,
+        "uploaded": 15 * STEP_TICKS * SMALL_PX * SMALL_PX * 3,
         "downloaded": 15 * CLASSES * 4,
         "copied": 0,
         "launches": 15,

@@ -12,10 +12,11 @@ import torch
 
 from engines import backends
 from engines.backends import backend_module, choose_backend, torch_tensorrt
+from engines.backends.torch_operations import TorchGraph, fresh
 from engines.errors import EngineError
 from engines.graphs import graphs
 from engines.spec import Mode
-from tests.engines.test_onnx import TENSORS, plan
+from tests.engines.nets import plan, random_tensors, small_spec
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("torch_tensorrt") is None,
@@ -45,10 +46,12 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("pretended_gpu")
 @pytest.mark.parametrize("mode", ["window", "preview"])
 def test_all_of_every_graph_can_be_converted(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
-    for graph in graphs(plan(mode, 3, "float16"), TENSORS[3]):
+    for graph in graphs(small_spec(3), mode, random_tensors(), "float16"):
+        inputs = [torch.zeros((1, *p.shape), dtype=getattr(torch, p.dtype)) for p in graph.inputs.values()]
+        memories = [] if mode == "window" else fresh(graph)
         caplog.clear()
         with caplog.at_level(logging.INFO):
-            torch_tensorrt.compiled(graph.module, list(graph.inputs.values()), dryrun=True)
+            torch_tensorrt.compiled(TorchGraph(graph), [*inputs, *memories], dryrun=True)
         assert "100.0% coverage" in caplog.text, graph.name
 
 
@@ -75,7 +78,6 @@ def test_an_engine_on_a_gpu_is_within_the_tolerance(mode: Mode) -> None:
 
     from engines.check import check
     from engines.spec import RGB
-    from tests.engines.nets import random_tensors
 
     tensors = random_tensors(divide=1)
     engine = backend_module("torch-tensorrt").load(replace(plan(mode, 3, "float16"), spec=RGB), None, tensors)

@@ -8,10 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.nets.continual import Continual
-from engines.nets.i3d import I3D, Triple, Unit3D, fold
-from engines.nets.winograd import WinogradUnit, minimal_filter, tiling, with_fewer_multiplications
-from tests.engines.nets import CLASSES, DIVIDE, SMALL_PX, noise, random_tensors, small
+from engines.architecture import Triple
+from engines.backends.torch_operations import TorchGraph, TorchOperations, fresh
+from engines.graphs import Faster, Graph, graphs
+from engines.nets.winograd import MinimalConvolution, minimal_filter, tiling
+from engines.spec import MODES, Mode
+from tests.engines.nets import noise, random_tensors, small_spec
 
 TOLERANCE = 1e-5
 """Of outputs of about 1: float32 in another order, with factors up to 8."""
@@ -46,51 +48,47 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
     st.sampled_from([5, 6]),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_unit_gives_what_it_gave(
+def test_a_layer_gives_what_it_gave(
     length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int
 ) -> None:
     kernel, stride = layer
     if length + sum(padding) < kernel[0]:
         length = kernel[0]
-    torch.manual_seed(length)
-    unit = Unit3D(3, 4, kernel, stride).eval().requires_grad_(False)
-    unit.bn.bias.fill_(0.1)
-    unit = fold(unit)
-    x = torch.randn(2, 3, length, 9, 11)
-    around = (1, 2, 2, 1, *padding)
-    torch.testing.assert_close(
-        WinogradUnit(unit, points).over(x, around), unit.over(x, around), rtol=0, atol=TOLERANCE
+    rng = np.random.default_rng(length)
+    plain = (rng.normal(size=(4, 3, *kernel)) / np.sqrt(3 * np.prod(kernel))).astype(np.float32)
+    faster = MinimalConvolution("layer", kernel, stride, points)
+    arrays = faster.kernels(plain) | {"layer.weight": plain, "layer.bias": np.full(4, 0.1, np.float32)}
+    weights = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    x = torch.from_numpy(rng.normal(size=(2, 3, length, 9, 11)).astype(np.float32))
+    pads = (padding, (2, 1), (1, 2))
+    ops = TorchOperations(x.device)
+    wanted = ops.relu(ops.conv(x, weights["layer.weight"], weights["layer.bias"], stride, pads, "layer"))
+    found = faster.relu_conv(ops, weights.__getitem__, x, pads)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+def inputs_of(graph: Graph) -> list[torch.Tensor]:
+    """Ticks, and memories of anything that could be remembered."""
+    memories = [torch.rand(m.shape) for m in fresh(graph)] if graph.name != "window" else []
+    return [torch.from_numpy(noise(graph.inputs["chunk"].shape[0])), *memories]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_network_is_the_same(mode: Mode) -> None:
+    plain, faster = (
+        graphs(small_spec(3), mode, random_tensors(), faster=faster)[-1] for faster in (None, Faster(6))
     )
-
-
-def test_all_layers_along_time_are_replaced_and_the_network_is_the_same() -> None:
-    tensors = random_tensors()
-    net = fold(small(I3D(CLASSES, divide=DIVIDE), tensors))
-    x = torch.randn(1, 3, 64, SMALL_PX, SMALL_PX).clamp(-1, 1)
-    wanted = net(x)
-    faster = with_fewer_multiplications(net)
-    along_time = [m for m in faster.modules() if isinstance(m, Unit3D) and m.kernel[0] > 1]
-    assert len(along_time) == 20
-    assert all(isinstance(m, WinogradUnit) for m in along_time)
-    torch.testing.assert_close(faster(x), wanted, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("preview", [False, True])
-def test_a_step_is_the_same(preview: bool) -> None:
-    net = small(Continual(CLASSES, preview=preview, divide=DIVIDE), random_tensors())
-    assert isinstance(net, Continual)
-    folded = fold(net)
-    memories = [torch.rand(m.shape) if m.is_floating_point() else m for m in net.fresh(1, SMALL_PX)]
-    chunk = torch.from_numpy(noise(8))
-    wanted = folded(chunk, *memories)
-    found = with_fewer_multiplications(folded)(chunk, *memories)
+    assert len(faster.faster) == 20
+    inputs = inputs_of(plain)
+    wanted, found = (TorchGraph(graph)(*inputs) for graph in (plain, faster))
+    assert len(wanted) == len(found)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    assert not torch.equal(found[0], wanted[0])
 
 
 def test_just_the_named_layers_are_replaced() -> None:
-    net = with_fewer_multiplications(
-        fold(small(I3D(CLASSES, divide=DIVIDE), random_tensors())), 5, ("Conv3d_1a_7x7", "Mixed_3c.b1b")
-    )
-    replaced = [name for name, unit in net.named_modules() if isinstance(unit, WinogradUnit)]
-    assert replaced == ["Conv3d_1a_7x7", "Mixed_3c.b1b"]
+    layers = ("Conv3d_1a_7x7", "Mixed_3c.b1b")
+    (graph,) = graphs(small_spec(3), "window", random_tensors(), faster=Faster(5, layers))
+    assert tuple(graph.faster) == layers
+    assert {name.split(".weight.")[0] for name in graph.weights if ".weight." in name} == set(layers)

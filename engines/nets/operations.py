@@ -1,0 +1,63 @@
+"""The operations that the network is written in (`engines.nets.network`).
+
+Whoever implements them decides what a value is: a torch tensor, which is computed at once, or the name of a tensor in an
+ONNX graph, which is computed by whoever runs the graph. Activations are (N, C, T, H, W).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from engines.architecture import Triple
+
+V = TypeVar("V")
+Pads = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Zeros (in front, behind) of T, H and W."""
+NO_PADS: Pads = ((0, 0), (0, 0), (0, 0))
+
+
+class Operations(Protocol[V]):
+    """Axes count from the batch, which is axis 0 and may be of any length."""
+
+    def shape(self, x: V) -> tuple[int, ...]:
+        """Of one stream: the first number says nothing."""
+
+    def constant(self, values: Sequence[int]) -> V:
+        """int32 (len(values),)."""
+
+    def conv(self, x: V, kernel: V, bias: V | None, stride: Triple, pads: Pads, name: str) -> V:
+        """Convolution with a kernel (out, in, kT, kH, kW) and a bias (out,). `name`: of the layer, for whoever reads the graph."""
+
+    def max_pool(self, x: V, kernel: Triple, stride: Triple, pads: Pads) -> V:
+        """Of values that are nowhere below zero, so that what is padded with makes no difference."""
+
+    def average_pool(self, x: V, kernel: Triple) -> V:
+        """Stride 1, no padding."""
+
+    def mean(self, x: V, axes: Sequence[int]) -> V:
+        """The axes are gone afterwards."""
+
+    def concat(self, parts: Sequence[V], axis: int) -> V: ...
+
+    def slice(self, x: V, axis: int, start: int, stop: int, step: int = 1) -> V:
+        """[start, stop) of that axis."""
+
+    def pad_time(self, x: V, front: int, behind: int) -> V:
+        """Zeros in front and behind along T; a negative number behind cuts off."""
+
+    def relu(self, x: V) -> V: ...
+
+    def add(self, a: V, b: V | float) -> V: ...
+
+    def subtract(self, a: V, b: V) -> V: ...
+
+    def multiply(self, a: V, b: V | float) -> V: ...
+
+    def less(self, a: V, b: V) -> V: ...
+
+    def cast(self, x: V, dtype: str) -> V:
+        """`dtype`: numpy's name of it, or "bfloat16"."""
+
+    def transpose(self, x: V, order: Sequence[int]) -> V: ...
+
+    def unsqueeze(self, x: V, axes: Sequence[int]) -> V:
+        """New axes of length 1 where the result has these numbers."""

@@ -1,0 +1,32 @@
+"""Where a layer's output stands in time, when ticks come a few at a time."""
+
+from dataclasses import dataclass
+
+from engines.engine import POSITION_TICKS
+from engines.nets.padding import same_padding
+
+
+@dataclass(frozen=True)
+class Place:
+    """How often a layer has a position, and how far its final ones trail the ticks."""
+
+    stride: int = 1
+    """Ticks from one position to the next."""
+    lag: int = 0
+    """After 8 k ticks the positions below 8 k / stride - lag are final; the others wait for ticks to come."""
+
+    @property
+    def news(self) -> int:
+        """Positions that a step of 8 ticks makes final."""
+        return POSITION_TICKS // self.stride
+
+    def after(self, kernel: int, stride: int) -> tuple["Place", int]:
+        """Place of the output of a layer over this input, and how many input positions the layer has to remember.
+
+        Its padding in front is that of lengths that divide by its stride. With `front` positions of it, output q sees the inputs
+        q stride - front .. q stride - front + kernel - 1: it is final as soon as the last of them is, and at that time the first
+        must still be remembered.
+        """
+        front = same_padding(stride, kernel, stride)[0]
+        lag = -((front - kernel - self.lag) // stride) - 1
+        return Place(self.stride * stride, lag), lag * stride + front - self.lag
