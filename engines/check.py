@@ -104,7 +104,7 @@ def _reference(spec: StreamSpec, tensors: Tensors, torch: bool) -> Reference:
         from engines.backends.torch import WholeVideo
 
         return WholeVideo(tensors)
-    from engines.backends.openvino import WholeVideo as PlainGraph
+    from engines.backends.openvino_build import WholeVideo as PlainGraph
 
     return PlainGraph(spec, tensors)
 

@@ -19,7 +19,7 @@ HOMES = {
     "av": {"realtime/source.py"},
     "gradio": {"realtime/view/page.py"},
     "numba": {"realtime/flow/compiled.py"},
-    "openvino": {"engines/backends/openvino.py"},
+    "openvino": {"engines/backends/openvino.py", "engines/backends/openvino_build.py"},
     "paho": {"realtime/sinks/mqtt.py"},
     "prometheus_client": {"realtime/sinks/metrics.py"},
     "tensorrt": {"engines/backends/tensorrt.py"},

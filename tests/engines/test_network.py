@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engines.backends.openvino import WholeVideo as PlainGraph
+from engines.backends.openvino_build import WholeVideo as PlainGraph
 from engines.backends.torch import WholeVideo
 from engines.backends.torch_operations import TorchGraph
 from engines.errors import WeightsError

@@ -76,7 +76,7 @@ def test_the_graph_computes_what_torch_computes(name: str, channels: int) -> Non
 @pytest.mark.parametrize("name", ["window", "midst", "edge"])
 def test_openvino_reads_what_onnxruntime_reads(name: str) -> None:
     """With fewer multiplications too, as its engines have them."""
-    from engines.backends import openvino
+    from engines.backends import openvino, openvino_build
 
     made = graph(name)
     (faster,) = (
@@ -90,7 +90,7 @@ def test_openvino_reads_what_onnxruntime_reads(name: str) -> None:
     wanted = session(model(name)).run(None, inputs)
     for one in (made, faster):
         hints = {"INFERENCE_PRECISION_HINT": "f32"}
-        found = openvino.core().compile_model(openvino.read(one), "CPU", hints)(inputs)
+        found = openvino.core().compile_model(openvino_build.read(one), "CPU", hints)(inputs)
         for i, y in enumerate(wanted):
             np.testing.assert_allclose(found[i], y, rtol=0, atol=TOLERANCE)
 

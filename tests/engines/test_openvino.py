@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.backends import openvino
+from engines.backends import openvino, openvino_build
 from engines.backends.torch import WholeVideo
 from engines.clips import clip_logits
 from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
@@ -217,7 +217,7 @@ def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., 
 
 def test_looking_for_a_processor_loads_nothing_for_gpus() -> None:
     code = """
-from engines.backends import openvino
+from engines.backends import openvino, openvino_build
 assert openvino.unavailable() is None
 loaded = open("/proc/self/maps").read()
 assert "intel_cpu_plugin" in loaded
@@ -297,7 +297,7 @@ def test_golden_logits_of_a_window(
     points = POINTS_IN_FEW_BITS if hint == "bf16" else len(POINTS)
     (graph,) = graphs(RGB, "window", kinetics, faster=Faster(points))
     hints = {"INFERENCE_PRECISION_HINT": hint}
-    model = openvino.read(float_ticks(graph))
+    model = openvino_build.read(float_ticks(graph))
     found = openvino.core().compile_model(model, "CPU", hints)([golden_input(64)])[0]
     hold_golden(found[0].mean(0), golden["logits_64"], hint)
     assert found[0].mean(0).argmax() == golden["logits_64"].argmax()
@@ -309,7 +309,7 @@ def test_golden_logits_of_the_reference_without_torch(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], length: int
 ) -> None:
     """The plain graph over the whole video, which engines are held against when they are built."""
-    model = openvino.read(float_ticks(window(RGB, kinetics, length)))
+    model = openvino_build.read(float_ticks(window(RGB, kinetics, length)))
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
     found = openvino.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
     np.testing.assert_allclose(found.mean(0), golden[f"logits_{length}"], rtol=0, atol=1e-3)
@@ -322,7 +322,7 @@ def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
 ) -> None:
     """A figure that owes nothing to us: the network that video metrics are defined on gives 151.392 for the squared distance of
     the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so that one of each is enough."""
-    reference = openvino.WholeVideo(RGB, kinetics)
+    reference = openvino_build.WholeVideo(RGB, kinetics)
     shape = (1, 30, *RGB.tick_shape)
     black, white = (reference(np.full(shape, value, np.uint8))[0].mean(0) for value in (0, 255))
     assert float(((black.astype(float) - white) ** 2).sum()) == pytest.approx(151.392, abs=0.005)
@@ -334,7 +334,7 @@ def test_golden_logits_per_position(
 ) -> None:
     """120 ticks, step by step through the masked graph: every position of them all."""
     edge = graphs(RGB, "preview", kinetics)[0]
-    model = openvino.read(float_ticks(edge))
+    model = openvino_build.read(float_ticks(edge))
     request = openvino.core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     memories = [np.zeros(port.shape, np.float32) for port in model.inputs[2:]]
     ticks = golden_input(120)
