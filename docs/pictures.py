@@ -153,7 +153,7 @@ def engines() -> Figure:
     axes.set_ylim(-2.4, 5.4)
     axes.set_title("engines: built once, checked, kept", loc="left", fontweight="bold", fontsize=11)
     box(axes, 0, 1.5, "weights\n(fetched, hash checked)")
-    box(axes, 3.2, 1.5, "build\n(torch)", AGAIN)
+    box(axes, 3.2, 1.5, "build\n(ONNX)", AGAIN)
     box(axes, 6.4, 1.5, "check against\nthe reference", AGAIN)
     arrow(axes, (2.4, 2), (3.1, 2))
     arrow(axes, (5.6, 2), (6.3, 2))
