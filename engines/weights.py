@@ -110,7 +110,6 @@ def fetch(name: str, modality: Modality | None = None, progress: Progress = sile
     Raises:
         UsageError: no such set, or no such stream in it.
         NotFetched: no source of the set gave the right file.
-        WeightsError: torch, which reads PyTorch's files, is not installed.
         EngineError: the cache folder cannot be written.
     """
     if name not in PUBLIC:
