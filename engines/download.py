@@ -1,4 +1,4 @@
-"""Resumable download over HTTP(S) of a file whose git blob id is known. Standard library alone; no torch."""
+"""Resumable download over HTTP(S) of a file whose git blob id is known. No torch."""
 
 import hashlib
 import time
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
-from engines.assets import Progress, silent, writing
+from engines.assets import Progress, sha256_of, silent, writing
 from engines.errors import NotFetched
+from engines.network import Network, Unreachable
 
 CHUNK_BYTES = 1 << 18
-TIMEOUT_S = 30.0
 MAX_CONNECTIONS = 20
 """That one download may use; each goes on where the one before it broke."""
 MAX_STALLED = 3
@@ -30,10 +31,16 @@ class WebFile:
     blob_id: str
     """SHA-1 over "blob <size>", a zero byte and the content: what git calls it."""
     licence: str
+    sha256: str | None = None
+    """Where it is known: git's id alone is only as good as SHA-1."""
 
     @property
     def file(self) -> str:
         return self.address.rpartition("/")[2]
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.address).hostname or ""
 
     def __str__(self) -> str:
         return self.address
@@ -57,15 +64,16 @@ def git_blob_id(path: Path) -> str:
     return digest.hexdigest()
 
 
-def download(web: WebFile, folder: Path, progress: Progress = silent) -> Path:
+def download(web: WebFile, folder: Path, progress: Progress = silent, network: Network | None = None) -> Path:
     """The file in `folder`, its id checked. An unfinished one stays there as *.part, and the next call goes on with it.
 
-    The caller holds a lock that covers the folder.
+    The caller holds a lock that covers the folder. `network`: shared by calls that try one place after the other.
 
     Raises:
         NotFetched: no answer, a refusal, or another file than expected.
         EngineError: the folder cannot be written.
     """
+    network = network or Network()
     path = folder / f"{web.blob_id[:12]}-{web.file}"
     part = path.with_name(f"{path.name}.part")
     with writing(path):
@@ -73,27 +81,35 @@ def download(web: WebFile, folder: Path, progress: Progress = silent) -> Path:
         if path.is_file() and git_blob_id(path) == web.blob_id:
             return path
         resumed = _size(part) > 0
-        found = _complete(web, part, progress)
+        found = _complete(web, part, progress, network)
         if found != web.blob_id and resumed:  # what was kept was of another file
-            found = _complete(web, part, progress)
+            found = _complete(web, part, progress, network)
+        another = f"{web.host} has another file"
         if found != web.blob_id:
-            raise NotFetched(f"{web} is not the file expected: git blob id {found}, expected {web.blob_id}")
+            raise NotFetched(
+                f"{web} is not the file expected: git blob id {found}, expected {web.blob_id}", another
+            )
+        if web.sha256 is not None and (sha256 := sha256_of(part)) != web.sha256:
+            part.unlink()
+            raise NotFetched(
+                f"{web} is not the file expected: sha256 {sha256}, expected {web.sha256}", another
+            )
         part.replace(path)
     return path
 
 
-def _complete(web: WebFile, part: Path, progress: Progress) -> str:
+def _complete(web: WebFile, part: Path, progress: Progress, network: Network) -> str:
     """Fetch until the end, over several connections if need be; the blob id, and no part is left if it is wrong."""
     stalled = 0
     for connection in range(1, MAX_CONNECTIONS + 1):
         had = _size(part)
         try:
-            _transfer(web, part, progress)
+            _transfer(web, part, progress, network)
             break
         except _Broken as error:
             stalled = 0 if _size(part) > had else stalled + 1
             if error.final or stalled == MAX_STALLED or connection == MAX_CONNECTIONS:
-                raise NotFetched(f"{web} could not be fetched: {error}") from error
+                raise NotFetched(f"{web} could not be fetched: {error}", str(error)) from error
         time.sleep(PAUSE_S * 2**stalled)
     found = git_blob_id(part)
     if found != web.blob_id:
@@ -101,10 +117,10 @@ def _complete(web: WebFile, part: Path, progress: Progress) -> str:
     return found
 
 
-def _transfer(web: WebFile, part: Path, progress: Progress) -> None:
+def _transfer(web: WebFile, part: Path, progress: Progress, network: Network) -> None:
     """One connection: append to `part` from where it ends."""
     done = _size(part)
-    with _open(web, done) as response:
+    with _open(web, done, network) as response:
         if response.status == 416:  # nothing lies behind what is here
             return
         if response.status == 206:
@@ -123,22 +139,23 @@ def _transfer(web: WebFile, part: Path, progress: Progress) -> None:
         raise _Broken(f"the connection ended after {done} of {total} bytes")
 
 
-def _open(web: WebFile, offset: int) -> HTTPResponse:
+def _open(web: WebFile, offset: int, network: Network) -> HTTPResponse:
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
     request = Request(web.address, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
-        return cast(HTTPResponse, urlopen(request, timeout=TIMEOUT_S))
+        return network.open(request)
     except HTTPError as error:
         if error.code == 416 and offset:
             return cast(HTTPResponse, error)
         error.close()
-        raise _Broken(f"the server answers {error.code} {error.reason}", final=error.code < 500) from error
-    except URLError as error:
-        raise _Broken(str(getattr(error.reason, "strerror", None) or error.reason)) from error
+        raise _Broken(f"{web.host} answers {error.code} {error.reason}", final=error.code < 500) from error
     except (OSError, HTTPException) as error:
-        raise _Broken(str(error) or type(error).__name__) from error
+        reason = error.reason if isinstance(error, URLError) else error
+        final = isinstance(reason, Unreachable) and reason.final
+        why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise _Broken(why, final=final) from error
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:

@@ -27,3 +27,8 @@ class WeightsError(EngineError):
 
 class NotFetched(EngineError):
     """An asset could not be downloaded."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
+        """A few words, for whoever has something else instead."""

@@ -2,8 +2,15 @@
 
 import hashlib
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -11,6 +18,7 @@ import pytest
 from engines import download as module
 from engines.download import WebFile, download, git_blob_id
 from engines.errors import EngineError, NotFetched
+from engines.network import Network, Unreachable
 from tests.engines.webserver import FileServer, file_server
 
 DATA = bytes(range(256)) * 4096 + b"the end"
@@ -137,7 +145,7 @@ def test_a_damaged_file_is_fetched_again(site: FileServer, tmp_path: Path) -> No
 
 def test_not_there(site: FileServer, tmp_path: Path) -> None:
     with pytest.raises(
-        NotFetched, match=r"/other\.pt could not be fetched: the server answers 404 Not Found"
+        NotFetched, match=r"/other\.pt could not be fetched: 127\.0\.0\.1 answers 404 Not Found"
     ):
         download(web(site, file="other.pt"), tmp_path)
     assert len(site.requests) == 1
@@ -147,27 +155,175 @@ def test_a_server_in_trouble_is_asked_again(site: FileServer, tmp_path: Path) ->
     site.statuses = [503, 500]
     assert download(web(site), tmp_path).read_bytes() == DATA
     site.statuses = [503] * 9
-    with pytest.raises(NotFetched, match="the server answers 503"):
+    with pytest.raises(NotFetched, match=r"127\.0\.0\.1 answers 503"):
         download(web(site, DATA + b"?"), tmp_path)
     assert len(site.statuses) == 9 - module.MAX_STALLED
 
 
-def test_refused_and_unresolvable(tmp_path: Path) -> None:
+def refused() -> str:
+    """An address of this machine where nothing listens."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # not listening, so it refuses
-        address = f"http://127.0.0.1:{taken.getsockname()[1]}/w.pt"
-        with pytest.raises(NotFetched, match=f"{address} could not be fetched: Connection refused"):
-            download(WebFile(address, "0" * 40, "none"), tmp_path)
-    with pytest.raises(NotFetched, match=r"http://nowhere\.invalid/w\.pt could not be fetched: "):
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_refused_and_unresolvable(tmp_path: Path) -> None:
+    address = f"{refused()}/w.pt"
+    with pytest.raises(
+        NotFetched, match=f"{address} could not be fetched: 127.0.0.1 cannot be reached: Connection refused"
+    ) as caught:
+        download(WebFile(address, "0" * 40, "none"), tmp_path)
+    assert caught.value.reason == "127.0.0.1 cannot be reached: Connection refused"
+    with pytest.raises(
+        NotFetched,
+        match=r"http://nowhere\.invalid/w\.pt could not be fetched: nowhere\.invalid cannot be reached: ",
+    ):
         download(WebFile("http://nowhere.invalid/w.pt", "0" * 40, "none"), tmp_path)
 
 
-def test_a_silent_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "TIMEOUT_S", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        address = f"http://127.0.0.1:{mute.getsockname()[1]}/w.pt"
-        with pytest.raises(NotFetched, match="timed out"):
-            download(WebFile(address, "0" * 40, "none"), tmp_path)
+@contextmanager
+def mute_server() -> Iterator[tuple[str, socket.socket]]:
+    """One that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", server
+
+
+def test_a_silent_server_is_asked_once(tmp_path: Path) -> None:
+    network = Network(read_s=0.1)
+    with mute_server() as (address, server):
+        for name in ("one.pt", "two.pt"):
+            with pytest.raises(NotFetched, match=r"127\.0\.0\.1 did not answer within 0\.1 s"):
+                download(WebFile(f"{address}/{name}", "0" * 40, "none"), tmp_path, network=network)
+        server.settimeout(0)
+        server.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_an_unreachable_host_is_waited_for_once(
+    site: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name resolution that hangs, as without a way to any name server; a thread may be left with it."""
+    asked, over = [], threading.Event()
+
+    def hangs(host: str, *rest: object, **named: object) -> object:
+        asked.append(host)
+        if host != "slow.invalid":
+            return resolve(host, *rest, **named)  # type: ignore[arg-type]
+        over.wait()
+        raise OSError
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    network = Network(connect_s=0.05)
+    try:
+        for name in ("one.pt", "two.pt"):
+            with pytest.raises(NotFetched, match=r"slow\.invalid did not answer within 0\.05 s"):
+                download(WebFile(f"http://slow.invalid/{name}", "0" * 40, "none"), tmp_path, network=network)
+        assert asked == ["slow.invalid"]
+        network.connect_s = 3.0
+        assert download(web(site), tmp_path, network=network).read_bytes() == DATA
+    finally:
+        over.set()
+
+
+def test_a_connection_that_comes_too_late_is_closed(
+    site: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, closed = threading.Event(), threading.Event()
+
+    class Late(HTTPConnection):
+        def connect(self) -> None:
+            begin.wait()
+
+        def close(self) -> None:
+            closed.set()
+
+    network = Network(connect_s=0.01)
+    late = Late("127.0.0.1", 1)
+    with pytest.raises(Unreachable):
+        network.connect(late, late.connect)
+    assert not closed.is_set()
+    begin.set()
+    assert closed.wait(10)
+
+
+def test_what_is_connected_may_be_slower(site: FileServer) -> None:
+    network = Network(connect_s=3.0, read_s=17.0)
+    connection = HTTPConnection(site.address.removeprefix("http://"), timeout=network.connect_s)
+    network.connect(connection, connection.connect)
+    assert connection.sock.gettimeout() == 17.0
+    connection.close()
+
+
+def test_a_host_that_has_answered_is_asked_again(site: FileServer, tmp_path: Path) -> None:
+    """It breaks in the middle and then refuses for a moment: that is not final."""
+    site.cuts = [300_000]
+    network = Network()
+    allowed = iter([True, False, True])
+    connect = network.connect
+
+    def sometimes(connection: HTTPConnection, really: Callable[[], None]) -> None:
+        def refuse() -> None:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+        connect(connection, really if next(allowed) else refuse)
+
+    network.connect = sometimes  # type: ignore[method-assign]
+    assert download(web(site), tmp_path, network=network).read_bytes() == DATA
+    assert site.requests == ["", "bytes=300000-"]
+
+
+def test_through_a_proxy(site: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes the whole address, as a proxy is asked for it."""
+    monkeypatch.setenv("http_proxy", site.address)
+    monkeypatch.setenv("no_proxy", "")
+    target = WebFile("http://elsewhere.invalid/w.pt", blob_id(DATA), "none")
+    site.files[target.address] = DATA
+    assert download(target, tmp_path).read_bytes() == DATA
+    monkeypatch.setenv("https_proxy", refused())
+    with pytest.raises(NotFetched, match=r"127\.0\.0\.1 cannot be reached: Connection refused"):
+        download(WebFile("https://elsewhere.invalid/w.pt", "0" * 40, "none"), tmp_path)
+
+
+def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
+    made += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with file_server(context) as site:
+        site.files["/w.pt"] = DATA
+        with pytest.raises(NotFetched, match=r"127\.0\.0\.1 cannot be reached: .*CERTIFICATE_VERIFY_FAILED"):
+            download(web(site), tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert download(web(site), tmp_path).read_bytes() == DATA
+
+
+def test_a_server_that_never_speaks_tls_counts_as_unreachable(tmp_path: Path) -> None:
+    with mute_server() as (address, _):
+        target = WebFile(f"{address.replace('http', 'https')}/w.pt", "0" * 40, "none")
+        with pytest.raises(NotFetched, match=r"127\.0\.0\.1 did not answer within 0\.1 s"):
+            download(target, tmp_path, network=Network(connect_s=0.1))
+
+
+def test_a_redirection_is_followed(site: FileServer, tmp_path: Path) -> None:
+    site.moved["/old.pt"] = f"{site.address}/w.pt"
+    assert download(WebFile(f"{site.address}/old.pt", blob_id(DATA), "none"), tmp_path).read_bytes() == DATA
+
+
+def test_git_s_id_alone_is_not_enough_where_the_sha256_is_known(site: FileServer, tmp_path: Path) -> None:
+    right = hashlib.sha256(DATA).hexdigest()
+    assert download(replace(web(site), sha256=right), tmp_path / "a").read_bytes() == DATA
+    with pytest.raises(
+        NotFetched, match=f"is not the file expected: sha256 {right}, expected 0000"
+    ) as caught:
+        download(replace(web(site), sha256="0" * 64), tmp_path / "b")
+    assert caught.value.reason == "127.0.0.1 has another file"
+    assert left_behind(tmp_path / "b") == []
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a file on a full disk")

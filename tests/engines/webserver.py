@@ -1,5 +1,6 @@
 """A real HTTP server on loopback whose faults are chosen by the test."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ class FileServer:
         """Whether it knows the Range header."""
         self.announce = True
         """Whether it says how long the file is."""
+        self.moved: dict[str, str] = {}
+        """Addresses that paths are redirected to."""
         self.requests: list[str] = []
         """The Range header of each request so far, "" where it had none."""
 
@@ -29,6 +32,11 @@ def _handler(site: FileServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             asked = self.headers.get("Range", "")
             site.requests.append(asked)
+            if self.path in site.moved:
+                self.send_response(302)
+                self.send_header("Location", site.moved[self.path])
+                self.end_headers()
+                return
             if site.statuses or self.path not in site.files:
                 self.send_error(site.statuses.pop(0) if site.statuses else 404)
                 return
@@ -52,10 +60,12 @@ def _handler(site: FileServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def file_server() -> Iterator[FileServer]:
+def file_server(tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
     site = FileServer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
-    site.address = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    site.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
