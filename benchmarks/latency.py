@@ -108,7 +108,8 @@ def first_prediction(clip: str, precision: str) -> tuple[float, float]:
     """Seconds from process start to the first prediction line, and the peak memory in MB of a whole run."""
     code = (
         "import sys\nfrom benchmarks.card import peak_memory_mb\nfrom realtime.cli import main\n"
-        f"sys.argv = ['i3d-live', 'run', {clip!r}, '--mode', 'window', '--backend', 'openvino', '--precision', {precision!r}]\n"
+        f"sys.argv = ['i3d-live', 'run', {clip!r}, '--model', 'kinetics']\n"
+        f"sys.argv += ['--mode', 'window', '--backend', 'openvino', '--precision', {precision!r}]\n"
         "try: main()\nfinally: print(peak_memory_mb(), file=sys.stderr)"
     )
     start = time.perf_counter()

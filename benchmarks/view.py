@@ -137,6 +137,8 @@ def view(*arguments: str) -> Iterator[tuple[str, int]]:
         "-c",
         "from realtime.cli import main; main()",
         "view",
+        "--model",
+        "kinetics",
         "--port",
         "0",
         *arguments,

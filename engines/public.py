@@ -4,6 +4,7 @@
 63.4 %, both 74.2 %; arXiv 1705.07750). Never mixed up: figures of one set do not hold for the other.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from engines.assets import Package, read_member, sha256_of
@@ -12,6 +13,7 @@ from engines.formats import Arrays, read_flax, read_torch
 from engines.spec import Modality
 
 Source = Package | WebFile
+PublicSets = Mapping[str, Mapping[Modality, tuple[Source, ...]]]
 
 
 def _pytorch_i3d(file: str, blob_id: str) -> WebFile:

@@ -5,6 +5,7 @@ import_file(Path("mine.pt"), name="mine", labels=Path("mine.txt"))
 weights, tensors = load_weights("kinetics", "rgb")
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -29,7 +30,8 @@ from engines.models import (
     store,
     stored_names,
 )
-from engines.public import PUBLIC, Source, read_public, recognise
+from engines.network import Network
+from engines.public import PUBLIC, PublicSets, Source, read_public, recognise
 from engines.spec import Modality, Weights
 
 __all__ = [
@@ -91,68 +93,87 @@ def list_models() -> list[ModelInfo]:
     return [_info(name) for name in [*PUBLIC, *(name for name in stored_names() if name not in PUBLIC)]]
 
 
-def _info(name: str) -> ModelInfo:
+def _info(name: str, public: PublicSets = PUBLIC) -> ModelInfo:
     manifest = read_manifest(model_dir(name)) or Manifest(name, ARCHITECTURE, load_labels(), {})
     streams = []
     for modality in get_args(Modality):
-        public = PUBLIC.get(name, {}).get(modality)
+        sources = public.get(name, {}).get(modality)
         if has_weights(name, modality):
             stored = manifest.streams[modality]
             streams.append(StreamInfo(modality, True, stored.sha256, stored.source, stored.licence))
-        elif public:
-            streams.append(StreamInfo(modality, False, None, str(public[0]), public[0].licence))
+        elif sources:
+            streams.append(StreamInfo(modality, False, None, str(sources[0]), sources[0].licence))
     return ModelInfo(name, manifest.architecture, len(manifest.labels), tuple(streams))
 
 
-def fetch(name: str, modality: Modality | None = None, progress: Progress = silent) -> ModelInfo:
+def fetch(
+    name: str,
+    modality: Modality | None = None,
+    progress: Progress = silent,
+    *,
+    network: Network | None = None,
+    public: PublicSets = PUBLIC,
+) -> ModelInfo:
     """Get a public set into the cache, all its streams or one. What is there and undamaged is not fetched again.
+
+    `network`: shared by all that is fetched now, so that a host that does not answer is waited for once.
 
     Raises:
         UsageError: no such set, or no such stream in it.
         NotFetched: no source of the set gave the right file.
         EngineError: the cache folder cannot be written.
     """
-    if name not in PUBLIC:
-        raise UsageError(f"there is no public set {name}; there are {', '.join(PUBLIC)}")
-    if modality is not None and modality not in PUBLIC[name]:
-        others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
+    if name not in public:
+        raise UsageError(f"there is no public set {name}; there are {', '.join(public)}")
+    if modality is not None and modality not in public[name]:
+        others = ", ".join(other for other, streams in public.items() if modality in streams)
         raise UsageError(f"{name} has no {modality} weights; {others or 'no public set'} has")
-    wanted = [modality] if modality else list(PUBLIC[name])
+    wanted = [modality] if modality else list(public[name])
+    network = network or Network()
     if _missing(name, wanted):
         with locked(f"model-{name}"):
             for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
-                _fetch_stream(name, stream, progress)
-    return _info(name)
+                _fetch_stream(name, stream, public[name][stream], progress, network)
+    return _info(name, public)
 
 
 def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
+    return [modality for modality in wanted if not is_there(name, modality)]
+
+
+def is_there(name: str, modality: Modality) -> bool:
+    """Whether it is stored and undamaged; where the manifest is damaged, nothing in the folder can be believed."""
     try:
-        return [modality for modality in wanted if not is_intact(name, modality)]
-    except WeightsError:  # the manifest is damaged, so nothing in the folder can be believed
-        return wanted
+        return is_intact(name, modality)
+    except WeightsError:
+        return False
 
 
-def _fetch_stream(name: str, modality: Modality, progress: Progress) -> None:
+def _fetch_stream(
+    name: str, modality: Modality, sources: Sequence[Source], progress: Progress, network: Network
+) -> None:
     """From the first of its sources that has it."""
     forget_damaged(name)
-    failures = []
-    for source in PUBLIC[name][modality]:
+    failures: list[NotFetched] = []
+    for source in sources:
         try:
-            _fetch_from(source, name, modality, progress)
+            _fetch_from(source, name, modality, progress, network)
         except NotFetched as error:
-            failures.append(str(error))
+            failures.append(error)
         else:
             return
+    reasons = dict.fromkeys(error.reason for error in failures)
     raise NotFetched(
-        f"{name} {modality} is not here: {'; '.join(failures)}; try again where the network reaches it, or bring "
-        f"the file and: i3d-live weights import {PUBLIC[name][modality][0].file}"
+        f"{name} {modality} is not here: {'; '.join(map(str, failures))}; try again where the network reaches it, or "
+        f"bring the file and: i3d-live weights import {sources[0].file}",
+        "; ".join(reasons),
     )
 
 
-def _fetch_from(source: Source, name: str, modality: Modality, progress: Progress) -> None:
+def _fetch_from(source: Source, name: str, modality: Modality, progress: Progress, network: Network) -> None:
     labels, facts = load_labels(), {"source": str(source), "licence": source.licence}
     if isinstance(source, WebFile):
-        path = download(source, cache_dir() / "downloads", progress)
+        path = download(source, cache_dir() / "downloads", progress, network)
         store(name, modality, to_i3d(read_torch(path), str(source), modality), labels, **facts)
         path.unlink()
     else:

@@ -158,6 +158,15 @@ def teach(
     return lesson
 
 
+def base_of(name: str) -> str | None:
+    """The model that a stored one was taught on; None where there is none, or none that was taught."""
+    try:
+        report = json.loads((model_dir(name) / REPORT).read_text("utf-8"))
+        return str(report["base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def study(
     modality: Modality,
     base: str,

@@ -253,7 +253,7 @@ def test_every_message_of_troubleshooting_is_printed(
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
-    monkeypatch.setattr("realtime.commands.weights.fetch_if_missing", lambda *_: None)
+    monkeypatch.setattr("realtime.commands.weights.chosen_model", lambda model, streams: model or "kinetics")
     calls = provoked(here)
     for message in messages():
         if "port <port>: Address already in use" in message:

@@ -61,7 +61,7 @@ In {out}: {size_mb:.1f} MB. On the machine that is to run it, in a fresh environ
 
 def bundle(
     out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.continual,

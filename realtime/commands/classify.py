@@ -53,7 +53,7 @@ def classify(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a file instead of a table.")
     ] = False,
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     streams: StreamsOption = StreamsName.auto,

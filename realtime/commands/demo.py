@@ -1,16 +1,22 @@
 """`i3d-live demo`: the first run."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from engines.best_set import choose_set
+from engines.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
+from engines.network import Network
+from engines.public import PUBLIC, PublicSets
 from realtime.commands.run import run
 from realtime.commands.weights import fetching
+from realtime.verdict import judged, verdict
 
 NEXT = """
 In {out}: predictions.jsonl, annotated.mp4, timeline.png.
-Nobody does one of the 400 known actions in this clip: the answers change, and most of them are rightly unsure.
 
 Try next:
   {program} run VIDEO.mp4 --annotate out.mp4      a file of your own
@@ -23,24 +29,35 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what it makes.")] = Path("demo-out"),
 ) -> None:
     """Fetch weights and a real clip, build the engine, and run it over the clip as a stream."""
-    from engines.weights import demo_clip
+    show(out)
+
+
+def show(out: Path, public: PublicSets = PUBLIC, clips: Sequence[KnownClip] = KNOWN_CLIPS) -> None:
+    """`public`, `clips`: where weights and clips are, the preferred ones first."""
     from realtime.errors import OutputError
 
-    with fetching() as progress:
-        clip = demo_clip(progress)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot make the folder {out}: {error.strerror}; name another with --out"
         ) from error
+    network = Network()
+    with fetching() as progress:
+        weights = choose_set(again=True, progress=progress, network=network, public=public)
+        clip = choose_clip(progress, network, clips, again=True)
+    print(f"{weights}\n{clip.why}", flush=True)
+    log = out / "predictions.jsonl"
     run(
-        [str(clip)],
-        log=out / "predictions.jsonl",
+        [str(clip.path)],
+        log=log,
         annotate=out / "annotated.mp4",
         timeline=out / "timeline.png",
+        model=weights.name,
         readable=True,
     )
+    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    print(f"\n{judged(verdict(lines), clip.label)}")
     program = "i3d-live" if _on_path() else ".venv/bin/i3d-live"
     print(NEXT.format(out=out, program=program).rstrip())
 

@@ -40,7 +40,7 @@ def doctor(
         str | None, typer.Argument(help="As for run; without one the demo clip is tried.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=2, help="How long to try it.")] = 30.0,
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.window,

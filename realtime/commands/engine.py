@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from realtime.commands import weights
 from realtime.commands.options import (
     BackendOption,
     ModelOption,
@@ -28,7 +29,7 @@ ClipOption = Annotated[
 
 
 def build(
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.continual,
@@ -38,10 +39,9 @@ def build(
 ) -> None:
     """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
     from engines.build import load_engines
-    from realtime.commands.weights import fetch_if_missing
     from realtime.flow.methods import compile_ahead
 
-    fetch_if_missing(model, streams)
+    model = weights.chosen_model(model, streams)
     clips = calibration_clips(model, clip, streams)
     with waiting("Building and checking the engine"):
         engines = load_engines(
@@ -59,7 +59,7 @@ def build(
 
 
 def check(
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.continual,
@@ -75,6 +75,7 @@ def check(
     from engines.weights import load_weights
     from realtime.commands.options import engines_for
 
+    model = weights.chosen_model(model, streams)
     engines = engines_for(model, backend, precision, mode.value, streams)
     clips = calibration_clips(model, clip, streams)
     failed = False

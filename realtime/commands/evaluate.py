@@ -51,7 +51,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a stream instead of tables.")
     ] = False,
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     streams: StreamsOption = StreamsName.auto,

@@ -76,12 +76,12 @@ def precision_names() -> list[str]:
 
 
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         metavar="NAME",
         autocompletion=model_names,
-        help="Weights to use; see i3d-live weights list.",
+        help="Weights to use, see i3d-live weights list; default: the best that are here, else that can be fetched.",
     ),
 ]
 BackendOption = Annotated[
@@ -154,7 +154,7 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def engines_for(
-    model: str,
+    model: str | None,
     backend: str,
     precision: str | None,
     mode: Mode,
@@ -163,9 +163,9 @@ def engines_for(
     at_once: bool = False,
 ) -> Engines:
     """Engines from the cache, or fetched and built while a spinner turns. `at_once`: for a recogniser with `beside`."""
-    from realtime.commands.weights import fetch_if_missing
+    from realtime.commands import weights
 
-    fetch_if_missing(model, streams)
+    model = weights.chosen_model(model, streams)
     load = partial(load_engines, model, backend, precision, mode, streams.value, at_once=at_once)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
         with suppress(NoClip):

@@ -91,7 +91,7 @@ def run(
     mqtt: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://user:password@host/topic.")
     ] = None,
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.continual,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from realtime.commands import weights
 from realtime.commands.options import BackendOption, LayersName, StreamsName, model_names
 from realtime.commands.tables import print_table
 
@@ -21,9 +22,13 @@ def teach(
     ],
     name: Annotated[str, typer.Option(help="Of the new model, for --model.")],
     base: Annotated[
-        str,
-        typer.Option(metavar="NAME", autocompletion=model_names, help="Model whose features are learnt on."),
-    ] = "kinetics",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=model_names,
+            help="Model whose features are learnt on; default: of a model that is replaced the same, else as for run.",
+        ),
+    ] = None,
     streams: Annotated[
         StreamsName, typer.Option(help="Streams to use; auto: flow only where it helps.")
     ] = StreamsName.auto,
@@ -36,20 +41,32 @@ def teach(
 ) -> None:
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
     from realtime.commands.train import check_installed
-    from realtime.commands.weights import fetch_if_missing
     from realtime.teach import check_name
     from realtime.teach import teach as learn
 
     check_name(name, replace=replace)
     if finetune:
         check_installed()
-    fetch_if_missing(base, StreamsName.rgb)
+    base = chosen_base(base, name, streams)
     with telling() as tell:
         lesson = learn(
             folder, name, base=base, streams=streams.value, backend=backend, replace=replace, tell=tell,
             layers=finetune.value if finetune else None,
         )  # fmt: skip
     show(lesson)
+
+
+def chosen_base(base: str | None, name: str, streams: StreamsName) -> str:
+    """The base that was named; else that of the model which is taught anew, so that more clips alone make the difference."""
+    from realtime.teach import base_of
+
+    if base is None and (base := base_of(name)) is not None:
+        print(f"i3d-live: weights {base}: {name} was taught on them before", file=sys.stderr)
+    if base is not None:
+        weights.fetch_if_missing(base, StreamsName.rgb)
+        return base
+    # Flow can start from RGB weights, so that a set without flow will do.
+    return weights.chosen_model(None, StreamsName.rgb if streams is StreamsName.rgb else StreamsName.auto)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engines.build import Engines
+from realtime.commands import weights
 from realtime.commands.options import (
     BackendOption,
     ModelOption,
@@ -55,7 +56,7 @@ def view(
             help=f"Take the password from this file; else from {PASSWORD_VARIABLE}, else you are asked."
         ),
     ] = None,
-    model: ModelOption = "kinetics",
+    model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
     mode: ModeOption = ModeName.preview,
@@ -148,7 +149,7 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
 def run_server(
     sources: list[str],
     settings: "Settings",
-    model: str,
+    model: str | None,
     host: str,
     port: int,
     password: str | None,
@@ -173,21 +174,23 @@ def run_server(
 
     def load(wanted: "Settings") -> Engines:
         streams = StreamsName(wanted.streams)
-        return engines_for(model, wanted.backend, wanted.precision, wanted.mode, streams, at_once=True)
+        return engines_for(chosen, wanted.backend, wanted.precision, wanted.mode, streams, at_once=True)
 
-    hub = Hub(sources, load, open_source, fetch_demo_clip, record_to=record_to, new_writer=VideoWriter)
-    engines = hub.engines(settings)
-    note = "" if password is None else ", with the password"
-    line = f"Live view: {shown_address(host, listener.getsockname()[1])}{note}    (Ctrl-C stops it)"
-    serve(
-        hub,
-        settings,
-        engines.labels,
-        listener=listener,
-        local=is_local(host),
-        password=password,
-        started=lambda: print(line, flush=True),
-    )
+    with listener:
+        chosen = weights.chosen_model(model, StreamsName(settings.streams))
+        hub = Hub(sources, load, open_source, fetch_demo_clip, record_to=record_to, new_writer=VideoWriter)
+        engines = hub.engines(settings)
+        note = "" if password is None else ", with the password"
+        line = f"Live view: {shown_address(host, listener.getsockname()[1])}{note}    (Ctrl-C stops it)"
+        serve(
+            hub,
+            settings,
+            engines.labels,
+            listener=listener,
+            local=is_local(host),
+            password=password,
+            started=lambda: print(line, flush=True),
+        )
 
 
 def shown_address(host: str, port: int) -> str:
@@ -198,6 +201,6 @@ def shown_address(host: str, port: int) -> str:
 
 
 def fetch_demo_clip() -> Path:
-    from engines.assets import demo_clip
+    from engines.demo_clips import choose_clip
 
-    return demo_clip()
+    return choose_clip().path

@@ -1,6 +1,7 @@
 """`i3d-live weights`: trained weights, from the public places or from a file."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -77,8 +78,21 @@ def import_weights(
     print(f"{weights.name}: {weights.modality}, {len(weights.labels)} classes, sha256 {weights.sha256[:12]}")
 
 
+def chosen_model(model: str | None, streams: StreamsName) -> str:
+    """The model that was named, or the best public set, with a line that says which and why; fetched where it is missing."""
+    if model is not None:
+        fetch_if_missing(model, streams)
+        return model
+    from engines.best_set import choose_set
+
+    with fetching() as progress:
+        choice = choose_set(streams.value, progress=progress)
+    print(f"i3d-live: {choice}", file=sys.stderr)
+    return choice.name
+
+
 def fetch_if_missing(model: str, streams: StreamsName) -> None:
-    """The default set comes by itself; anything else is asked for with `weights fetch`, since it may be large."""
+    """`kinetics` comes by itself where it is named; others are asked for with `weights fetch`, since they are large."""
     from engines.weights import fetch as fetch_set
     from engines.weights import has_weights
 

@@ -19,7 +19,7 @@ from engines import download as module
 from engines.download import WebFile, download, git_blob_id
 from engines.errors import EngineError, NotFetched
 from engines.network import Network, Unreachable
-from tests.engines.webserver import FileServer, file_server
+from tests.engines.webserver import FileServer, file_server, refusing
 
 DATA = bytes(range(256)) * 4096 + b"the end"
 
@@ -160,15 +160,8 @@ def test_a_server_in_trouble_is_asked_again(site: FileServer, tmp_path: Path) ->
     assert len(site.statuses) == 9 - module.MAX_STALLED
 
 
-def refused() -> str:
-    """An address of this machine where nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
 def test_refused_and_unresolvable(tmp_path: Path) -> None:
-    address = f"{refused()}/w.pt"
+    address = f"{refusing()}/w.pt"
     with pytest.raises(
         NotFetched, match=f"{address} could not be fetched: 127.0.0.1 cannot be reached: Connection refused"
     ) as caught:
@@ -281,7 +274,7 @@ def test_through_a_proxy(site: FileServer, tmp_path: Path, monkeypatch: pytest.M
     target = WebFile("http://elsewhere.invalid/w.pt", blob_id(DATA), "none")
     site.files[target.address] = DATA
     assert download(target, tmp_path).read_bytes() == DATA
-    monkeypatch.setenv("https_proxy", refused())
+    monkeypatch.setenv("https_proxy", refusing())
     with pytest.raises(NotFetched, match=r"127\.0\.0\.1 cannot be reached: Connection refused"):
         download(WebFile("https://elsewhere.invalid/w.pt", "0" * 40, "none"), tmp_path)
 

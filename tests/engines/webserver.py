@@ -1,11 +1,15 @@
 """A real HTTP server on loopback whose faults are chosen by the test."""
 
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from engines.network import Network
 
 
 class FileServer:
@@ -57,6 +61,28 @@ def _handler(site: FileServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+class CountingNetwork(Network):
+    """Keeps the hosts of connections that were begun."""
+
+    def __init__(self, connect_s: float = 3.0, read_s: float = 30.0) -> None:
+        super().__init__(connect_s, read_s)
+        self.begun: list[str] = []
+
+    def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
+        def counted() -> None:
+            self.begun.append(connection.host)
+            connect()
+
+        super().connect(connection, counted)
+
+
+def refusing() -> str:
+    """An address of this machine where nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @contextmanager

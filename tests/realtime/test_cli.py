@@ -264,6 +264,8 @@ def long_run(tmp_path: Path, engines: object) -> Iterator[subprocess.Popen[str]]
         *I3D_LIVE,
         "run",
         str(clip),
+        "--model",
+        "kinetics",
         "--mode",
         "continual",
         "--log",
@@ -332,7 +334,7 @@ def test_running_a_built_engine_imports_no_torch(
     clip = write_clip(tmp_path / "c.mp4", every(FPS25, 70))
     code = (
         "import sys; from realtime.cli import main\n"
-        f"sys.argv = ['i3d-live', 'run', {str(clip)!r}, '--mode', 'continual', '--precision', 'float32']\n"
+        f"sys.argv = ['i3d-live', 'run', {str(clip)!r}, '--model', 'kinetics', '--precision', 'float32']\n"
         "try: main()\nfinally: print([m for m in ('torch', 'nncf', 'gradio', 'matplotlib') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

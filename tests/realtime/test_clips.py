@@ -67,6 +67,8 @@ def test_read_in_any_way_a_file_gives_the_same_answers(clips: Path, engines: Loa
     command = (
         "run",
         path.resolve(),
+        "--model",
+        "kinetics",
         "--mode",
         "continual",
         "--backend",

@@ -90,6 +90,7 @@ def call(
     monkeypatch.setattr(lesson_module, "load_features", small_features)
     monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
     monkeypatch.setattr("realtime.commands.weights.fetch_if_missing", lambda *_: None)
+    monkeypatch.setattr("realtime.commands.weights.chosen_model", lambda *_: "kinetics")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 

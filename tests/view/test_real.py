@@ -38,7 +38,7 @@ def server(clips: Path) -> Iterator[Served]:
         if in_ci():
             raise
         pytest.skip(f"the trained weights cannot be had here: {error}")
-    command = [*I3D_LIVE, *MODE, str(clips / "ta_chi.mp4")]
+    command = [*I3D_LIVE, *MODE, "--model", "kinetics", str(clips / "ta_chi.mp4")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
