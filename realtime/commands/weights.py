@@ -40,20 +40,24 @@ def list_weights(
 @app.command(epilog="Example:  i3d-live weights fetch flow")
 def fetch(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="NAME",
-            help="kinetics (rgb), imagenet-kinetics (rgb and flow), or flow (of the latter).",
+            help="imagenet-kinetics (rgb and flow), kinetics (rgb), or flow (of the former); default: the best to be had.",
         ),
-    ] = "kinetics",
+    ] = None,
     stream: StreamOption = None,
 ) -> None:
     """Fetch a public set of weights into the cache folder. What is there already is not fetched again."""
+    from engines.best_set import choose_set
     from engines.weights import fetch as fetch_set
 
     if name == "flow":
         name, stream = "imagenet-kinetics", "flow"
     with fetching() as progress:
+        if name is None:
+            print(choose_set(stream or "auto", again=True, progress=progress))
+            return
         model = fetch_set(name, stream, progress)
     print(f"{model.name}: {model.summary}")
 

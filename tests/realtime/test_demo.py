@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.assets import sha256_of
+from engines.best_set import Choice
 from engines.build import Engines
 from engines.demo_clips import KnownClip
 from engines.download import WebFile, git_blob_id
@@ -160,6 +161,21 @@ def test_every_command_takes_the_best_set(
         cli.main()
     assert stopped.value.code == 2
     assert capsys.readouterr().err == f"i3d-live: chosen: None {streams}\n"
+
+
+@pytest.mark.parametrize(("stream", "streams"), [([], "auto"), (["--stream", "rgb"], "rgb")])
+def test_weights_fetch_without_a_name_gets_the_best(
+    stream: list[str], streams: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def choose(streams: str, *, again: bool, progress: object) -> Choice:
+        return Choice("kinetics", f"{streams} {again}")
+
+    monkeypatch.setattr("engines.best_set.choose_set", choose)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["i3d-live", "weights", "fetch", *stream])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().out == f"weights kinetics: {streams} True\n"
 
 
 def test_a_model_that_is_taught_anew_keeps_its_base(
