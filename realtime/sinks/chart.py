@@ -1,4 +1,4 @@
-"""The drawing of the timeline; the only file that imports Matplotlib.
+"""The drawing of the timeline, with OpenCV, which the annotated video needs too.
 
 title
 caption
@@ -9,10 +9,7 @@ caption
    min:s 0:00   0:10   0:20   0:30
 """
 
-import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.sinks.lettering import printable, shortened
-from realtime.sinks.overlay import PALETTE, label_colour
-from realtime.types import Event
+from realtime.sinks.lettering import Colour, width_px, write_line
+from realtime.sinks.overlay import PALETTE, WHITE, label_colour
+from realtime.types import Event, Image
 
 Array = NDArray[Any]
-DPI, WIDTH_PX = 100, 1200
-TOP_PX, CURVES_PX, ROW_PX, BOTTOM_PX, RIGHT_PX = 70, 250, 27, 36, 30
-TITLE_PT, TEXT_PT, NAME_PX, MARGIN_PX = 14, 10, 300, 12
-INK, FAINT, RULE = "#24292f", "#8c959f", "#e4e8ec"
+WIDTH_PX, TOP_PX, CURVES_PX, ROW_PX, BOTTOM_PX, RIGHT_PX = 1200, 70, 250, 27, 36, 30
+TITLE_PX, TEXT_PX, LINE_PX, NAME_PX, MARGIN_PX = 19, 14, 18, 300, 12
+INK, FAINT, RULE, NO_FRAMES, OTHERS = (
+    (36, 41, 47),
+    (140, 149, 159),
+    (228, 232, 236),
+    (241, 243, 245),
+    (153,) * 3,
+)
+HIGHEST = 1.04
+"""Probability at the upper end of the curves: room for a line at 1."""
 STEPS_S = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
-EASTERN_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei")
+SUBPIXELS = 4
+"""Bits after the point in the coordinates of curves."""
 
 
 @dataclass(frozen=True)
@@ -54,40 +59,84 @@ class Chart:
 
 def save_chart(path: Path | str, chart: Chart) -> None:
     """Write a PNG, 1200 px wide and as high as its rows need. Raises OSError."""
-    with _letters():
-        _figure(chart).savefig(path, format="png")
+    import cv2
+
+    _, png = cv2.imencode(".png", np.ascontiguousarray(_picture(chart)[:, :, ::-1]))
+    Path(path).write_bytes(png.tobytes())
 
 
-@contextmanager
-def _letters() -> Iterator[None]:
-    """Matplotlib's own font lacks Chinese, Japanese and Korean: take them from the system, else show boxes for them."""
-    import matplotlib
-    from matplotlib import font_manager
+@dataclass(frozen=True)
+class _Plot:
+    """Where on the picture time begins and ends, and which colour stands for which row."""
 
-    installed = [name for name in EASTERN_FONTS if name in font_manager.get_font_names()]
-    with matplotlib.rc_context({"font.family": ["DejaVu Sans", *installed]}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        yield
+    canvas: Image
+    left_px: int
+    rows: Sequence[str]
+    colours: Sequence[Colour]
+    end_s: float
+
+    def column(self, time_s: Array | float) -> Any:
+        """Distance from the left end of the time axis, px."""
+        return np.multiply(time_s, (WIDTH_PX - RIGHT_PX - self.left_px) / self.end_s)
+
+    def above(self) -> Image:
+        """The part of the picture that holds the curves."""
+        return self.canvas[TOP_PX : TOP_PX + CURVES_PX, self.left_px : -RIGHT_PX]
+
+    def below(self, row: int) -> Image:
+        """The part that holds the bars of that row."""
+        top = TOP_PX + CURVES_PX + ROW_PX * row
+        return self.canvas[top : top + ROW_PX, self.left_px : -RIGHT_PX]
 
 
-def _curves(chart: Chart) -> tuple[Array, Array]:
-    """Times (n,) and probabilities (n, classes) for drawing, with NaN where the curves break.
+def _picture(chart: Chart) -> Image:
+    others = any(event.label not in chart.names for event in chart.events)
+    rows = [*chart.names, "other actions"] if others else list(chart.names)
+    widest = max((width_px(name, TEXT_PX) for name in rows), default=0)
+    height = TOP_PX + CURVES_PX + ROW_PX * max(1, len(rows)) + BOTTOM_PX
+    ends_s = [*chart.spans_s[:, 1], *(stretch.end_s for stretch in (*chart.events, *chart.gaps))]
+    plot = _Plot(
+        canvas=np.full((height, WIDTH_PX, 3), 255, np.uint8),
+        left_px=76 + min(NAME_PX, max(30, widest)),
+        rows=rows,
+        colours=[*_colours(chart.names), OTHERS],
+        end_s=float(max(ends_s, default=0)) or 1.0,
+    )
+    for y_px, text, size_px in ((23, chart.title, TITLE_PX), (48, chart.caption, TEXT_PX)):
+        write_line(_line(plot.canvas, y_px, MARGIN_PX, WIDTH_PX - MARGIN_PX), text, size_px, INK)
+    _draw_gaps(plot, chart.gaps)
+    _draw_scale(plot, chart.unit)
+    _draw_curves(plot, chart)
+    _draw_rows(plot, chart.events)
+    _draw_time(plot)
+    return plot.canvas
+
+
+def _line(canvas: Image, y_px: int, left_px: int, right_px: int) -> Image:
+    """The box of a line of text around that height."""
+    return canvas[y_px - LINE_PX // 2 : y_px + LINE_PX // 2 + 1, max(0, left_px) : right_px]
+
+
+def _centred(box: Image, text: str, colour: Colour) -> None:
+    write_line(box[:, max(0, (box.shape[1] - width_px(text, TEXT_PX)) // 2) :], text, TEXT_PX, colour)
+
+
+def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
+    """Times (n,) and probabilities (n, classes) of each curve between two gaps.
 
     An answer stands at the middle of its span, as changes of action do; the first and last of a section reach to its ends.
     """
     spans_s, probabilities = chart.spans_s, chart.probabilities
     middles = spans_s.mean(axis=1)
     breaks = np.searchsorted(middles, [gap.start_s for gap in chart.gaps])
-    times, values = [np.zeros(0)], [np.zeros((0, probabilities.shape[1]))]
     for section in np.split(np.arange(len(middles)), np.unique(breaks)):
         if len(section):
             first, last = section[0], section[-1]
-            times.append(np.r_[spans_s[first, 0], middles[section], spans_s[last, 1], np.nan])
-            values.append(probabilities[np.r_[first, section, last, last]])
-    return np.concatenate(times), np.concatenate(values)
+            times_s = np.r_[spans_s[first, 0], middles[section], spans_s[last, 1]]
+            yield times_s, probabilities[np.r_[first, section, last]]
 
 
-def _colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
+def _colours(names: Sequence[str]) -> list[Colour]:
     """The colours of the annotated video; of two classes with the same, the second gets the next that is free."""
     free, out = list(PALETTE), []
     for name in names:
@@ -95,86 +144,102 @@ def _colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
         while colour not in free:
             colour = PALETTE[(PALETTE.index(colour) + 1) % len(PALETTE)]
         free.remove(colour)
-        out.append((colour[0] / 255, colour[1] / 255, colour[2] / 255))
+        out.append(colour)
     return out
 
 
-def _figure(chart: Chart) -> Any:
-    from matplotlib.figure import Figure
-
-    others = any(event.label not in chart.names for event in chart.events)
-    rows = [*chart.names, "other actions"] if others else list(chart.names)
-    left_px = 76 + min(NAME_PX, max((_width_px(printable(name), TEXT_PT) for name in rows), default=0))
-    rows_px = ROW_PX * max(1, len(rows))
-    height_px = TOP_PX + CURVES_PX + rows_px + BOTTOM_PX
-    figure = Figure((WIDTH_PX / DPI, height_px / DPI), dpi=DPI, facecolor="white")
-
-    def axes(bottom_px: int, tall_px: int) -> Any:
-        box_px = np.array((left_px, bottom_px, WIDTH_PX - RIGHT_PX - left_px, tall_px))
-        return figure.add_axes(tuple(box_px / (WIDTH_PX, height_px, WIDTH_PX, height_px)))
-
-    above, below = axes(BOTTOM_PX + rows_px, CURVES_PX), axes(BOTTOM_PX, rows_px)
-    colours = _colours(chart.names)
-    _draw_curves(above, chart, colours)
-    _draw_rows(below, rows, [*colours, (0.6, 0.6, 0.6)], chart.events)
-    ends_s = [*chart.spans_s[:, 1], *(stretch.end_s for stretch in (*chart.events, *chart.gaps))]
-    end_s = float(max(ends_s, default=0)) or 1.0
-    for each in (above, below):
-        _draw_time(each, end_s, chart.gaps)
-    above.tick_params(bottom=False, labelbottom=False)
-    corner = (left_px - 34) / WIDTH_PX, (BOTTOM_PX - 15) / height_px
-    figure.text(*corner, _time_unit(end_s), color=FAINT, size=TEXT_PT, ha="right", va="center")
-    for text, size_pt, y_px in ((chart.title, TITLE_PT, 28), (chart.caption, TEXT_PT, 52)):
-        fitted = _fitted(text, size_pt, WIDTH_PX - 2 * MARGIN_PX)
-        figure.text(MARGIN_PX / WIDTH_PX, 1 - y_px / height_px, fitted, color=INK, size=size_pt)
-    return figure
+def _height(probability: Array | float) -> Any:
+    """Distance from the upper end of the curves, px."""
+    return CURVES_PX * (1 - np.asarray(probability) / HIGHEST)
 
 
-def _draw_curves(axes: Any, chart: Chart, colours: Sequence[Any]) -> None:
-    times_s, values = _curves(chart)
-    thick = 2 if len(times_s) < CURVES_PX else 1
-    for index in reversed(range(len(colours))):  # the most important one on top
-        axes.fill_between(times_s, values[:, index], color=colours[index], alpha=0.12, linewidth=0)
-        axes.plot(times_s, values[:, index], color=colours[index], linewidth=thick, solid_joinstyle="round")
-    if not len(times_s):
-        note = "no predictions"
-        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", color=FAINT, size=TITLE_PT)
-    axes.set_ylim(0, 1.04)
-    axes.set_yticks((0, 0.25, 0.5, 0.75, 1), ("0%", "25%", "50%", "75%", "100%"))
-    axes.set_ylabel(chart.unit, color=INK, size=TEXT_PT)
-    axes.grid(axis="y", color=RULE)
+def _draw_scale(plot: _Plot, unit: str) -> None:
+    """The upright axis: what it shows, its numbers, and a rule at each."""
+    for percent in (0, 25, 50, 75, 100):
+        y_px = min(round(_height(percent / 100)), CURVES_PX - 1)
+        plot.above()[y_px] = RULE
+        box = _line(plot.canvas, TOP_PX + y_px, plot.left_px - 60, plot.left_px - 8)
+        write_line(box, f"{percent}%", TEXT_PX, INK, right=True)
+    lines = unit.splitlines()
+    upright = np.full((LINE_PX * len(lines), CURVES_PX, 3), WHITE, np.uint8)
+    for number, text in enumerate(lines):
+        _centred(upright[LINE_PX * number : LINE_PX * (number + 1)], text, INK)
+    right_px = plot.left_px - 50
+    plot.canvas[TOP_PX : TOP_PX + CURVES_PX, right_px - len(upright) : right_px] = np.rot90(upright)
 
 
-def _draw_rows(axes: Any, rows: Sequence[str], colours: Sequence[Any], events: Sequence[Event]) -> None:
+def _draw_curves(plot: _Plot, chart: Chart) -> None:
+    import cv2
+
+    sections = list(_sections(chart))
+    thick = 2 if len(chart.spans_s) < CURVES_PX else 1
+    canvas = np.ascontiguousarray(plot.above())
+    for index in reversed(range(len(chart.names))):  # the most important one on top
+        colour = plot.colours[index]
+        shade = canvas.copy()
+        for times_s, values in sections:
+            x, y = plot.column(times_s), _height(values[:, index])
+            area = np.c_[np.r_[x[0], x, x[-1]], np.r_[CURVES_PX, y, CURVES_PX]]
+            cv2.fillPoly(shade, [_points(area)], colour, cv2.LINE_AA, SUBPIXELS)
+        cv2.addWeighted(shade, 0.12, canvas, 0.88, 0, canvas)
+        for times_s, values in sections:
+            line = np.c_[plot.column(times_s), _height(values[:, index])]
+            cv2.polylines(canvas, [_points(line)], False, colour, thick, cv2.LINE_AA, SUBPIXELS)
+    plot.above()[:] = canvas
+    if not sections:
+        _centred(_line(plot.above(), CURVES_PX // 2, 0, WIDTH_PX), "no predictions", FAINT)
+
+
+def _points(px: Array) -> Array:
+    """As OpenCV takes coordinates with parts of a pixel; its whole ones are in the middle of pixels."""
+    whole: Array = np.rint((px - 0.5) * 2**SUBPIXELS).astype(np.int32)
+    return whole
+
+
+def _draw_rows(plot: _Plot, events: Sequence[Event]) -> None:
     """One row a class: its name with its colour, and a bar for each event."""
-    for row, colour in zip(range(len(rows)), colours, strict=False):
-        axes.axhline(row, color=RULE, linewidth=1, zorder=0)
-        axes.plot(-0.017, row, "s", color=colour, ms=8, transform=axes.get_yaxis_transform(), clip_on=False)
-    bars: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for row, (name, colour) in enumerate(zip(plot.rows, plot.colours, strict=False)):
+        middle = TOP_PX + CURVES_PX + ROW_PX * row + ROW_PX // 2
+        plot.canvas[middle, plot.left_px : -RIGHT_PX] = RULE
+        plot.canvas[middle - 5 : middle + 6, plot.left_px - 24 : plot.left_px - 13] = colour
+        names = _line(plot.canvas, middle, plot.left_px - 34 - NAME_PX, plot.left_px - 34)
+        write_line(names, name, TEXT_PX, INK, right=True)
     for event in events:
-        row = rows.index(event.label) if event.label in rows else len(rows) - 1
-        bars[row].append((event.start_s, event.end_s - event.start_s))
-    for row, ranges in bars.items():
-        # The outline keeps an event visible that is shorter than a pixel.
-        axes.broken_barh(ranges, (row - 0.36, 0.72), color=colours[row], linewidth=0.7)
-    axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [_fitted(name, TEXT_PT, NAME_PX) for name in rows])
-    axes.tick_params(axis="y", length=0, pad=24)
+        row = plot.rows.index(event.label) if event.label in plot.rows else len(plot.rows) - 1
+        plot.below(row)[4:-4, _columns(plot, event)] = plot.colours[row]
 
 
-def _draw_time(axes: Any, end_s: float, gaps: Sequence[Event]) -> None:
-    """The axis from 0 to `end_s`, and the gaps across all of its height."""
-    ranges = [(gap.start_s, gap.end_s - gap.start_s) for gap in gaps]
-    full = axes.get_xaxis_transform()
-    axes.broken_barh(ranges, (0, 1), transform=full, fc="#f1f3f5", ec=FAINT, hatch="////", linewidth=0)
-    step_s = next((step for step in STEPS_S if end_s / step <= 12), end_s)
-    ticks_s = np.arange(int(end_s / step_s) + 1) * step_s
-    axes.set_xticks(ticks_s, [_time_text(time_s, end_s) for time_s in ticks_s])
-    axes.set_xlim(0, end_s)
-    axes.tick_params(labelsize=TEXT_PT, labelcolor=INK, color=FAINT)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(FAINT)
+def _columns(plot: _Plot, stretch: Event) -> slice:
+    """The columns of a stretch of time: one at the least, so that an event shorter than a pixel is seen."""
+    width = WIDTH_PX - RIGHT_PX - plot.left_px
+    first = min(int(plot.column(stretch.start_s)), width - 1)
+    return slice(first, max(first + 1, round(float(plot.column(stretch.end_s)))))
+
+
+def _draw_gaps(plot: _Plot, gaps: Sequence[Event]) -> None:
+    """Hatched, across curves and bars."""
+    area = plot.canvas[TOP_PX:-BOTTOM_PX, plot.left_px : -RIGHT_PX]
+    row, column = np.ogrid[: area.shape[0], : area.shape[1]]
+    hatched = np.where(((row + column) % 10 < 2)[:, :, None], FAINT, NO_FRAMES).astype(np.uint8)
+    for gap in gaps:
+        columns = _columns(plot, gap)
+        area[:, columns] = hatched[:, columns]
+
+
+def _draw_time(plot: _Plot) -> None:
+    """The axis from 0 to the end."""
+    axis_px = plot.canvas.shape[0] - BOTTOM_PX
+    plot.canvas[axis_px, plot.left_px : -RIGHT_PX] = FAINT
+    unit = _line(plot.canvas, axis_px + 16, MARGIN_PX, plot.left_px - 34)
+    write_line(unit, _time_unit(plot.end_s), TEXT_PX, FAINT, right=True)
+    step_s = next((step for step in STEPS_S if plot.end_s / step <= 12), plot.end_s)
+    for number in range(int(plot.end_s / step_s) + 1):
+        time_s = number * step_s
+        column = min(plot.left_px + int(plot.column(time_s)), WIDTH_PX - RIGHT_PX - 1)
+        plot.canvas[axis_px : axis_px + 5, column] = FAINT
+        _centred(
+            _line(plot.canvas, axis_px + 16, column - 30, column + 31), _time_text(time_s, plot.end_s), INK
+        )
 
 
 def _time_unit(end_s: float) -> str:
@@ -187,17 +252,3 @@ def _time_text(time_s: float, end_s: float) -> str:
         return f"{time_s:g}"
     whole = int(time_s) if end_s < 3600 else int(time_s) // 60
     return f"{whole // 60}:{whole % 60:02d}"
-
-
-def _fitted(text: str, size_pt: int, width_px: int) -> str:
-    """As much of the text as fits, with nothing in it that Matplotlib would read as a formula."""
-    fitted = shortened(printable(text), lambda part: _width_px(part, size_pt) <= width_px)
-    return fitted.replace("$", r"\$")
-
-
-def _width_px(text: str, size_pt: int) -> int:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    width_pt, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size_pt), False)
-    return round(width_pt * DPI / 72)

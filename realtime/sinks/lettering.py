@@ -47,15 +47,15 @@ def printable(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _fit(text: str, size_px: int, least_px: int, weight: int, width_px: int) -> tuple[str, int, int]:
+def _fit(text: str, size_px: int, least_px: int, weight: int, room_px: int) -> tuple[str, int, int]:
     """What of the text fits, the size at which it does, and its width in px."""
     clean = printable(text)
     for size in range(size_px, least_px - 1, -1):
-        used = _width(clean, size, weight)
-        if used <= width_px:
+        used = width_px(clean, size, weight)
+        if used <= room_px:
             return clean, size, used
-    fitted = shortened(clean, lambda part: _width(part, least_px, weight) <= width_px)
-    return fitted, least_px, _width(fitted, least_px, weight)
+    fitted = shortened(clean, lambda part: width_px(part, least_px, weight) <= room_px)
+    return fitted, least_px, width_px(fitted, least_px, weight)
 
 
 def shortened(text: str, fits: Callable[[str], bool]) -> str:
@@ -72,10 +72,13 @@ def shortened(text: str, fits: Callable[[str], bool]) -> str:
     return text[:fitting].rstrip(" (") + "…" if fitting else ""
 
 
-def _width(text: str, size_px: int, weight: int) -> int:
+def width_px(text: str, size_px: int, weight: int = REGULAR) -> int:
+    """How wide a line of text is, whatever is in it."""
     import cv2
 
     if not text:
         return 0
-    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), size_px, weight)
+    left, _, width, _ = cv2.getTextSize(
+        (0, 0), printable(text), (0, 0), cv2.FontFace("sans"), size_px, weight
+    )
     return int(left + width)

@@ -153,7 +153,7 @@ def test_classes_of_one_colour_get_two() -> None:
     names = ["yoga", *same[:5]]
     colours = chart._colours(names)
     assert len(set(colours)) == len(names)
-    assert colours[0] == tuple(channel / 255 for channel in label_colour("yoga"))
+    assert colours[0] == label_colour("yoga")
 
 
 @pytest.mark.parametrize("end_s", [0.04, 2.56, 59.0, 600.0, 86400.0, 5e6])
@@ -187,7 +187,6 @@ def test_provisional_answers_are_passed_over() -> None:
 
 @pytest.mark.parametrize("name", ["中文 日本語", "$x^{$ \\frac", "\ud800\n\t", "w" * 500, ""], ids=ascii)
 def test_any_name_stays_in_the_picture(tmp_path: Path, name: str) -> None:
-    """A letter that the font lacks would be a warning, and so a failure."""
     items = [predict(0, 2, [0.6, 0.2, 0.1, 0.1]), Event(name, 0.0, 2.0, 0.6), gap(2, 4)]
     rgb = picture(tmp_path, items, (name, *LABELS[1:]), title=name, caption=name)
     for border in (rgb[:4], rgb[-4:], rgb[:, :4], rgb[:, -4:]):
