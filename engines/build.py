@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from engines.backends import Plan, Tensors, backend_module, choose_backend
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
+from engines.extras import absent
 from engines.spec import MODES, Modality, Mode, StreamSpec, Weights
 
 Streams = Literal["auto", "rgb", "flow", "both"]
@@ -216,9 +217,7 @@ def build_engine(
         scratch.rename(folder)
         return module.load(plan, folder, None)
     except ImportError as error:
-        raise EngineError(
-            f"building an engine needs {error.name}, which is not installed; pip install 'i3d-live[build]'"
-        ) from error
+        raise absent("building an engine", error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

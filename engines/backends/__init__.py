@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
+from engines.extras import install
 from engines.spec import Mode, StreamSpec, Weights
 
 # OpenVINO and NNCF report every import and every conversion to their maker, unless they find this package missing.
@@ -21,14 +22,13 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 Tensors = Mapping[str, NDArray[Any]]
 """A state dict in pytorch-i3d's names."""
 
-EXTRA = "pip install 'i3d-live[build]'"
 REGISTRY = {
     # name: module or module:object, package that it needs, how to get that package
     "openvino": ("engines.backends.openvino", "openvino", "pip install openvino"),
-    "tensorrt": ("engines.backends.tensorrt:SERVER", "tensorrt", "pip install 'i3d-live[nvidia]'"),
-    "tensorrt-rtx": ("engines.backends.tensorrt:RTX", "tensorrt_rtx", "pip install 'i3d-live[rtx]'"),
-    "torch": ("engines.backends.torch", "torch", EXTRA),
-    "torch-tensorrt": ("engines.backends.torch_tensorrt", "torch_tensorrt", "pip install torch-tensorrt"),
+    "tensorrt": ("engines.backends.tensorrt:SERVER", "tensorrt", install("nvidia")),
+    "tensorrt-rtx": ("engines.backends.tensorrt:RTX", "tensorrt_rtx", install("rtx")),
+    "torch": ("engines.backends.torch", "torch", install("torch")),
+    "torch-tensorrt": ("engines.backends.torch_tensorrt", "torch_tensorrt", install("nvidia")),
 }
 ON_NVIDIA = ("tensorrt", "tensorrt-rtx", "torch")
 """Tried by `auto`, in this order, where there is an NVIDIA driver."""
@@ -86,9 +86,9 @@ def backend_module(name: str) -> Backend:
     """
     if name not in REGISTRY:
         raise UsageError(f"backend {name!r} is not known; choose one of auto, {', '.join(sorted(REGISTRY))}")
-    module, package, install = REGISTRY[name]
+    module, package, how = REGISTRY[name]
     if importlib.util.find_spec(package) is None:
-        raise EngineError(f"backend {name} needs the package {package}, which is not installed: {install}")
+        raise EngineError(f"backend {name} needs the package {package}, which is not installed: {how}")
     module, _, name = module.partition(":")
     found = importlib.import_module(module)
     return cast(Backend, getattr(found, name) if name else found)

@@ -19,6 +19,7 @@ from engines.backends import Plan, Tensors
 from engines.cuda import open_driver
 from engines.engine import Engine
 from engines.errors import EngineError
+from engines.extras import install
 from engines.resident import MAX_BATCH, Port, Program, ResidentGraphs, ResidentWindow
 from engines.streaming import StreamingEngine
 from engines.window import WindowEngine
@@ -222,5 +223,5 @@ def _dotted(capability: Capability) -> str:
     return "{}.{}".format(*capability)
 
 
-SERVER = TensorRT("tensorrt", "tensorrt", "pip install 'i3d-live[nvidia]'")
-RTX = TensorRT("tensorrt-rtx", "tensorrt_rtx", "pip install 'i3d-live[rtx]'")
+SERVER = TensorRT("tensorrt", "tensorrt", install("nvidia"))
+RTX = TensorRT("tensorrt-rtx", "tensorrt_rtx", install("rtx"))

@@ -94,16 +94,18 @@ def test_an_engine_that_fails_its_check_is_not_stored(folder: Path, monkeypatch:
     assert list(folder.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("package", "line"),
+    [("torch", r"'i3d-live\[torch\]'"), ("nncf", r"'i3d-live\[int8\]'"), ("onnx", "i3d-live$")],
+)
 def test_without_what_building_needs_the_error_says_what_to_install(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    package: str, line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_torch(*args: Any) -> None:
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    def absent(*args: Any) -> None:
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
 
-    monkeypatch.setattr(openvino, "build", no_torch)
-    with pytest.raises(
-        EngineError, match=r"needs torch, which is not installed; pip install 'i3d-live\[build\]'"
-    ):
+    monkeypatch.setattr(openvino, "build", absent)
+    with pytest.raises(EngineError, match=f"needs {package}, which is not installed; pip install {line}"):
         build_engine(PLAN, "openvino", TENSORS, folder, None)
     assert list(folder.parent.iterdir()) == []
 

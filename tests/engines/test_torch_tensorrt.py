@@ -65,7 +65,7 @@ def test_without_the_package_it_says_what_to_install() -> None:
     if importlib.util.find_spec("torch_tensorrt") is not None:
         pytest.skip("the package is here")
     with pytest.raises(
-        EngineError, match=r"needs the package torch_tensorrt, .*: pip install torch-tensorrt"
+        EngineError, match=r"needs the package torch_tensorrt, .*: pip install \'i3d-live\[nvidia\]\'"
     ):
         choose_backend("torch-tensorrt")
 
