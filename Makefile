@@ -12,15 +12,15 @@
 .DELETE_ON_ERROR:
 
 demo:
-	@scripts/setup build
+	@scripts/setup base
 	@.venv/bin/i3d-live demo --out demo-out
 
 view:
-	@scripts/setup build,view
+	@scripts/setup view
 	@.venv/bin/i3d-live view $(SOURCE)
 
 test:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	@scripts/system-packages $(TEST_PACKAGES) || true
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -28,37 +28,39 @@ test:
 	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 screenshots:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/view/test_real.py
 
 bench:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	for name in $(BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
 	.venv/bin/python -m benchmarks.tables
 
 bench-long:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	for name in $(LONG_BENCHMARKS); do .venv/bin/python -m benchmarks.$$name || exit 1; done
 	.venv/bin/python -m benchmarks.tables
 
 pages:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	.venv/bin/python -m tests.errors_page
 	.venv/bin/python -m tests.commands_page
 	.venv/bin/python -m benchmarks.tables
 	.venv/bin/python docs/pictures.py
 
 soak:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	.venv/bin/python -m benchmarks.soak
 
 format:
-	@scripts/setup build,view,teach,train,dev
+	@scripts/setup $(ALL)
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+ALL = view,int8,teach,torch,train,dev
 
 BENCHMARKS = latency flow end_to_end reaction bundle
 LONG_BENCHMARKS = peers growth cameras engines

@@ -10,9 +10,9 @@ BRINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "view": ("gradio", "websockets"),
         "int8": ("nncf",),
-        "teach": ("sklearn",),
+        "teach": ("matplotlib", "sklearn"),
         "torch": ("torch",),
-        "train": ("matplotlib", "pytorch_lightning", "tensorboard", "torch"),
+        "train": ("pytorch_lightning", "tensorboard", "torch"),
         "nvidia": ("tensorrt", "torch", "torch_tensorrt"),
         "rtx": ("tensorrt_rtx",),
     }

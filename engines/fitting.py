@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.errors import EngineError
+from engines.extras import absent
 from engines.head import Floats, Head
 
 Integers = NDArray[np.int64]
@@ -147,6 +147,4 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EngineError(
-            "teaching needs scikit-learn, which is not installed: pip install 'i3d-live[teach]'"
-        ) from error
+        raise absent("teaching", error, "teach") from error

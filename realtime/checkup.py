@@ -17,9 +17,10 @@ import numpy as np
 
 from engines.backends import REGISTRY, backend_module
 from engines.errors import EngineError
+from engines.extras import BRINGS, install, missing
 from realtime.errors import OutputError
 
-Area = Literal["backend", "weights", "source", "view", "output"]
+Area = Literal["backend", "extra", "weights", "source", "output"]
 
 
 @dataclass(frozen=True)
@@ -38,30 +39,38 @@ class Finding:
 def findings() -> Iterator[Finding]:
     """All that this machine has and lacks. Nothing is fetched or installed."""
     yield from _backends()
+    yield from _extras()
     yield from _weights()
     yield from _sources()
-    yield from _view()
     yield from _outputs()
 
 
 def _backends() -> Iterator[Finding]:
-    for name, (_, package, install) in REGISTRY.items():
+    for name, (_, package, how) in REGISTRY.items():
         try:
             module = backend_module(name)
             against = module.unavailable()
         except (EngineError, ImportError) as error:
-            against = str(error).removesuffix(f": {install}")
+            against = str(error).removesuffix(f": {how}")
         if against is None:
             found = f"{', '.join(module.precisions())} on {module.device()}"
             yield Finding("backend", name, True, found)
         else:
-            mend = install if importlib.util.find_spec(package) is None else ""
+            mend = how if importlib.util.find_spec(package) is None else ""
             yield Finding("backend", name, False, against, mend)
-    missing = [package for package in ("torch", "nncf", "onnx") if importlib.util.find_spec(package) is None]
-    says = f"{', '.join(missing)} missing" if missing else "torch, nncf, onnx"
-    yield Finding(
-        "backend", "building", not missing, says, "pip install 'i3d-live[build]'" if missing else ""
-    )
+
+
+def _extras() -> Iterator[Finding]:
+    for what, extra in (
+        ("int8", "int8"),
+        ("reference in torch", "torch"),
+        ("teach", "teach"),
+        ("train", "train"),
+        ("view", "view"),
+    ):
+        lacking = missing(extra)
+        says = f"{', '.join(lacking)} missing" if lacking else ", ".join(BRINGS[extra])
+        yield Finding("extra", what, not lacking, says, install(extra) if lacking else "")
 
 
 def _weights() -> Iterator[Finding]:
@@ -93,14 +102,6 @@ def _sources() -> Iterator[Finding]:
     else:
         mend = "plug one in; in a container: docker run --device /dev/video0"
         yield Finding("source", "webcam", False, "no /dev/video*", mend)
-
-
-def _view() -> Iterator[Finding]:
-    missing = [name for name in ("gradio", "websockets") if importlib.util.find_spec(name) is None]
-    if missing:
-        yield Finding("view", "page", False, f"{', '.join(missing)} missing", "pip install 'i3d-live[view]'")
-    else:
-        yield Finding("view", "page", True, f"gradio {version('gradio')}")
 
 
 def _outputs() -> Iterator[Finding]:

@@ -38,9 +38,11 @@ def build(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
 ) -> None:
     """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
+    from engines.backends import choose_backend
     from engines.build import load_engines
     from realtime.flow.methods import compile_ahead
 
+    choose_backend(backend)
     model = weights.chosen_model(model, streams)
     clips = calibration_clips(model, clip, streams)
     with waiting("Building and checking the engine"):
@@ -137,6 +139,9 @@ def info(
 
 def print_architectures(*, as_json: bool) -> None:
     """A column an architecture, or a JSON object each."""
+    from engines.extras import require
+
+    require("--architectures", "torch", "torch")
     from engines.nets.measure import architecture_rows
 
     rows = architecture_rows()

@@ -20,6 +20,7 @@ from engines.evaluate import (
     score_clips,
     summary_rows,
 )
+from engines.extras import require
 from realtime.commands.classify import file_logits
 from realtime.commands.options import (
     BackendOption,
@@ -60,6 +61,8 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
+    if picture:
+        require("--picture", "matplotlib", "teach")
     found = read_dataset(dataset, split, fold, videos)
     engines = engines_for(model, backend, precision, "continual", streams)
     columns = columns_of(found.labels, engines.labels)

@@ -163,8 +163,10 @@ def engines_for(
     at_once: bool = False,
 ) -> Engines:
     """Engines from the cache, or fetched and built while a spinner turns. `at_once`: for a recogniser with `beside`."""
+    from engines.backends import choose_backend
     from realtime.commands import weights
 
+    choose_backend(backend)  # what cannot run is not worth a download
     model = weights.chosen_model(model, streams)
     load = partial(load_engines, model, backend, precision, mode, streams.value, at_once=at_once)
     with waiting("Loading the engine; the first time it is built, which takes up to a minute"):

@@ -40,11 +40,14 @@ def teach(
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the model of that name.")] = False,
 ) -> None:
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
+    from engines.extras import BRINGS, require
     from realtime.commands.train import check_installed
     from realtime.teach import check_name
     from realtime.teach import teach as learn
 
     check_name(name, replace=replace)
+    for package in BRINGS["teach"]:
+        require("teaching", package, "teach")
     if finetune:
         check_installed()
     base = chosen_base(base, name, streams)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engines.extras import absent
 from engines.spec import Modality
 from realtime.commands.options import LayersName
-from realtime.errors import EngineError, UsageError
+from realtime.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,9 +114,7 @@ def check_installed() -> None:
     try:
         import engines.train  # noqa: F401
     except ImportError as error:
-        raise EngineError(
-            f"training needs {error.name}, which is not installed: pip install 'i3d-live[build,train]'"
-        ) from error
+        raise absent("training", error, "train") from error
 
 
 def check_target(name: str, labels: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engines.build import Engines
+from engines.extras import absent
 from realtime.commands import weights
 from realtime.commands.options import (
     BackendOption,
@@ -25,7 +26,7 @@ from realtime.commands.options import (
     StreamsOption,
     engines_for,
 )
-from realtime.errors import EngineError, UsageError
+from realtime.errors import UsageError
 from realtime.events import EventOptions
 from realtime.preprocess import parse_region
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
@@ -166,9 +167,7 @@ def run_server(
         from realtime.view.hub import Hub
         from realtime.view.server import bind, serve
     except ImportError as error:
-        raise EngineError(
-            f"the live view needs {error.name}, which is not installed; pip install 'i3d-live[view]'"
-        ) from error
+        raise absent("the live view", error, "view") from error
 
     listener = bind(host, port)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import UsageError
+from engines.extras import install
 
 Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -28,7 +29,7 @@ def _tvl1_cuda() -> Maker:
         from realtime.flow.tvl1_cuda import TvL1Cuda, require_gpu
     except ImportError as error:
         raise UsageError(
-            f"flow method 'tvl1-cuda' needs torch for CUDA and its triton ({error}); install them, or use tvl1"
+            f"flow method 'tvl1-cuda' needs torch for CUDA and its triton ({error}); {install('torch')}, or use tvl1"
         ) from error
     require_gpu()
 

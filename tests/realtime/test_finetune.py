@@ -86,4 +86,4 @@ def test_what_is_missing_is_said_before_any_work(tune: Teach, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "engines.train", None)
     code, out, err = tune("--name", "mine", "--finetune", "last")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "pip install 'i3d-live[build,train]'" in err
+    assert "pip install 'i3d-live[train]'" in err

@@ -79,7 +79,7 @@ def test_without_a_gpu_the_gpu_method_says_so() -> None:
 def test_without_triton_the_gpu_method_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
     monkeypatch.delitem(sys.modules, "realtime.flow.tvl1_cuda", raising=False)
-    with pytest.raises(UsageError, match=r"needs torch for CUDA and its triton.*use tvl1"):
+    with pytest.raises(UsageError, match=r"needs torch for CUDA and its triton.*i3d-live\[torch\].*use tvl1"):
         flow_method("tvl1-cuda")
 
 
