@@ -7,17 +7,13 @@
 
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-# What changes seldom comes first. Torch only builds engines here; the wheel with CUDA would be ten times as large.
-ARG TORCH=2.13.0
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN python -m venv /opt/i3d-live
 ENV PATH=/opt/i3d-live/bin:$PATH
-RUN pip install --index-url $TORCH_INDEX torch==$TORCH
 WORKDIR /src
 COPY LICENSE README.md constraints.txt pyproject.toml ./
 COPY engines engines
 COPY realtime realtime
-RUN pip install --constraint constraints.txt ".[build,view]"
+RUN pip install --constraint constraints.txt ".[view,int8]"
 RUN i3d-live --version
 
 FROM python:3.12-slim-bookworm
