@@ -34,7 +34,7 @@ CARRIED_OUT = ("run", "classify", "list", "info", "flow")
 `demo`, `bundle`, `view` and `weights` have tests of their own; here their calls are read."""
 ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
 OF_THE_SYSTEM = {
-    "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", "python3",
+    "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", ".venv/bin/pip", "python3",
 }  # fmt: skip
 FILES_AT_HAND = ("video.mp4", "pictures", "videos", "mine.pt", "mine.txt")
 """What the pages speak of as the reader's own."""

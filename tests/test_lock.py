@@ -179,6 +179,12 @@ def test_the_lock_is_plain_pins() -> None:
         assert "://" not in line
 
 
+def test_the_torch_that_contributors_are_told_to_install_is_the_locks() -> None:
+    told = re.findall(r"torch==[\d.]+", (ROOT / "CONTRIBUTING.md").read_text())
+    assert told
+    assert set(told) <= set((ROOT / "constraints.txt").read_text().split())
+
+
 def test_what_is_excused_exists() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(lock.EXCUSED) <= set(declared)
