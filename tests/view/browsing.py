@@ -1,6 +1,6 @@
 """A real browser on the page, as a viewer uses it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.view.serving import Served
 WATCH_OTHERS = """
 window.othersAsked = [];
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
-  if (new URL(entry.name).host !== location.host) window.othersAsked.push(entry.name);
+  if (!["data:", "blob:"].includes(new URL(entry.name).protocol) && new URL(entry.name).host !== location.host) window.othersAsked.push(entry.name);
 })).observe({ type: "resource", buffered: true });
 """
 CONTRAST = """
@@ -42,10 +42,30 @@ CONTRAST = """
 }
 """
 
+SHOWN = """
+() => {
+  const texts = {};
+  for (const id of ["phase-text", "problem", "late-text", "idle-title", "idle-text", "label", "rate", "recorder"]) {
+    const node = document.getElementById(id);
+    if (node?.checkVisibility() && node.textContent) texts[id] = node.textContent;
+  }
+  const seen = (selector) => [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility()).map((node) => node.textContent.trim());
+  const camera = document.querySelector("#camera video"), mirror = document.getElementById("mirror");
+  const size = (video) => (video ? `${video.videoWidth} x ${video.videoHeight}` : "none");
+  return { ...texts, source: document.body.dataset.source, buttons: seen("button:not(#camera *)"), toasts: seen("[data-testid=toast-text]"),
+    mirror: size(mirror), camera: size(camera) };
+}
+"""
+
 
 @contextmanager
-def page_of(browser: Any, server: Served, **options: Any) -> Iterator[Any]:
-    """The page in a browser of its own. Ends with an error if the page had one, or asked for anything elsewhere."""
+def page_of(
+    browser: Any, server: Served, before: Callable[[Any], object] = lambda page: None, **options: Any
+) -> Iterator[Any]:
+    """The page in a browser of its own. Ends with an error if the page had one, or asked for anything elsewhere.
+
+    `before`: called with the page before it is opened.
+    """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     context.add_init_script(WATCH_OTHERS)
     page = context.new_page()
@@ -53,16 +73,37 @@ def page_of(browser: Any, server: Served, **options: Any) -> Iterator[Any]:
     problems: list[str] = []
     asked: set[str] = set()
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
     page.on("request", lambda request: asked.add(request.url))
-    page.goto(server.url)
     try:
+        before(page)
+        page.goto(server.url)
         yield page
-        assert problems == []
-        assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
-        assert page.evaluate("window.othersAsked ?? []") == []
+        elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+        elsewhere += page.evaluate("window.othersAsked ?? []")
+        assert not problems, problems
+        assert not elsewhere, elsewhere
+    except BaseException as error:
+        error.add_note(f"The page showed {shown(page)}; its problems: {problems}")
+        raise
     finally:
         context.close()
+
+
+def is_problem(message: Any) -> bool:
+    """Whether a message of the console is one; a start that is refused, which the page explains, is none."""
+    refused = message.text.endswith("status of 400 (Bad Request)") and message.location["url"].endswith(
+        "/live/start"
+    )
+    return message.type == "error" and not refused
+
+
+def shown(page: Any) -> Any:
+    """What a viewer reads of the page's state, for the message of a test that failed."""
+    try:
+        return page.evaluate(SHOWN)
+    except Exception as error:
+        return f"nothing that can be read ({error})"
 
 
 def choose(page: Any, source: str) -> None:
