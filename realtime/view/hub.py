@@ -21,17 +21,18 @@ from realtime.view.uploads import Uploads
 MOST_RUNNING = 4
 """Channels at once: each costs as much as its engine and its decoder do."""
 LEFT_S = 2.0
-"""Without anybody looking for so long, a channel is let go. A page that is loaded again is back sooner."""
+"""A start that its page has looked at and left is let go after this time. A page that is loaded again is back sooner."""
 UNSEEN_S = 10.0
-"""A new channel waits so long for its first viewer."""
+"""A start waits so long for the page that asked for it to look."""
 ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://", "webcam:")
 """What a page may ask for; paths it may not, they are files of this machine."""
 LONGEST_ADDRESS = 2000
 
 
 @dataclass
-class Entry:
-    """A channel and those who look at it."""
+class Start:
+    """One page's hold on a channel. A channel runs as long as any start holds it, so no page can end what another looks at, or
+    has asked for and is about to look at."""
 
     channel: Channel
     key: str
@@ -58,7 +59,7 @@ class EngineStore:
 
 
 class Hub:
-    """`start` gives a token; whoever has it may look. `sweep` is to be called a few times a second."""
+    """Each `start_...` gives a token of its own; whoever has it may look. `sweep` is to be called a few times a second."""
 
     def __init__(
         self,
@@ -78,7 +79,8 @@ class Hub:
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo
         self._record_to, self._new_writer = record_to, new_writer
-        self._entries: dict[str, Entry] = {}
+        self._starts: dict[str, Start] = {}
+        """By token."""
         self._lock = Lock()
         self._engine_lock = Lock()
         self.uploads = Uploads()
@@ -141,53 +143,57 @@ class Hub:
         channel.record(Recorder(self._record_to, label, clips, self._new_writer))
 
     def find(self, token: str) -> Channel | None:
-        entry = self._entries.get(token)
-        return None if entry is None else entry.channel
+        start = self._starts.get(token)
+        return None if start is None else start.channel
 
     def enter(self, token: str) -> Channel | None:
         """Somebody looks at a channel; None where there is none."""
         with self._lock:
-            entry = self._entries.get(token)
-            if entry is None:
+            start = self._starts.get(token)
+            if start is None:
                 return None
-            entry.viewers += 1
-            return entry.channel
+            start.viewers += 1
+            return start.channel
 
     def leave(self, token: str) -> None:
         """Somebody who had entered looks no more."""
         with self._lock:
-            entry = self._entries.get(token)
-            if entry is not None:
-                entry.viewers -= 1
-                entry.unseen_since_s, entry.patience_s = time.monotonic(), LEFT_S
+            start = self._starts.get(token)
+            if start is not None:
+                start.viewers -= 1
+                start.unseen_since_s, start.patience_s = time.monotonic(), LEFT_S
 
     def stop(self, token: str) -> None:
-        """Let a channel go, unless others look at it too."""
+        """This start is over; its channel goes on only where others hold it too."""
         with self._lock:
-            entry = self._entries.get(token)
-            if entry is not None and entry.viewers <= 1:
-                del self._entries[token]
-                entry.channel.stop()
+            self._let_go(token)
 
     def sweep(self) -> None:
-        """Let go of channels that nobody looks at, and of uploads that nobody started."""
+        """Let go of starts that nobody looks at, and of uploads that nobody started."""
         self.uploads.sweep()
         with self._lock:
             now_s = time.monotonic()
-            for token, entry in list(self._entries.items()):
-                if entry.viewers == 0 and now_s - entry.unseen_since_s > entry.patience_s:
-                    del self._entries[token]
-                    entry.channel.stop()
+            for token, start in list(self._starts.items()):
+                if start.viewers == 0 and now_s - start.unseen_since_s > start.patience_s:
+                    self._let_go(token)
 
     def close(self) -> None:
         """Stop everything and delete what was uploaded."""
         with self._lock:
-            entries, self._entries = list(self._entries.values()), {}
-        for entry in entries:
-            entry.channel.stop()
-        for entry in entries:
-            entry.channel.join(timeout_s=2.0)
+            channels, self._starts = self._channels(), {}
+        for channel in channels:
+            channel.stop()
+        for channel in channels:
+            channel.join(timeout_s=2.0)
         self.uploads.close()
+
+    def _channels(self) -> set[Channel]:
+        return {start.channel for start in self._starts.values()}
+
+    def _let_go(self, token: str) -> None:
+        start = self._starts.pop(token, None)
+        if start is not None and start.channel not in self._channels():
+            start.channel.stop()
 
     def _start(
         self,
@@ -197,20 +203,20 @@ class Hub:
         settings: Settings,
         released: Callable[[], None] = lambda: None,
     ) -> str:
+        token = secrets.token_urlsafe(16)
         with self._lock:
-            for token, entry in self._entries.items():
-                if entry.key == key and entry.channel.running:
-                    entry.unseen_since_s, entry.patience_s = time.monotonic(), UNSEEN_S
+            for start in self._starts.values():
+                if start.key == key and start.channel.running:
+                    self._starts[token] = Start(start.channel, start.key)
                     return token
-            if sum(entry.channel.running for entry in self._entries.values()) >= MOST_RUNNING:
+            if sum(channel.running for channel in self._channels()) >= MOST_RUNNING:
                 raise UsageError(
                     f"this server already runs {MOST_RUNNING} sources, which is all it does at once; stop one, or wait"
                 )
-            token = secrets.token_urlsafe(16)
             channel = Channel(
                 name, open_source, settings, self.engines, engine_lock=self._engine_lock, released=released
             )
-            self._entries[token] = Entry(channel, key or token)
+            self._starts[token] = Start(channel, key or token)
             return token
 
 

@@ -34,7 +34,7 @@ class Served:
         return self._tell("")
 
     def clear(self) -> None:
-        """Let go at once of all that nobody looks at any more."""
+        """Let go at once of all that was started."""
         self._tell("clear")
 
     def _tell(self, word: str) -> dict[str, Any]:
@@ -123,9 +123,9 @@ def main() -> None:
 
     def answer_questions() -> None:
         for word in sys.stdin:
-            for token in list(shared._entries) if word == "clear\n" else ():
+            for token in list(shared._starts) if word == "clear\n" else ():
                 shared.stop(token)
-            names = [entry.channel.name for entry in list(shared._entries.values()) if entry.channel.running]
+            names = [channel.name for channel in shared._channels() if channel.running]
             own = [thread.name for thread in threading.enumerate() if thread.name.startswith("i3d-live")]
             files = len(list(shared.uploads._folder.iterdir()))
             print(json.dumps({"running": names, "threads": len(own), "uploads": files}), flush=True)

@@ -33,18 +33,27 @@ def test_sources_have_names_without_secrets_and_folders(hub: Hub) -> None:
 
 
 def test_two_who_ask_for_the_same_camera_share_it(hub: Hub, opened: list[str]) -> None:
-    token = hub.start_server_source("rtsp://***@cam/1", RGB)
-    assert hub.start_server_source("rtsp://***@cam/1", RGB) == token
-    assert hub.enter(token) is hub.enter(token)
-    other = hub.start_address("webcam:0", RGB)
-    assert hub.start_address(" webcam:0 ", RGB) == other != token
+    one, other = (hub.start_server_source("rtsp://***@cam/1", RGB) for _ in range(2))
+    assert one != other
+    assert hub.enter(one) is hub.enter(other)
+    mine, yours = hub.start_address("webcam:0", RGB), hub.start_address(" webcam:0 ", RGB)
+    assert hub.find(mine) is hub.find(yours) is not hub.find(one)
     until(lambda: sorted(opened) == ["rtsp://u:secret@cam/1", "webcam:0"])
-    hub.stop(token)
-    assert hub.find(token) is not None
-    hub.leave(token)
-    hub.stop(token)
-    assert hub.find(token) is None
     hub.close()
+
+
+def test_stopping_ends_only_ones_own_start(hub: Hub) -> None:
+    """Whether the others look already, look just now, or are about to."""
+    one, other = (hub.start_server_source("door.mp4", RGB) for _ in range(2))
+    channel = hub.enter(one)
+    assert channel is not None
+    hub.stop(one)
+    assert hub.find(one) is None
+    assert hub.enter(other) is channel
+    assert not channel.join(0.5)
+    hub.stop(other)
+    hub.stop("nobody")
+    assert channel.join(20)
 
 
 def test_what_nobody_looks_at_is_let_go(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
