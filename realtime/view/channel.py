@@ -26,7 +26,8 @@ from realtime.view.latest import Latest
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 
-Phase = Literal["opening", "engine", "running", "ended", "failed"]
+Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
+"""`waiting`: the source is open and its first frame has not come. `engine`: frames are here, and the engine is being made ready."""
 
 WIDEST_PX = 1280
 """Pictures for the page are made smaller than this."""
@@ -130,7 +131,7 @@ class Channel:
 
     def _follow(self, source: Source) -> None:
         """From the first frame to the last."""
-        self._enter("running" if self._recognizer else "engine")
+        self._enter("waiting")
         shown = Shown(source, self._show)
         if self._stopping.is_set():
             source.close()

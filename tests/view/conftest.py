@@ -129,7 +129,7 @@ def server(open_server: Served, bystander: ClientConnection) -> Iterator[Served]
     yield open_server
     assert ask(open_server, "/config")[0] == 200
     phases = {json.loads(message)["phase"] for message in _newest(bystander)}
-    assert phases <= {"opening", "engine", "running", "ended"}
+    assert phases <= {"opening", "waiting", "engine", "running", "ended"}
 
 
 def _newest(viewer: ClientConnection) -> list[str]:

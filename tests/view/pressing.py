@@ -94,5 +94,5 @@ def failure(server: Served, token: str) -> str:
             state = json.loads(message)
             if state["phase"] == "failed":
                 return str(state["note"])
-            assert state["phase"] in ("opening", "engine", "running"), state
+            assert state["phase"] in ("opening", "waiting", "engine", "running"), state
     raise AssertionError("the channel did not fail")

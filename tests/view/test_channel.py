@@ -3,12 +3,14 @@
 import io
 import json
 from dataclasses import replace
+from threading import Event as Flag
 from threading import Lock
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from engines.build import Engines
 from realtime.errors import SourceError, SourceLost
 from realtime.pump import Source
 from realtime.view.channel import Channel
@@ -65,6 +67,27 @@ def test_from_first_frame_to_last() -> None:
     assert last["by_stream"]["rgb"][0] == last["answer"]["top"][0]
     assert last["cost"]["frames"] == 260 == last["cost"]["used"]
     assert released == ["released"]
+
+
+def test_no_engine_is_prepared_before_the_first_frame() -> None:
+    """So what a page waits for is the source, and it can say so; an engine that is built takes as long as it takes."""
+    source, preparing, ready = Pushed(), Flag(), Flag()
+
+    def load_slowly(settings: Settings) -> Engines:
+        preparing.set()
+        assert ready.wait(20)
+        return load(settings)
+
+    channel = Channel("made", lambda: source, RGB, load_slowly, engine_lock=Lock())
+    until(lambda: state(channel)["phase"] == "waiting")
+    assert not preparing.wait(0.5)
+    source.put(RED, 9)
+    assert preparing.wait(20)
+    assert state(channel)["phase"] == "engine"
+    ready.set()
+    until(lambda: state(channel)["phase"] == "running")
+    channel.stop()
+    assert channel.join(20)
 
 
 def test_all_streams_speak_for_themselves_and_flow_can_be_seen() -> None:
