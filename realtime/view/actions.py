@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from inspect import signature
 from typing import Any
 
 from realtime.errors import UsageError
@@ -11,17 +12,21 @@ from realtime.view.settings import from_page
 
 Picture = tuple[str, bytes, float]
 """Token of its channel, JPEG, time of taking in ms by the page's clock."""
+FIELDS = len(signature(from_page).parameters)
 SERVER = "server:"
 """Before the name of a source that the server was started with."""
 
 
-def begin(hub: Hub, source: Any, address: Any, upload: Any, *fields: Any) -> str | None:
-    """Start the chosen source: its token. None without a source: then the page has said already why there is none.
+def begin(hub: Hub, given: Any) -> str:
+    """Start the chosen source: its token. `given`: source, address, key of an upload, and the fields of `settings.from_page`.
 
     Raises UsageError for what cannot be started.
     """
-    if not source:
-        return None
+    if not isinstance(given, list) or len(given) != 3 + FIELDS:
+        raise UsageError(
+            f"a start is a list of source, address, upload and {FIELDS} settings; load the page again"
+        )
+    source, address, upload, *fields = given
     settings = from_page(*fields)
     source = str(source)
     if source.startswith(SERVER):
@@ -50,11 +55,6 @@ def record(hub: Hub, token: Any, label: Any, clips: Any) -> None:
     if isinstance(clips, bool) or not isinstance(clips, int | float) or clips != clips // 1:
         raise UsageError(f"{str(clips)[:20]!r} is no number of clips; give a whole one, such as 40")
     hub.record(str(token), str(label or ""), int(clips))
-
-
-def end(hub: Hub, token: Any) -> None:
-    """Stop looking at a channel."""
-    hub.stop(str(token))
 
 
 def read_picture(payload: Any) -> Picture | None:

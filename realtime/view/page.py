@@ -2,6 +2,7 @@
 imports gradio."""
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +14,19 @@ from fastapi import FastAPI
 from engines.spec import MODES
 from realtime.errors import I3DLiveError
 from realtime.view import actions
-from realtime.view.hub import MOST_RUNNING, Hub
+from realtime.view.hub import Hub
 from realtime.view.settings import STREAMS, Settings
 
 STATIC = Path(__file__).with_name("static")
 FRAME_EVERY_S = 0.04
 WEBCAM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}}
+"""What a browser is asked for, by the page's script and by Gradio's component."""
 BACKENDS = ("auto", "openvino", "torch", "tensorrt", "tensorrt-rtx", "torch-tensorrt")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 HEAD = """
 <meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="live/static/live.css">
-<script type="module" src="live/static/live.js"></script>
+<script type="module" src="live/static/controls.js"></script>
 """
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -43,9 +45,7 @@ class Controls:
     regions: dict[str, gr.Button]
     """By the script that gives the new region."""
     token: gr.Textbox
-    """Of the channel that was started last; the page's script knows which one it looks at."""
-    upload: gr.Textbox
-    """Key of the file that the page sent; filled by the page's script."""
+    """Empty: a place among the inputs for the token of what the page looks at, which its script knows and puts in."""
     camera: gr.Image
     record: list[Any]
     """Name of an action, number of clips and the button that records them; empty where nothing is recorded."""
@@ -96,17 +96,17 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             fields, region, regions = _settings(defaults, labels)
         record = _recording() if hub.records else []
+    # There from the beginning, and out of sight by live.css: if it came and went with a start, an answer that comes late could take
+    # it away from a newer start.
     camera = gr.Image(
         sources=["webcam"],
         streaming=True,
-        visible=False,
         elem_id="camera",
         show_label=False,
         webcam_options=gr.WebcamOptions(mirror=False, constraints=WEBCAM),
     )
     token = gr.Textbox(visible="hidden", elem_id="token")
-    upload = gr.Textbox(visible="hidden", elem_id="upload")
-    return Controls(source, start, stop, address, fields, region, regions, token, upload, camera, record)
+    return Controls(source, start, stop, address, fields, region, regions, token, camera, record)
 
 
 def _recording() -> list[Any]:
@@ -166,26 +166,20 @@ def _settings(
 
 
 def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
-    inputs = [controls.source, controls.address, controls.upload, *controls.fields]
-    shown = [controls.token, controls.camera]
-    begin = _shown_errors(functools.partial(_begin, hub))
-    choose = "(source) => { document.body.dataset.source = source; }"
-
+    # Start and Stop are the page's script alone. Gradio would answer each in its own time, in any order, and would not take a
+    # second press before the answer to the first.
+    inputs = [controls.source, controls.address, *controls.fields]
     pressed = [controls.start.click, controls.address.submit]
-    started = gr.on(pressed, begin, inputs, shown, js=_script("prepare"), **QUIETLY)
-    started.success(None, controls.token, None, js=_script("attach"), **QUIETLY)
-    controls.stop.click(functools.partial(_end, hub), controls.token, shown, js=_script("detach"), **QUIETLY)
-    controls.source.change(None, controls.source, None, js=choose, **QUIETLY)
-    opened = page.load(None, controls.source, None, js=choose, **QUIETLY)
-    if hub.sources:
-        at_once = opened.then(begin, inputs, shown, **QUIETLY)
-        at_once.success(None, controls.token, None, js=_script("attachFirst"), **QUIETLY)
+    gr.on(pressed, None, inputs, None, js=_script("start"), **QUIETLY)
+    controls.stop.click(None, None, None, js=_script("stop"), **QUIETLY)
+    controls.source.change(None, controls.source, None, js=_script("choose"), **QUIETLY)
+    page.load(None, inputs, None, js=_script("open", WEBCAM, bool(hub.sources)), **QUIETLY)
     controls.camera.stream(
         functools.partial(actions.take_picture, hub),
         controls.camera,
         None,
         stream_every=FRAME_EVERY_S,
-        concurrency_limit=MOST_RUNNING,
+        concurrency_limit=None,  # a page keeps its place for half a minute after its last picture; the hub has its own limit
         preprocess=False,  # as the page sent it
         **QUIETLY,
     )
@@ -207,26 +201,17 @@ def _wire_settings(hub: Hub, controls: Controls) -> None:
         given.then(apply, inputs, None, js=mine, **QUIETLY)
 
 
-def _begin(hub: Hub, source: Any, *given: Any) -> Any:
-    token = actions.begin(hub, source, *given)
-    return (gr.skip(), gr.skip()) if token is None else (token, gr.update(visible=source == "browser"))
-
-
-def _end(hub: Hub, token: Any) -> Any:
-    actions.end(hub, token)
-    return "", gr.update(visible=False)
-
-
 def _html(name: str) -> gr.HTML:
     text = (STATIC / f"{name}.html").read_text()
     return gr.HTML(text, elem_id=name, padding=False, apply_default_css=False)
 
 
-def _script(name: str) -> str:
-    """Calls a function of live.js, once that and the screen are there."""
+def _script(name: str, *fixed: Any) -> str:
+    """Calls a function of controls.js, once that and the screen are there. `fixed`: its first arguments."""
     ready = "window.live && document.getElementById('stage')"
     wait = f"while (!({ready})) await new Promise((go) => setTimeout(go, 50));"
-    return f"async (...given) => {{ {wait} return window.live.{name}(...given); }}"
+    first = "".join(f"{json.dumps(argument)}, " for argument in fixed)
+    return f"async (...given) => {{ {wait} return window.live.{name}({first}...given); }}"
 
 
 def _region_text(settings: Settings) -> str:

@@ -5,6 +5,10 @@ GET  /live/TOKEN/picture        the video, multipart JPEG without end
 GET  /live/TOKEN/flow           the flow as colours, likewise
 WS   /live/TOKEN/state          messages of `realtime.view.board`; the page answers each with its number
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
+POST /live/start                [source, address, upload, settings...] -> {"token": ...}
+POST /live/TOKEN/stop           what was started is let go
+
+What cannot be is answered with {"error": ...}, for the viewer to read.
 """
 
 import asyncio
@@ -13,12 +17,14 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.errors import UsageError
+from realtime.view import actions
 from realtime.view.channel import Channel
 from realtime.view.hub import Hub
 from realtime.view.latest import Latest
@@ -53,9 +59,18 @@ def routes(hub: Hub) -> list[BaseRoute]:
     async def upload(request: Request) -> Response:
         return await _upload(request, hub)
 
+    async def start(request: Request) -> Response:
+        return await _start(request, hub)
+
+    async def stop(request: Request) -> Response:
+        await run_in_threadpool(hub.stop, request.path_params["token"])
+        return Response(status_code=204)
+
     return [
         Route("/live/static/{name}", static),
         Route("/live/upload", upload, methods=["POST"]),
+        Route("/live/start", start, methods=["POST"]),
+        Route("/live/{token}/stop", stop, methods=["POST"]),
         Route("/live/{token}/picture", picture),
         Route("/live/{token}/flow", flow),
         WebSocketRoute("/live/{token}/state", state),
@@ -117,6 +132,19 @@ def _take_word(channel: Channel, text: str) -> None:
     """ "17": the page shows state 17. Anything else is not for us."""
     if text.isascii() and text.isdigit() and len(text) < 16:
         channel.shown(int(text))
+
+
+async def _start(request: Request, hub: Hub) -> Response:
+    try:
+        given = json.loads(await request.body())
+    except ClientDisconnect:
+        return _problem(400, "the start was broken off")
+    except (ValueError, RecursionError):
+        return _problem(400, "a start that is no JSON; load the page again")
+    try:
+        return JSONResponse({"token": await run_in_threadpool(actions.begin, hub, given)})
+    except UsageError as error:
+        return _problem(400, str(error))
 
 
 async def _upload(request: Request, hub: Hub) -> Response:

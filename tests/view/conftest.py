@@ -13,6 +13,7 @@ from websockets.sync.client import ClientConnection
 
 from realtime.source import VideoWriter
 from tests.conftest import in_ci
+from tests.view.browsing import fake_webcam
 from tests.view.doubles import until
 from tests.view.pressing import start, watching
 from tests.view.serving import Served, ask, served
@@ -110,6 +111,19 @@ def playwright() -> Iterator[Any]:
 def chromium(playwright: Any, chromium_path: str) -> Iterator[Any]:
     """A browser without a camera."""
     browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def with_camera(
+    playwright: Any, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A browser whose camera sees red at its left and blue at its right."""
+    picture = np.zeros((480, 640, 3), np.uint8)
+    picture[:, :320, 0] = picture[:, 320:, 2] = 200
+    arguments = fake_webcam(tmp_path_factory.mktemp("webcam") / "halves.mjpeg", [picture] * 30)
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", *arguments])
     yield browser
     browser.close()
 

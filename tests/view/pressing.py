@@ -72,8 +72,15 @@ def start(
     server: Served, source: Any, address: Any = "", upload: Any = "", fields: list[Any] = FIELDS
 ) -> tuple[str, str]:
     """Token of the channel, or "" and the message."""
-    outputs, message = press(server, handler(server, "start", "click"), [source, address, upload, *fields])
-    return (str(outputs[0]) if outputs else ""), message
+    _, answer = ask_for_start(server, json.dumps([source, address, upload, *fields]))
+    return answer.get("token", ""), answer.get("error", "")
+
+
+def ask_for_start(server: Served, body: str | bytes) -> tuple[int, dict[str, str]]:
+    """Status and answer."""
+    status, _, answer = ask(server, "/live/start", method="POST", body=body, content_type="application/json")
+    told: dict[str, str] = json.loads(answer)
+    return status, told
 
 
 def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 
 from tests.view.doubles import until
-from tests.view.pressing import FIELDS, failure, handler, picture, press, start, watching
+from tests.view.pressing import FIELDS, ask_for_start, failure, handler, picture, press, start, watching
 from tests.view.serving import Served, ask, send_raw
 
 
@@ -35,11 +35,22 @@ def test_malformed_json(server: Served, body: str | bytes) -> None:
     assert "Traceback" not in answer
 
 
-@pytest.mark.parametrize("data", [[], ["server:painted.mp4"], [1] * 50, [None] * 14, [{}] * 14, [[[]]] * 14])
+@pytest.mark.parametrize("data", [[], ["nobody"], [1] * 50, [None] * 12, [{}] * 12, [[[]]] * 12])
 def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> None:
-    outputs, message = press(server, handler(server, "start", "click"), data)
+    outputs, message = press(server, handler(server, "watch", "input"), data)
     assert outputs is None or message == ""
     assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "nonsense", "[]", "null", "7", "{}", '"server:painted.mp4"', "[" * 3000 + "]" * 3000, b"\xff\xfe\x00", "[1e400]",
+     json.dumps([None] * 14), json.dumps([{}] * 14), json.dumps([[[]]] * 14), json.dumps([1] * 50), json.dumps(["\ud800"] * 14)],
+)  # fmt: skip
+def test_starts_that_are_none(server: Served, body: str | bytes) -> None:
+    status, answer = ask_for_start(server, body)
+    assert status == 400
+    assert answer["error"]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +101,8 @@ def test_a_camera_that_is_not_there(server: Served) -> None:
 
 @pytest.mark.parametrize(
     ("place", "value", "why"),
-    [(0, "quick", "not in the list of choices"), (1, "sound", "not in the list of choices"), (4, 0, "less than minimum value 1"),
-     (4, "many", "Could not preprocess"), (6, 7, "greater than maximum value 1"), (7, 0.9, "off 0.9 is above on 0.5"),
-     (10, ["no such thing"], "not in the list of choices"), (9, "1,2", "give x,y,width,height"), (9, "-5,0,90,90", "give x,y,width,height"), (9, "x" * 9999, "give x,y,width,height")],
+    [(0, "quick", "choose one of window"), (1, "sound", "choose one of auto"), (4, 0, "from 1 to 250"), (4, "many", "from 1 to 250"),
+     (4, float("nan"), "from 1 to 250"), (6, 7, "from 0 to 1"), (7, 0.9, "off 0.9 is above on 0.5"), (9, "1,2", "give x,y,width,height"), (9, "-5,0,90,90", "give x,y,width,height"), (9, "x" * 9999, "give x,y,width,height")],
 )  # fmt: skip
 def test_settings_that_cannot_be(server: Served, place: int, value: object, why: str) -> None:
     fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
@@ -102,7 +112,7 @@ def test_settings_that_cannot_be(server: Served, place: int, value: object, why:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "why"), [(3, "int8", "cannot be built in int8"), (10, ["waving"], "at least two")]
+    ("place", "value", "why"), [(3, "int8", "cannot be built in int8"), (10, ["waving"], "at least two"), (10, ["no such thing"], "no such thing")]
 )  # fmt: skip
 def test_settings_that_the_model_does_not_have(server: Served, place: int, value: object, why: str) -> None:
     fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]

@@ -1,15 +1,13 @@
 """The browser's webcam: what reaches the network, and what the page says when there is none."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from realtime.source import open_video
 from realtime.view.recorder import CLIP_S
-from tests.view.browsing import choose, draw, fake_webcam, page_of, press, setting, wait_for_label
+from tests.view.browsing import choose, draw, page_of, press, setting, wait_for_label
 from tests.view.conftest import IDLE
 from tests.view.doubles import until
 from tests.view.serving import Served
@@ -20,19 +18,6 @@ window.saidByRecorder = [];
 new MutationObserver(() => saidByRecorder.push(document.getElementById("recorder").textContent))
   .observe(document.getElementById("recorder"), { childList: true });
 """
-
-
-@pytest.fixture(scope="module")
-def with_camera(
-    playwright: Any, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    """A browser whose camera sees red at its left and blue at its right."""
-    picture = np.zeros((480, 640, 3), np.uint8)
-    picture[:, :320, 0] = picture[:, 320:, 2] = 200
-    arguments = fake_webcam(tmp_path_factory.mktemp("webcam") / "halves.mjpeg", [picture] * 30)
-    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", *arguments])
-    yield browser
-    browser.close()
 
 
 def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, bare_server: Served) -> None:

@@ -1,102 +1,69 @@
-// The page's own part: takes what the server says of a channel and shows it. Gradio's buttons call `window.live`.
+// The channel that is shown: takes what the server says of it, and puts it on the page.
 
 import { percent, showTop } from "./bars.js";
-import { askPermission, startCamera, stopCamera } from "./camera.js";
+import { beginAnew, closeCamera, sendPictures } from "./camera.js";
 import { showCosts } from "./costs.js";
-import { drawRegion, mark } from "./region.js";
+import { moved, overdue, settled, waitFor } from "./patience.js";
+import { mark } from "./region.js";
+import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
 const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Connecting again…" };
 const QUIET_MS = 3000;
 
-let socket = null; // of the channel that is shown
-let token = "";
+export let token = ""; // of the channel that is shown
+let socket = null;
 let state = null;
+let arriving = false; // the newest start's, and not live yet
 let frameAt = 0; // when media time last went on
 let shownMediaS = null;
 let mirrored = false;
 let tries = 0;
 let wasDown = false;
-let started = false; // by the viewer
 
-// Before Start: what has to happen in the page first. Returns the inputs, with source null where there is nothing to start.
-async function prepare(source, address, upload, ...fields) {
-  started = true;
-  say("");
-  try {
-    if (source === "browser") await askPermission();
-    if (source === "file") upload = await send(find("file").files[0]);
-    return [source, address, upload, ...fields];
-  } catch (error) {
-    say(error.message);
-    return [null, address, "", ...fields];
-  }
-}
-
-function attach(given) {
-  if (!given || given === token) return;
-  clear(true);
+export function show(given) {
+  leave(true);
   token = given;
+  arriving = true;
+  moved();
   phase("opening");
   connect();
 }
 
-// What starts by itself when the page opens, unless the viewer was quicker.
-function attachFirst(given) {
-  if (!started) attach(given);
+// Before another start. What is live is shown until the other one comes; what is not live yet is let go.
+export function makeWay() {
+  if (arriving && state?.browser) beginAnew();
+  if (arriving || !state) leave();
+  else if (!state.browser) closeCamera(find("mirror"));
+  if (state?.phase !== "running") phase("opening");
+  if (!token) idle("Starting…", "");
 }
 
-function detach() {
-  const mine = token;
-  clear();
+// A start came to nothing. What is live goes on.
+export function giveUp(why) {
+  settled();
+  say(why);
+  if (!state?.browser) closeCamera(find("mirror"));
+  if (token) return phase(state.phase);
+  phase("idle");
+  idle("That did not work", "See above for the reason, then press Start again.");
+}
+
+export function stop() {
+  settled();
+  say("");
+  leave();
   phase("idle");
   idle("Stopped", "Press Start to go on.");
-  return mine;
 }
 
-const withToken = (_, ...fields) => [token, ...fields];
+export const picture = () => ({ size_px: state?.size_px[0] ? state.size_px : null, mirrored });
 
-async function draw() {
-  const before = document.querySelector("#region textarea, #region input").value;
-  if (!state?.size_px?.[0]) {
-    say("Start a source first; then draw on its picture.");
-    return before;
-  }
-  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
-  return (await drawRegion(find("marks"), find("stage"), state.size_px, mirrored)) ?? before;
-}
-
-// The button stands below the picture, which shows the countdown.
-function record(...given) {
-  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
-  return withToken(...given);
-}
-
-window.live = { prepare, attach, attachFirst, detach, withToken, record, drawRegion: draw };
-
-function send(file) {
-  if (!file) throw new Error("Choose a video first.");
-  if (file.size > 500 * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most 500 MB can be uploaded. Cut the video, or start the server with it.`);
-  const bar = find("file-progress");
-  bar.hidden = false;
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", `live/upload?name=${encodeURIComponent(file.name)}`);
-    request.upload.onprogress = (event) => (bar.value = event.loaded / event.total);
-    request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).upload) : reject(new Error(problemOf(request))));
-    request.onerror = () => reject(new Error("The upload was broken off. Check the connection and try again."));
-    request.onloadend = () => (bar.hidden = true);
-    request.send(file);
-  });
-}
-
-function problemOf(request) {
-  try {
-    return JSON.parse(request.responseText).error;
-  } catch {
-    return `The upload was refused (${request.status}).`;
-  }
+// `another`: one more channel follows, which may be of the same camera.
+function leave(another = false) {
+  if (token) letGo(token);
+  clear(another);
 }
 
 function connect() {
@@ -105,6 +72,7 @@ function connect() {
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
   socket.onmessage = (event) => {
+    if (mine !== token) return;
     tries = 0;
     hear(JSON.parse(event.data));
   };
@@ -116,12 +84,23 @@ function connect() {
 }
 
 function lost(event) {
+  if (arriving) settled();
   clear();
   phase("failed");
   idle("The connection has ended", event.reason || "Check that the server runs, then press Start.");
 }
 
+// What a channel on its way to its first frame waits for. An engine that is built for the first time takes its time.
+function follow({ phase, browser }) {
+  if (!arriving) return;
+  arriving = ["opening", "waiting", "engine"].includes(phase);
+  if (phase === "opening") waitFor("the source has not opened");
+  else if (phase === "waiting") waitFor(browser ? "no picture of your camera has reached the server" : "no picture has come from the source");
+  else settled();
+}
+
 function hear(next) {
+  follow(next);
   if (next.phase === "opening") return;
   if (next.note !== (state?.note ?? "")) say(next.note);
   const answered = state?.answer?.end_s !== next.answer?.end_s || state?.answer?.settled !== next.answer?.settled;
@@ -134,7 +113,7 @@ function hear(next) {
   phase(down ? "lost" : state.phase);
   if (down || wasDown) say(down ? `The source was lost and is opened again as soon as it is there: ${state.connection.reason}` : "");
   wasDown = down;
-  if (state.phase === "failed") stopCamera(find("mirror"));
+  if (state.phase === "failed") closeCamera(find("mirror"));
   if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
   caption(state.answer);
   settledLine(state);
@@ -212,19 +191,21 @@ function look(browser) {
   find("idle").hidden = true;
   find("picture").hidden = browser;
   find("mirror").hidden = !browser;
-  if (!browser) {
-    stopCamera(find("mirror"));
+  const mine = token;
+  if (browser) sendPictures(find("mirror"), token).catch((error) => mine === token && say(error.message));
+  else {
+    closeCamera(find("mirror"));
     find("picture").src = `live/${token}/picture`;
-  } else startCamera(find("mirror"), token).catch((error) => say(error.message));
+  }
 }
 
-// `another`: one more channel follows, which may be of the same camera.
-function clear(another = false) {
+function clear(another) {
   token = "";
+  arriving = false;
   socket?.close();
   socket = state = null;
   tries = 0;
-  if (!another) stopCamera(find("mirror"));
+  if (!another) closeCamera(find("mirror"));
   find("picture").removeAttribute("src");
   find("picture").hidden = find("mirror").hidden = find("caption").hidden = find("rate").hidden = find("recorder").hidden = true;
   flowSwitch(false);
@@ -244,7 +225,7 @@ function phase(name) {
   if (find("phase-text").textContent !== words) find("phase-text").textContent = words;
 }
 
-function say(problem) {
+export function say(problem) {
   find("problem").hidden = !problem;
   if (find("problem").textContent !== problem) find("problem").textContent = problem ?? "";
 }
@@ -254,6 +235,9 @@ function say(problem) {
 function everyTenth() {
   if (!find("timeline") || document.hidden) return;
   timeline.draw(find("timeline"));
+  const late = overdue();
+  find("late").hidden = !late;
+  if (find("late-text").textContent !== late) find("late-text").textContent = late;
   mark_();
   if (state?.phase === "running" && !wasDown && performance.now() - frameAt > QUIET_MS) phase("waiting");
 }

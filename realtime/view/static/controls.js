@@ -1,0 +1,82 @@
+// What the page's buttons do: Gradio calls `window.live`. A start is a chain of answers, from the viewer, the camera and the server,
+// and each may be slow. The newest press counts: it ends the signal of the start before, which looks at that after each answer,
+// and lets go of what it got.
+
+import { openCamera, askFor } from "./camera.js";
+import * as live from "./live.js";
+import { settled, waitFor } from "./patience.js";
+import { drawRegion } from "./region.js";
+import { askForStart, upload } from "./server.js";
+
+const find = (id) => document.getElementById(id);
+
+let newest = null; // AbortController of the newest start; null before the first press
+
+function renew() {
+  newest?.abort();
+  newest = new AbortController();
+  return newest.signal;
+}
+
+function choose(source) {
+  document.body.dataset.source = source;
+}
+
+// When the page is there. `atOnce`: the first source is the server's own, and starts by itself unless the viewer was quicker.
+function open(webcam, atOnce, source, ...others) {
+  askFor(webcam);
+  document.body.dataset.source ??= source; // unless the viewer was quicker here too
+  find("again").addEventListener("click", () => find("start").click());
+  if (atOnce && !newest) start(source, ...others);
+}
+
+async function start(source, address, ...fields) {
+  const signal = renew();
+  settled();
+  live.say("");
+  live.makeWay();
+  try {
+    const sent = await gather(source, signal);
+    waitFor("the server has not answered");
+    live.show(await askForStart([source, address, sent, ...fields], signal));
+  } catch (error) {
+    if (!signal.aborted) live.giveUp(error.message);
+  }
+}
+
+// What has to be had in the page before the server is asked.
+async function gather(source, signal) {
+  if (source === "browser") {
+    waitFor("the browser has not given its camera. It may be asking for your permission, near its address bar");
+    await openCamera(signal);
+  }
+  if (source !== "file") return "";
+  waitFor("the upload has not moved");
+  return upload(find("file").files[0], signal);
+}
+
+function stop() {
+  renew();
+  live.stop();
+}
+
+const withToken = (_, ...fields) => [live.token, ...fields];
+
+// The button stands below the picture, which shows the countdown.
+function record(...given) {
+  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+  return withToken(...given);
+}
+
+async function draw() {
+  const before = document.querySelector("#region textarea, #region input").value;
+  const { size_px, mirrored } = live.picture();
+  if (!size_px) {
+    live.say("Start a source first; then draw on its picture.");
+    return before;
+  }
+  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+  return (await drawRegion(find("marks"), find("stage"), size_px, mirrored)) ?? before;
+}
+
+window.live = { open, choose, start, stop, withToken, record, drawRegion: draw };

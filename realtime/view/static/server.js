@@ -1,0 +1,69 @@
+// What the page asks of the server beside Gradio. Whatever is refused is an Error that can be shown to the viewer.
+
+import { moved } from "./patience.js";
+
+const LARGEST_MB = 500;
+const find = (id) => document.getElementById(id);
+
+let answered = Promise.resolve(); // the start that was asked for last
+
+// The token of a start. One given up meanwhile is let go when its token comes. The next one waits for that, a little: else starts
+// that nobody wants any more would use up the server's places.
+export function askForStart(given, signal) {
+  const before = answered;
+  const asked = (async () => {
+    await Promise.race([before, new Promise((resume) => setTimeout(resume, 1000))]);
+    signal.throwIfAborted();
+    const { token } = await post("live/start", given);
+    if (signal.aborted) await letGo(token);
+    signal.throwIfAborted();
+    return token;
+  })();
+  answered = asked.catch(() => {});
+  return asked;
+}
+
+// Without an answer: what nobody looks at ends by itself, only later.
+export const letGo = (token) => post(`live/${token}/stop`).catch(() => {});
+
+async function post(path, body = null) {
+  let answer;
+  try {
+    answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  } catch {
+    throw new Error("The server does not answer. Check that it runs, then press Start again.");
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.error ?? `The server refused the start (${answer.status}). Load the page again.`);
+  return told;
+}
+
+// The key of the uploaded file.
+export function upload(file, signal) {
+  if (!file) throw new Error("Choose a video first.");
+  if (file.size > LARGEST_MB * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most ${LARGEST_MB} MB can be uploaded. Cut the video, or start the server with it.`);
+  const bar = find("file-progress");
+  bar.hidden = false;
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `live/upload?name=${encodeURIComponent(file.name)}`);
+    request.upload.onprogress = (event) => {
+      bar.value = event.loaded / event.total;
+      moved();
+    };
+    request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).upload) : reject(new Error(problemOf(request))));
+    request.onerror = () => reject(new Error("The upload was broken off. Check the connection and try again."));
+    request.onabort = () => reject(signal.reason);
+    request.onloadend = () => (bar.hidden = true);
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+
+function problemOf(request) {
+  try {
+    return JSON.parse(request.responseText).error;
+  } catch {
+    return `The upload was refused (${request.status}).`;
+  }
+}
