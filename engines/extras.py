@@ -48,6 +48,5 @@ def absent(what: str, error: ImportError, extra: str = "") -> EngineError:
     """
     package = (error.name or str(error)).partition(".")[0]
     extra = extra or next((name for name, packages in BRINGS.items() if package in packages), "")
-    return EngineError(
-        f"{what} needs {package}, which is not installed; {install(extra) if extra else 'pip install i3d-live'}"
-    )
+    command = install(extra) if extra else "pip install i3d-live"
+    return EngineError(f"{what} needs {package}, which is not installed; {command}")
