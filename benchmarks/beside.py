@@ -20,7 +20,7 @@ from engines.spec import MODES
 from engines.weights import fetch
 
 ROOT = Path(__file__).parent.parent
-TURNS = 12
+TURNS = 8
 STEPS_A_TURN = {"continual": 8, "preview": 4, "window": 2}
 WORKER = """
 import json, sys, time
