@@ -29,7 +29,7 @@ test:
 
 screenshots:
 	@scripts/setup $(ALL)
-	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/view/test_real.py
+	I3D_SCREENSHOTS=docs .venv/bin/pytest tests/realtime/view/test_real.py
 
 bench:
 	@scripts/setup $(ALL)
@@ -43,8 +43,8 @@ bench-long:
 
 pages:
 	@scripts/setup $(ALL)
-	.venv/bin/python -m tests.errors_page
-	.venv/bin/python -m tests.commands_page
+	.venv/bin/python -m tests.support.errors_page
+	.venv/bin/python -m tests.support.commands_page
 	.venv/bin/python -m benchmarks.tables
 	.venv/bin/python docs/pictures.py
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import card
 from engines.spec import MODES
-from engines.weights import fetch
+from engines.weights.fetch import fetch
 
 ROOT = Path(__file__).parent.parent
 TURNS = 8
@@ -26,12 +26,12 @@ WORKER = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from engines.backends import Plan, backend_module
+from engines.backends.registry import Plan, backend_module
 from engines.check import random_ticks
 from engines.spec import RGB
-from engines.weights import demo_clip, describe, load_weights
+from engines.weights.fetch import demo_clip, describe, load_weights
 from realtime.offline import clip_inputs
-from realtime.source import open_video
+from realtime.sources.open import open_video
 
 backend, made = backend_module("openvino"), {}
 tensors = load_weights("kinetics", "rgb")[1]
@@ -114,7 +114,7 @@ def commit(root: Path) -> str:
 
 
 def main() -> None:
-    from engines.backends import backend_module
+    from engines.backends.registry import backend_module
 
     if len(sys.argv) < 2 or not Path(sys.argv[1], "engines").is_dir():
         raise SystemExit("name the folder of another checkout: python -m benchmarks.beside ../before")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import card
-from engines.build import load_engines
 from engines.check import TOLERANCE
+from engines.load import load_engines
 from engines.spec import Mode
-from engines.weights import demo_clip, fetch
+from engines.weights.fetch import demo_clip, fetch
 from realtime.commands.bundle import fill
 
 REPEATS = 5

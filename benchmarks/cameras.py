@@ -20,12 +20,12 @@ import numpy as np
 
 from benchmarks import card
 from benchmarks.material import MODEL, SIZES_PX, checked_engines, precisions, store_model, write_video
-from engines.build import Engines, load_engines
+from engines.load import Engines, load_engines
+from realtime.outputs.log import Line
 from realtime.pump import Source, beside
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
-from realtime.sinks.log import Line
-from realtime.source import open_video
+from realtime.sources.open import open_video
 from realtime.types import Frame
 
 MODE = "continual"

@@ -17,7 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from benchmarks import card
-from realtime.flow.compiled import INT, compiled
+from realtime.flow.numba_loops import INT, compiled
 
 TRIPS = 2000
 FAR_NS = 150.0

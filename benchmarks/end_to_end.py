@@ -34,13 +34,13 @@ from benchmarks.material import (
     usual_strides,
     write_video,
 )
-from engines.build import load_engines
+from engines.load import load_engines
 from realtime.clock import Stopwatch
+from realtime.outputs.log import Log
 from realtime.pump import End, beside, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.session import WHOLE, Session, session_line
-from realtime.sinks.log import Log
-from realtime.source import open_video
+from realtime.sources.open import open_video
 
 MODE = "continual"
 UNEXPLAINED = 0.05

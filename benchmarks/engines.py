@@ -22,15 +22,15 @@ import torch
 from benchmarks import card
 from benchmarks.cores import near
 from engines import load_engines
-from engines.backends import Plan, Tensors, backend_module
-from engines.backends.torch import Window, network
+from engines.backends.graphs import graphs
+from engines.backends.pytorch import Window, network
+from engines.backends.registry import Plan, Tensors, backend_module
 from engines.backends.torch_operations import multiply_adds
 from engines.check import TOLERANCE, check, random_ticks
 from engines.engine import SETTLED_AFTER_STEPS, Engine
-from engines.graphs import graphs
 from engines.nets.i3d import I3D
 from engines.spec import MODES, RGB, Mode
-from engines.weights import demo_clip, describe, fetch, load_weights
+from engines.weights.fetch import demo_clip, describe, fetch, load_weights
 
 MODEL = "kinetics"
 USUAL = "torch.eager.window.float32"
@@ -120,7 +120,7 @@ def ratios(times: dict[str, dict[str, float]]) -> dict[str, float]:
 def real_clip() -> dict[Any, Any]:
     """Ticks of the demo clip: what int8 is calibrated on."""
     from realtime.offline import clip_inputs
-    from realtime.source import open_video
+    from realtime.sources.open import open_video
 
     with open_video(demo_clip()) as video:
         return {"rgb": np.stack(list(clip_inputs(video, RGB)))}

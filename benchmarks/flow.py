@@ -3,7 +3,7 @@
     python -m benchmarks.flow            results/flow.json: energy, end-point error, speed, load of a 25 fps stream
     python -m benchmarks.flow --curve    results/flow_curve.json and docs/flow_curve.png: energy ratio against time
 
-Pairs: 17 from each of the real clips, and every rendered scene of tests/realtime/flow/scenes.py. An energy ratio below 1 is
+Pairs: 17 from each of the real clips, and every rendered scene of tests/support/scenes.py. An energy ratio below 1 is
 better than OpenCV's.
 """
 
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from benchmarks import card
 from engines.spec import FLOW
 from realtime.flow.methods import Flow, flow_method
-from realtime.flow.quality import energy
-from realtime.flow.scheme import scales
+from realtime.flow.residuals import energy
 from realtime.flow.stage import FlowFeed
 from realtime.flow.tvl1 import TvL1
+from realtime.flow.tvl1_plan import scales
 from realtime.offline import ticks_of
-from realtime.preprocess import resize_short_side
-from realtime.source import open_video
-from tests.realtime.flow.scenes import Grey, Scene, clip_pairs, known_motions
+from realtime.sources.open import open_video
+from realtime.stages.region import resize_short_side
+from tests.support.scenes import Grey, Scene, clip_pairs, known_motions
 
 ROOT = Path(__file__).parent.parent
 CLIPS = ROOT.parent / "shared" / "clips"

@@ -15,14 +15,14 @@ import numpy as np
 
 from benchmarks import card
 from benchmarks.material import MODEL, store_model
-from engines.build import load_engines
-from engines.clips import clip_logits, repeat_to
+from engines.load import load_engines
+from engines.runtime.whole_clip import clip_logits, repeat_to
 from engines.spec import FLOW
-from engines.weights import demo_clip
+from engines.weights.fetch import demo_clip
 from realtime.flow.stage import FlowFeed
 from realtime.offline import ticks_of
-from realtime.preprocess import resize_short_side
-from realtime.source import open_video
+from realtime.sources.open import open_video
+from realtime.stages.region import resize_short_side
 
 TICKS = 96
 

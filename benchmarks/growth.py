@@ -23,20 +23,21 @@ import torch
 from benchmarks import card
 from benchmarks.engines import in_turns, steps
 from benchmarks.material import RGB_MODEL, SIZES_PX, checked_engines, precisions, write_video
-from engines.architecture import FEATURES
-from engines.backends import Tensors
-from engines.backends.torch import Window, network
+from engines.backends.graphs import graphs
+from engines.backends.pytorch import Window, network
+from engines.backends.registry import Tensors
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import random_ticks
 from engines.engine import STEP_TICKS, Engine
-from engines.graphs import graphs
-from engines.head import Head, with_head
 from engines.nets.i3d import I3D
+from engines.nets.i3d_shapes import FEATURES
+from engines.runtime.headed import Head
 from engines.spec import RGB
-from engines.weights import load_weights
+from engines.weights.fetch import load_weights
+from engines.weights.heads import with_head
 from realtime.offline import clip_inputs
-from realtime.source import open_video
-from tests.live.watching import resident_mb
+from realtime.sources.open import open_video
+from tests.support.watching import resident_mb
 
 FLAT_TIME, FLAT_MEMORY = 1.15, 1.01
 """The last fifth of a stream over the second."""

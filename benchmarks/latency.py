@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import card
-from engines.build import load_engines
 from engines.check import random_ticks
+from engines.load import load_engines
 from engines.spec import RGB
-from engines.weights import demo_clip
+from engines.weights.fetch import demo_clip
 from realtime.offline import clip_inputs
-from realtime.source import VideoWriter, open_video
+from realtime.outputs.video_file import VideoWriter
+from realtime.sources.open import open_video
 
 SECONDS, FPS = 10, 30
 LOAD = "import time; t = time.time(); from engines.build import load_engines; load_engines('kinetics', backend='openvino', precision={!r}); print(time.time() - t)"
@@ -55,7 +56,7 @@ def input_figures(path: Path) -> dict[str, Any]:
 
 
 def window_figures() -> dict[str, Any]:
-    from engines.backends import backend_module
+    from engines.backends.registry import backend_module
 
     chunk = random_ticks(RGB, 64)[None]
     reference: np.ndarray | None = None

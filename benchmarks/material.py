@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends import Tensors, backend_module, choose_backend
-from engines.build import Engines, load_engines
+from engines.backends.registry import Tensors, backend_module, choose_backend
 from engines.check import check
+from engines.load import Engines, load_engines
 from engines.spec import FLOW, RGB, Mode
-from engines.weights import demo_clip, fetch, has_weights, load_weights, save_weights
-from realtime.source import VideoWriter, open_video
+from engines.weights.fetch import demo_clip, fetch, has_weights, load_weights, save_weights
+from realtime.outputs.video_file import VideoWriter
+from realtime.sources.open import open_video
 
 MODEL, RGB_MODEL = "made-both-streams", "kinetics"
 CHECKED_TICKS = 72
@@ -84,7 +85,7 @@ def eager(tensors: Tensors, module: Callable[[Any], Any] = lambda net: net) -> C
     """The paper's network over a window as the ports run it: PyTorch, float32. `module`: what is made of it first."""
     import torch
 
-    from engines.backends.torch import Window, network
+    from engines.backends.pytorch import Window, network
     from engines.nets.i3d import I3D
 
     window = module(Window(network(tensors, I3D)))
@@ -106,7 +107,7 @@ def usual_strides(path: Path, stride_ticks: int = 8) -> Iterator[None]:
 
     from realtime.flow.methods import flow_method
     from realtime.flow.stage import network_input
-    from realtime.preprocess import centre_crop, resize_short_side
+    from realtime.stages.region import centre_crop, resize_short_side
 
     nets = [eager(load_weights(MODEL, spec.modality)[1]) for spec in (RGB, FLOW)]
     tvl1, dis = flow_method("opencv-tvl1"), flow_method("dis")

@@ -23,18 +23,19 @@ import numpy as np
 
 from benchmarks import card
 from benchmarks.soak_day import WARM_UP, Memory, compressed, counted, outputs
-from engines.build import load_engines
+from engines.load import load_engines
 from realtime.clock import Stopwatch
+from realtime.outputs.event_clips import EventClips
+from realtime.outputs.log import Line
+from realtime.outputs.video_file import VideoWriter
 from realtime.pump import beside
 from realtime.recognizer import Recognizer
-from realtime.reconnect import keep_open
 from realtime.session import Session, run_sessions
-from realtime.sinks.event_clips import EventClips
-from realtime.sinks.log import Line
-from realtime.source import VideoWriter, open_video
-from tests.live.watching import assert_whole, killed_and_started
-from tests.realtime.made_clips import every, write_clip
-from tests.realtime.servers import rtsp_server
+from realtime.sources.open import open_video
+from realtime.sources.reconnect import keep_open
+from tests.support.made_clips import every, write_clip
+from tests.support.servers import rtsp_server
+from tests.support.watching import assert_whole, killed_and_started
 
 MOST_GROWTH = 0.01
 
@@ -168,7 +169,7 @@ def main() -> None:
     if options.media_hours:
         figures["compressed"] = compressed(options.media_hours)
     if options.rtsp_s:
-        from engines.weights import demo_clip
+        from engines.weights.fetch import demo_clip
 
         figures["rtsp"] = from_rtsp(
             options.clip or demo_clip(), options.rtsp_s, options.mode, options.precision

@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import Engine
+from engines.runtime.continual import Bounds, StreamingEngine
 from engines.spec import RGB, Weights
-from engines.streaming import Bounds, StreamingEngine
 from realtime.clock import Stopwatch
+from realtime.outputs.log import Line
+from realtime.outputs.metrics import Metrics
+from realtime.outputs.rotating_log import RotatedLog
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
-from realtime.sinks.log import Line
-from realtime.sinks.metrics import Metrics
-from realtime.sinks.rotation import RotatedLog
 from realtime.types import Frame
-from tests.live.watching import resident_mb
+from tests.support.watching import resident_mb
 
 WARM_UP = 0.1
 """Share of each run after which memory may not grow any more."""
@@ -36,7 +36,7 @@ SIDE_PX = 256
 
 
 class Cheap:
-    """Graphs of an engine that does next to nothing: the logits are the brightness of the chunk. See `engines.streaming`."""
+    """Graphs of an engine that does next to nothing: the logits are the brightness of the chunk. See `engines.runtime.continual`."""
 
     def fresh(self, batch: int) -> NDArray[np.float32]:
         return np.zeros((batch, 7, len(LABELS)), np.float32)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import card
-from engines.models import model_dir
+from engines.weights.store import model_dir
 from realtime.commands.options import StreamsName
 from realtime.commands.weights import fetch_if_missing
-from tests.realtime.made_actions import ACTIONS, FPS, SIDEWAYS, write_actions, write_folder
+from tests.support.made_actions import ACTIONS, FPS, SIDEWAYS, write_actions, write_folder
 
 MODEL = "teach-benchmark"
 PART_FRAMES = 150

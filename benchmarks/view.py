@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 
 from benchmarks import card
-from realtime.source import VideoWriter, open_video
+from realtime.outputs.video_file import VideoWriter
+from realtime.sources.open import open_video
 from realtime.types import Image
 
 BITS = 12

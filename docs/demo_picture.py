@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.source import open_video
+from realtime.sources.open import open_video
 
 AT_S = 5.6
 WIDTH_PX = 1200

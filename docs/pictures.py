@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from engines.backends import ON_CPU, ON_NVIDIA, REGISTRY
+from engines.backends.registry import ON_CPU, ON_NVIDIA, REGISTRY
 from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, SETTLED_AFTER_STEPS
 from engines.spec import RGB
 

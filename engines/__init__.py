@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engines.build import Engines, load_engines
     from engines.engine import Engine, Positions
+    from engines.load import Engines, load_engines
     from engines.spec import StreamSpec, Weights
 
 _HOME = {
     "Engine": "engines.engine",
-    "Engines": "engines.build",
+    "Engines": "engines.load",
     "Positions": "engines.engine",
     "StreamSpec": "engines.spec",
     "Weights": "engines.spec",
-    "load_engines": "engines.build",
+    "load_engines": "engines.load",
 }
 
 __all__ = ["Engine", "Engines", "Positions", "StreamSpec", "Weights", "load_engines"]

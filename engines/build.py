@@ -1,7 +1,7 @@
-"""From a model's name to engines that run: chooses the backend, builds what is not in the cache yet, loads it.
+"""One engine into the cache, with a manifest of all that shaped it, unless it fails its check.
 
-A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/` with a manifest.json of everything
-that shaped it. If any of it differs from what would be built now, it is built again and the reason names the field.
+A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its manifest.json differs from
+what would be built now, it is built again and the reason names the field.
 """
 
 import hashlib
@@ -9,180 +9,22 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from numpy.typing import NDArray
 
-from engines.backends import Plan, Tensors, backend_module, choose_backend
+from engines.backends.registry import Plan, Tensors, backend_module
 from engines.engine import Engine
-from engines.errors import EngineError, UsageError
+from engines.errors import EngineError
 from engines.extras import absent
-from engines.spec import MODES, Modality, Mode, StreamSpec, Weights
-
-Streams = Literal["auto", "rgb", "flow", "both"]
-Clips = Mapping[Modality, NDArray[Any]]
-"""By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
-
-
-@dataclass(frozen=True)
-class Engines:
-    """The engines of a model, ready to run, and how they came to be chosen."""
-
-    rgb: Engine | None
-    flow: Engine | None
-    reason: str
-    """One line: backend, processor, precision and streams, and why."""
-
-    @property
-    def by_stream(self) -> dict[str, Engine]:
-        """As the recogniser takes them."""
-        both = {"rgb": self.rgb, "flow": self.flow}
-        return {name: engine for name, engine in both.items() if engine is not None}
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One name a class, in the order of the logits."""
-        return next(iter(self.by_stream.values())).weights.labels
-
-
-def load_engines(
-    model: str = "kinetics",
-    backend: str = "auto",
-    precision: str | None = None,
-    mode: Mode = "window",
-    streams: Streams = "auto",
-    *,
-    clips: Clips | None = None,
-    rebuild: bool = False,
-    at_once: bool = False,
-) -> Engines:
-    """Engines of the weights `model`, from the cache or built now.
-
-    Args:
-        backend: "auto" takes the best that this machine can run; a named one is taken or is an error.
-        precision: "float32", "bfloat16", "float16" or "int8"; None takes the backend's default on this machine.
-        streams: "auto" takes what the model has weights for, and says in `reason` what it does without.
-        clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without.
-        rebuild: build even if the cache has the engine.
-        at_once: where there are two streams, their engines will be stepped at the same time, and each gets half of the processor;
-            a `Recognizer` with `beside` does so.
-
-    Raises:
-        UsageError: unknown mode, backend, precision or stream.
-        EngineError: the backend cannot run here, or the engine that was built is not right.
-        WeightsError: no such weights.
-    """
-    _check_choice("mode", mode, MODES)
-    _check_choice("streams", streams, get_args(Streams))
-    name, why = choose_backend(backend)
-    module = backend_module(name)
-    allowed = module.precisions()
-    precision = precision or allowed[0]
-    _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
-    modalities, without = choose_streams(model, streams)
-    share = len(modalities) if at_once else 1
-    engines: dict[str, Engine] = {}
-    notes = []
-    for modality in modalities:
-        clip = (clips or {}).get(modality)
-        engines[modality], note = _load_engine(model, modality, name, precision, mode, clip, rebuild, share)
-        notes.append(f"{modality} {note}")
-    reason = "; ".join(
-        [f"{name} {precision} on {module.device()} ({why})", f"weights {model}", *notes, *without]
-    )
-    return Engines(engines.get("rgb"), engines.get("flow"), reason)
-
-
-def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
-    if given not in allowed:
-        raise UsageError(f"{what} cannot be {given!r}; choose one of {', '.join(allowed)}")
-
-
-def choose_streams(model: str, streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
-    """The streams to run, and a note on those that `auto` leaves out."""
-    from engines.weights import has_weights
-
-    named: dict[Streams, tuple[Modality, ...]] = {"rgb": ("rgb",), "flow": ("flow",), "both": ("rgb", "flow")}
-    if streams != "auto":
-        return named[streams], []
-    found: list[Modality] = [modality for modality in named["both"] if has_weights(model, modality)]
-    if not found:
-        return ("rgb",), []  # loading says what is missing and how to get it
-    return tuple(found), [f"no {m} weights in this set: without {m}" for m in named["both"] if m not in found]
-
-
-def _load_engine(
-    model: str,
-    modality: Modality,
-    backend: str,
-    precision: str,
-    mode: Mode,
-    clip: NDArray[Any] | None,
-    rebuild: bool,
-    at_once: int,
-) -> tuple[Engine, str]:
-    """One engine, and whether it was in the cache."""
-    from engines.head import HeadedEngine, feature_tensors, feature_weights, head_of
-    from engines.models import describe, load_spec, load_weights, shares_trunk
-
-    spec = load_spec(model, modality)
-    if precision == "int8" or not shares_trunk(model, modality):  # int8 is calibrated as a whole
-        plan = Plan(spec, describe(model, modality), mode, precision, at_once)
-        return _load_plan(plan, backend, lambda: load_weights(model, modality)[1], clip, rebuild)
-    weights, tensors = load_weights(model, modality)
-    plan = Plan(spec, feature_weights(weights, tensors), mode, precision, at_once)
-    engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
-    return HeadedEngine(engine, head_of(tensors), weights), note
-
-
-def load_features(
-    weights: Weights,
-    tensors: Tensors,
-    spec: StreamSpec,
-    backend: str = "auto",
-    precision: str | None = None,
-    mode: Mode = "window",
-) -> Engine:
-    """An engine whose logits are the features (1024 a position) of these weights, from the cache or built now.
-
-    Raises: as `load_engines`.
-    """
-    from engines.head import feature_tensors, feature_weights
-
-    name, _ = choose_backend(backend)
-    module = backend_module(name)
-    precision = precision or module.precisions()[0]
-    _check_choice(f"precision of {name} on {module.device()}", precision, module.precisions())
-    plan = Plan(spec, feature_weights(weights, tensors), mode, precision)
-    return _load_plan(plan, name, lambda: feature_tensors(tensors), None, rebuild=False)[0]
-
-
-def _load_plan(
-    plan: Plan, backend: str, tensors: Callable[[], Tensors], clip: NDArray[Any] | None, rebuild: bool
-) -> tuple[Engine, str]:
-    """The engine of a plan, and whether it was in the cache."""
-    from engines.assets import locked
-
-    module = backend_module(backend)
-    if not module.COMPILES:
-        return module.load(plan, None, tensors()), "made in the process"
-    folder = engine_folder(plan, backend)
-    wanted = manifest(plan, backend, clip)
-    if not rebuild and stale_field(folder, wanted) is None:
-        return module.load(plan, folder, None), "from the cache"
-    with locked(f"engine-{folder.name}"):  # another process may be building it at this moment
-        stale = "asked to" if rebuild else stale_field(folder, wanted)
-        if stale is None:
-            return module.load(plan, folder, None), "from the cache"
-        return build_engine(plan, backend, tensors(), folder, clip), f"built now ({stale})"
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:
     """Where the cache keeps the engine of that plan."""
-    from engines.assets import cache_dir
+    from engines.cache_folder import cache_dir
 
     parts = (plan.weights.name, plan.spec.modality, plan.mode, backend, plan.precision)
     return cache_dir() / "engines" / "-".join(parts)
@@ -268,6 +110,6 @@ def _code_sha256() -> str:
     """Of all sources that could turn weights into an engine: another version of them builds another one."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*here.glob("*.py"), *here.glob("nets/*.py"), *here.glob("backends/*.py")]):
+    for path in sorted([*here.glob("*.py"), *here.glob("nets/*.py"), *here.glob("backends/**/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.assets import sha256_of
-from engines.backends import Plan, backend_module, choose_backend
-from engines.build import Engines, build_engine, engine_folder
+from engines.backends.registry import Plan, backend_module, choose_backend
+from engines.build import build_engine, engine_folder
+from engines.cache_folder import sha256_of
 from engines.check import TOLERANCE, random_ticks
-from engines.clips import clip_logits
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
+from engines.load import Engines
+from engines.runtime.whole_clip import clip_logits
 from engines.spec import Modality, StreamSpec, Weights
 
 FORMAT = 1
@@ -35,7 +36,7 @@ def write_engines(engines: Engines, out: Path) -> None:
         UsageError: the backend leaves no files.
         EngineError: an engine does not come out of the bundle as it went in.
     """
-    from engines.models import load_weights
+    from engines.weights.store import load_weights
 
     for modality, engine in engines.by_stream.items():
         module = backend_module(engine.backend)

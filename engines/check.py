@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends import Tensors
-from engines.clips import clip_logits
+from engines.backends.registry import Tensors
 from engines.engine import Engine
+from engines.runtime.whole_clip import clip_logits
 from engines.spec import StreamSpec
 
 TOLERANCE = {
@@ -101,10 +101,10 @@ def has_torch() -> bool:
 
 def _reference(spec: StreamSpec, tensors: Tensors, torch: bool) -> Reference:
     if torch:
-        from engines.backends.torch import WholeVideo
+        from engines.backends.pytorch import WholeVideo
 
         return WholeVideo(tensors)
-    from engines.backends.openvino_build import WholeVideo as PlainGraph
+    from engines.backends.openvino.build import WholeVideo as PlainGraph
 
     return PlainGraph(spec, tensors)
 

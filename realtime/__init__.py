@@ -18,23 +18,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from realtime.events import EventOptions
     from realtime.pump import outputs, stream, watch
     from realtime.recognizer import Recognizer
-    from realtime.reconnect import keep_open
-    from realtime.source import open_video
+    from realtime.sources.open import open_video
+    from realtime.sources.reconnect import keep_open
+    from realtime.stages.events import EventOptions
     from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 _HOME = {
     "Event": "realtime.types",
-    "EventOptions": "realtime.events",
+    "EventOptions": "realtime.stages.events",
     "Frame": "realtime.types",
     "Gap": "realtime.types",
     "Prediction": "realtime.types",
     "Recognizer": "realtime.recognizer",
     "Tick": "realtime.types",
-    "keep_open": "realtime.reconnect",
-    "open_video": "realtime.source",
+    "keep_open": "realtime.sources.reconnect",
+    "open_video": "realtime.sources.open",
     "outputs": "realtime.pump",
     "stream": "realtime.pump",
     "watch": "realtime.pump",

@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, Protocol, TypeVar
 
-from realtime.overload import Ladder, levels_of
+from realtime.pace import Ladder, levels_of
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Frame, Prediction
 
@@ -35,7 +35,7 @@ LIVE_WAIT_S = 1.0
 
 
 class Source(Protocol):
-    """Frames, once and in order. `realtime.video.Video` is one."""
+    """Frames, once and in order. `realtime.sources.video.Video` is one."""
 
     name: str
     """Safe to print."""
@@ -204,7 +204,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def beside(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-    """See `realtime.streams.Beside`. One thread a core, for the whole process and to its end."""
+    """See `realtime.stages.inputs.Beside`. One thread a core, for the whole process and to its end."""
     return _pool().submit(call, *arguments).result
 
 
@@ -268,7 +268,7 @@ def outputs(video: Source, recognizer: Recognizer) -> Iterator[Output]:
     """Predictions, events and gaps of a video as they become certain.
 
     Files wait for the recogniser. Of a live source frames are dropped when it is late, and it does less; see
-    `realtime.overload`. Raises what the video raises, after the answers that its frames still give.
+    `realtime.pace`. Raises what the video raises, after the answers that its frames still give.
     """
     pace = Pace(recognizer) if video.live else None
     for _, item, _ in read_all([video]):

@@ -16,15 +16,15 @@ from engines.engine import (
     Engine,
     Positions,
 )
-from realtime.answers import Answers, Span
-from realtime.events import EventOptions, OpenEvent
-from realtime.fuse import watched_classes
-from realtime.lanes import Lanes, Timer
-from realtime.overload import LONGEST_STRIDE_FACTOR, Level
-from realtime.preprocess import Region
-from realtime.resample import MAX_GAP, Resample
-from realtime.schedule import Schedule
-from realtime.streams import Beside, FlowRegion
+from realtime.pace import LONGEST_STRIDE_FACTOR, Level
+from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.fuse import watched_classes
+from realtime.stages.inputs import Beside, FlowRegion
+from realtime.stages.predictions import Answers, Span
+from realtime.stages.region import Region
+from realtime.stages.resample import MAX_GAP, Resample
+from realtime.stages.run_engines import Lanes, Timer
+from realtime.stages.schedule import Schedule
 from realtime.types import Event, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Recognizer:
         """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
 
         `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of each frame
-        to look at, see `realtime.preprocess.views`; "full" costs three times as much. `watch`: labels to choose from,
+        to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to choose from,
         probabilities sum to 1 over these; by default all. `flow` names a method of
         `realtime.flow.methods` and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
         `beside`: where flow is computed, by default in the caller's thread; the answers are the same.
@@ -101,7 +101,7 @@ class Recognizer:
         self._section_start: int | None = None
         self._ready = 0
         self.level = self._level = Level("all")
-        """What it may do; set it between two frames when it is late, see `realtime.overload`."""
+        """What it may do; set it between two frames when it is late, see `realtime.pace`."""
 
     @property
     def counts(self) -> Counts:

@@ -9,15 +9,15 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from engines.build import Engines
+from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
+from realtime.outputs.log import Line, connection_line, level_line, output_line
 from realtime.pump import End, Pace, mailbox_for, read_or_idle
 from realtime.recognizer import Output, Recognizer
-from realtime.reconnect import Connection, Reconnecting
-from realtime.sinks.log import Line, connection_line, level_line, output_line
+from realtime.sources.reconnect import Connection, Reconnecting
+from realtime.sources.video import Video
 from realtime.types import Frame
-from realtime.video import Video
 
 IDLE_S = 1.0
 WHOLE, STOPPED = "end of the video", "stopped"

@@ -18,12 +18,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from realtime.bundled import _parser
 from realtime.commands.view import PASSWORD_VARIABLE, find_password, is_local
 from realtime.errors import I3DLiveError, UsageError
-from tests.command_line import understood
+from realtime.run_bundle import _parser
 from tests.conftest import ROOT
-from tests.dockerfile import Instruction, arguments, environment, filled, parse
+from tests.support.command_line import understood
+from tests.support.dockerfile import Instruction, arguments, environment, filled, parse
 
 FILES = ("Dockerfile", "Dockerfile.gpu")
 KNOWN = {
@@ -162,7 +162,7 @@ def test_its_health_check_tells_a_server_that_answers_from_one_that_does_not(nam
 
 
 def test_the_health_check_passes_the_door_of_the_real_server() -> None:
-    serving = pytest.importorskip("tests.view.serving")
+    serving = pytest.importorskip("tests.support.serving")
     with serving.served(password="a long password") as server:
         assert healthy("Dockerfile", server.port)
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from engines.build import Engines
+from engines.load import Engines
 from realtime import cli
-from realtime.bundled import _parser
 from realtime.commands import classify, run
 from realtime.commands.view import PASSWORD_VARIABLE
-from tests.command_line import understood
+from realtime.run_bundle import _parser
 from tests.conftest import ROOT
-from tests.realtime.doubles import SawTicks
-from tests.realtime.made_clips import every, write_clip, write_images, write_sound
-from tests.realtime.servers import free_port
+from tests.support.command_line import understood
+from tests.support.doubles import SawTicks
+from tests.support.made_clips import every, write_clip, write_images, write_sound
+from tests.support.servers import free_port
 
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "README.md"])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,9 +10,9 @@ import pytest
 
 from engines.check import TOLERANCE
 from engines.spec import FLOW, MODES, RGB
-from tests import commands_page, errors_page
 from tests.conftest import ROOT
-from tests.engines.nets import random_tensors
+from tests.support import commands_page, errors_page
+from tests.support.networks import random_tensors
 
 
 @pytest.mark.parametrize("made", [errors_page, commands_page], ids=["errors", "commands"])
@@ -51,8 +51,8 @@ def test_the_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
 
 def macs() -> dict[str, float]:
     """Multiply-adds, in G, of 8 new ticks of the RGB stream by mode, and of flow in `continual`."""
+    from engines.backends.graphs import graphs
     from engines.backends.torch_operations import multiply_adds
-    from engines.graphs import graphs
 
     rgb, flow = random_tensors(3, 400, divide=1), random_tensors(2, 400, divide=1)
     found = {mode: multiply_adds(graphs(RGB, mode, rgb)[-1]) for mode in MODES}

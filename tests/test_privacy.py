@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.realtime.made_clips import every, write_clip
+from tests.support.made_clips import every, write_clip
 
 WATCHED = """
 import os, sys
@@ -17,10 +17,10 @@ def hook(event, arguments):
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto", "subprocess.Popen"):
         os.write(seen, f"{event} {arguments[:2]}\\n".encode())
 sys.addaudithook(hook)
-import engines.backends.openvino, nncf
+import engines.backends.openvino.run, nncf
 from realtime.commands import run, classify
-from engines.build import Engines
-from tests.realtime.doubles import SawTicks
+from engines.load import Engines
+from tests.support.doubles import SawTicks
 run.engines_for = classify.engines_for = lambda *_, **__: Engines(SawTicks(), None, "double")
 import openvino.tools.ovc
 telemetry = type(openvino.tools.ovc.telemetry).__module__

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.architecture import Triple
-from engines.graphs import Graph
+from engines.backends.graphs import Graph
+from engines.nets.i3d_shapes import Triple
 from engines.nets.operations import Pads
 
 

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engines.backends import Plan, Tensors
-from engines.backends.torch import engine
+from engines.backends.graphs import Graph
+from engines.backends.pytorch import engine
+from engines.backends.registry import Plan, Tensors
 from engines.backends.torch_operations import TorchGraph
 from engines.engine import Engine
 from engines.errors import EngineError
-from engines.graphs import Graph
 
 COMPILES = False
 

@@ -2,7 +2,7 @@
 
 Every layer that looks along time runs without padding on what it remembers and what is new, and remembers the last positions
 that it needs again. Position by position that is the network over the whole video (anchored, or behind blank ticks, see
-`engines.clips.lead_ticks`). What a layer remembers, and by how much its output trails the input, follows from its kernel
+`engines.runtime.whole_clip.lead_ticks`). What a layer remembers, and by how much its output trails the input, follows from its kernel
 and stride alone: see `Place.after`.
 """
 

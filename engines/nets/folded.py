@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.architecture import convolutions
 from engines.errors import WeightsError
+from engines.nets.i3d_shapes import convolutions
 from engines.nets.winograd import MinimalConvolution
 
 LAYERS = tuple(name for name, *_ in convolutions(in_channels=3))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.architecture import INCEPTION, Triple
+from engines.nets.i3d_shapes import INCEPTION, Triple
 from engines.nets.padding import anchored_padding, same_padding
 
 Padding = tuple[int, int, int, int, int, int]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.architecture import INCEPTION
+from engines.nets.i3d_shapes import INCEPTION
 from engines.nets.padding import same_padding
 
 I3D_BLOCKS: dict[str, str] = {

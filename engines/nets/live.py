@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engines.architectures import Architecture
 from engines.errors import UsageError
+from engines.nets.architectures import Architecture
 from engines.nets.i3d import to_video
+from engines.runtime.window import WindowEngine
 from engines.spec import Modality, Weights
-from engines.window import WindowEngine
 
 
 class Ticks(nn.Module):
@@ -43,7 +43,7 @@ class Apart(nn.Module):
 def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weights: Weights) -> WindowEngine:
     """An engine for one stream of an architecture, float32 on the CPU, with the stream's own data contract.
 
-    `net` as `engines.nets.catalogue.network` makes it for that stream. Where both streams meet in one network it is one engine,
+    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network it is one engine,
     asked for as "flow": what it knows last. UsageError for its "rgb".
     """
     if contract.fused_inside and stream == "rgb":

@@ -1,6 +1,6 @@
 """I3D as *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3) draws it, in a small set of operations.
 
-The one description of the network that engines are made from: `engines.onnx_writer` writes an ONNX graph with it, the `torch`
+The one description of the network that engines are made from: `engines.backends.onnx_writer` writes an ONNX graph with it, the `torch`
 backend computes with it. What stands before and after each position is the timeline's affair: `Whole` has the whole video
 and pads it, `engines.nets.continual.Step` has 8 new ticks and remembers the ones before. Batch norm is folded away
 (`engines.nets.folded`). For training there is `engines.nets.i3d`, under the same names.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol
 
-from engines.architecture import INCEPTION, Triple
+from engines.nets.i3d_shapes import INCEPTION, Triple
 from engines.nets.operations import NO_PADS, Operations, Pads, V
 from engines.nets.padding import anchored_padding, same_padding
 from engines.nets.place import Place

@@ -7,7 +7,7 @@ ONNX graph, which is computed by whoever runs the graph. Activations are (N, C, 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from engines.architecture import Triple
+from engines.nets.i3d_shapes import Triple
 
 V = TypeVar("V")
 Pads = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.architecture import Triple
+from engines.nets.i3d_shapes import Triple
 from engines.nets.operations import Operations, Pads, V
 
 POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2")))

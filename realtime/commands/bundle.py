@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from engines.build import Engines
+from engines.backends.registry import REGISTRY
 from engines.bundle import seal, write_engines
+from engines.load import Engines
 from realtime.commands.options import (
     BackendOption,
     ModelOption,
@@ -27,16 +28,20 @@ ROOT = Path(__file__).parent.parent.parent
 CODE = (
     "engines/*.py",
     "engines/backends/__init__.py",
+    "engines/backends/registry.py",
+    "engines/runtime/*.py",
     "realtime/*.py",
-    "realtime/commands/__init__.py",
-    "realtime/commands/stopping.py",
     "realtime/flow/*.py",
-    "realtime/sinks/*.py",
+    "realtime/outputs/*.py",
+    "realtime/sources/*.py",
+    "realtime/stages/*.py",
 )
-"""Of this project, beside the backend: without networks, commands and the live view."""
+"""Of this project, beside the backend: without networks, weights, commands and the live view."""
+OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run")
+"""What runs its engines, not what builds them."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
 FOR_FLOW = ("numba", "platformdirs")
-RUNTIMES = {"openvino": ("openvino",), "tensorrt": ("tensorrt-cu13", "cuda-core")}
+RUNTIMES = {"openvino": ("openvino",), "tensorrt": ("tensorrt-cu13",)}
 """What a backend needs to run what it has built."""
 RUN_PY = '''"""Run the bundle in this folder: python run.py --help"""
 
@@ -46,7 +51,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "code"))
 
-from realtime.bundled import main  # noqa: E402
+from realtime.run_bundle import main  # noqa: E402
 
 sys.exit(main(HERE, sys.argv[1:]))
 '''
@@ -93,7 +98,8 @@ def fill(engines: Engines, out: Path) -> None:
     """All of a bundle into the empty folder `out`."""
     write_engines(engines, out)
     backend = next(iter(engines.by_stream.values())).backend
-    for pattern in (*CODE, f"engines/backends/{backend}.py"):
+    room = REGISTRY[backend][0].rpartition(".")[0].replace(".", "/")
+    for pattern in (*CODE, *(f"{room}/{name}.py" for name in OF_THE_BACKEND)):
         for path in sorted(ROOT.glob(pattern)):
             target = out / "code" / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,9 +12,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from engines.build import Engines
-from engines.clips import clip_logits, repeat_to
 from engines.engine import Engine
+from engines.load import Engines
+from engines.runtime.whole_clip import clip_logits, repeat_to
 from realtime.commands.options import (
     BackendOption,
     ModelOption,
@@ -25,9 +25,9 @@ from realtime.commands.options import (
     engines_for,
 )
 from realtime.errors import SourceError
-from realtime.fuse import fuse, softmax
 from realtime.offline import clip_inputs, count_ticks
-from realtime.source import frame_times, open_video
+from realtime.sources.open import frame_times, open_video
+from realtime.stages.fuse import fuse, softmax
 
 VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from engines.best_set import choose_set
-from engines.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
-from engines.network import Network
-from engines.public import PUBLIC, PublicSets
+from engines.weights.best_set import choose_set
+from engines.weights.connection import Network
+from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
+from engines.weights.public_sets import PUBLIC, PublicSets
 from realtime.commands.run import run
+from realtime.commands.verdict import judged, verdict
 from realtime.commands.weights import fetching
-from realtime.verdict import judged, verdict
 
 NEXT = """
 In {out}: predictions.jsonl, annotated.mp4, timeline.png.

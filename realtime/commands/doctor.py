@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from engines.build import Engines
 from engines.errors import EngineError
-from realtime.checkup import Finding, findings
+from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.commands.options import (
     BackendOption,
@@ -27,12 +26,13 @@ from realtime.commands.options import (
     rate,
     waiting,
 )
+from realtime.doctor.missing import Finding, findings
+from realtime.doctor.trial import Loads, advice, measure, percent
 from realtime.errors import I3DLiveError
-from realtime.preprocess import parse_region
 from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
-from realtime.source import open_video
-from realtime.trial import Loads, advice, measure, percent
+from realtime.sources.open import open_video
+from realtime.stages.region import parse_region
 
 
 def doctor(
@@ -89,14 +89,14 @@ def doctor(
 
 def demo() -> Path:
     """The demo clip, fetched where it is not here."""
-    from engines.weights import demo_clip
+    from engines.weights.fetch import demo_clip
 
     return demo_clip()
 
 
 def other_precisions(engines: Engines) -> tuple[str, ...]:
     """All that the backend in use can run here."""
-    from engines.backends import backend_module
+    from engines.backends.registry import backend_module
 
     try:
         return backend_module(next(iter(engines.by_stream.values())).backend).precisions()

@@ -38,8 +38,8 @@ def build(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
 ) -> None:
     """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
-    from engines.backends import choose_backend
-    from engines.build import load_engines
+    from engines.backends.registry import choose_backend
+    from engines.load import load_engines
     from realtime.flow.methods import compile_ahead
 
     choose_backend(backend)
@@ -74,7 +74,7 @@ def check(
     """Hold an engine against the reference, PyTorch's where it is installed. Exit code 1 if it is beyond the tolerance."""
     from engines.check import check as compare
     from engines.check import has_torch
-    from engines.weights import load_weights
+    from engines.weights.fetch import load_weights
     from realtime.commands.options import engines_for
 
     model = weights.chosen_model(model, streams)
@@ -142,7 +142,7 @@ def print_architectures(*, as_json: bool) -> None:
     from engines.extras import require
 
     require("--architectures", "torch", "torch")
-    from engines.nets.measure import architecture_rows
+    from engines.nets.cost import architecture_rows
 
     rows = architecture_rows()
     if as_json:
@@ -159,9 +159,9 @@ def machine_facts() -> dict[str, Any]:
     import platform
     from importlib.metadata import version
 
-    from engines.backends import REGISTRY, backend_module
+    from engines.backends.registry import REGISTRY, backend_module
     from engines.errors import EngineError
-    from engines.weights import cache_dir, list_models
+    from engines.weights.fetch import cache_dir, list_models
     from realtime.session import VERSIONS
 
     backends = {}

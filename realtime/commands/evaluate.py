@@ -9,9 +9,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from engines.build import Engines
-from engines.datasets import read_dataset
-from engines.evaluate import (
+from engines.extras import require
+from engines.load import Engines
+from engines.training.accuracy import (
     Report,
     class_rows,
     columns_of,
@@ -20,7 +20,7 @@ from engines.evaluate import (
     score_clips,
     summary_rows,
 )
-from engines.extras import require
+from engines.training.datasets import read_dataset
 from realtime.commands.classify import file_logits
 from realtime.commands.options import (
     BackendOption,
@@ -32,7 +32,7 @@ from realtime.commands.options import (
 )
 from realtime.commands.tables import print_table
 from realtime.offline import count_ticks
-from realtime.source import frame_times
+from realtime.sources.open import frame_times
 
 
 def evaluate(

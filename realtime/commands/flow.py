@@ -13,8 +13,9 @@ from realtime.flow.colour import flow_picture
 from realtime.flow.methods import Field
 from realtime.flow.stage import FlowStage
 from realtime.offline import ticks_of
-from realtime.preprocess import centre_crop, resize_short_side
-from realtime.source import VideoWriter, open_video
+from realtime.outputs.video_file import VideoWriter
+from realtime.sources.open import open_video
+from realtime.stages.region import centre_crop, resize_short_side
 from realtime.types import Image
 
 FULL_PX = 8.0

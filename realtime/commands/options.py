@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engines.build import Engines, load_engines
 from engines.errors import NoClip
+from engines.load import Engines, load_engines
 from engines.spec import Modality, Mode
 
 if TYPE_CHECKING:
@@ -55,15 +55,15 @@ class RtspTransport(StrEnum):
 
 def model_names() -> list[str]:
     """For the shell's completion."""
-    from engines.models import stored_names
-    from engines.public import PUBLIC
+    from engines.weights.public_sets import PUBLIC
+    from engines.weights.store import stored_names
 
     return sorted({*PUBLIC, *stored_names()})
 
 
 def backend_names() -> list[str]:
     """For the shell's completion."""
-    from engines.backends import REGISTRY
+    from engines.backends.registry import REGISTRY
 
     return ["auto", *REGISTRY]
 
@@ -163,7 +163,7 @@ def engines_for(
     at_once: bool = False,
 ) -> Engines:
     """Engines from the cache, or fetched and built while a spinner turns. `at_once`: for a recogniser with `beside`."""
-    from engines.backends import choose_backend
+    from engines.backends.registry import choose_backend
     from realtime.commands import weights
 
     choose_backend(backend)  # what cannot run is not worth a download
@@ -179,10 +179,10 @@ def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "d
     """Ticks (N, 224, 224, C) of a real clip, by default the demo's, for each stream of the model that would run."""
     import numpy as np
 
-    from engines.build import choose_streams
-    from engines.weights import demo_clip, load_spec
+    from engines.load import choose_streams
+    from engines.weights.fetch import demo_clip, load_spec
     from realtime.offline import clip_inputs
-    from realtime.source import open_video
+    from realtime.sources.open import open_video
 
     path = clip or demo_clip()
     ticks = {}

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtime.errors import OutputError
+from realtime.outputs.log import Line, Log
+from realtime.outputs.rotating_log import RotatedLog
+from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
-from realtime.reconnect import Reconnecting
 from realtime.session import Sink
-from realtime.sinks.log import Line, Log
-from realtime.sinks.rotation import RotatedLog
-from realtime.source import VideoWriter
+from realtime.sources.reconnect import Reconnecting
+from realtime.sources.video import Video
 from realtime.types import Frame
-from realtime.video import Video
 
 if TYPE_CHECKING:
-    from realtime.sinks.metrics import Metrics
+    from realtime.outputs.metrics import Metrics
 
 Write = Callable[[Line], None]
 MB = 1_000_000
@@ -29,7 +29,7 @@ class TimelinePicture:
     """Sink: the timeline, drawn when the source ends."""
 
     def __init__(self, path: Path, labels: tuple[str, ...], title: str, caption: str) -> None:
-        from realtime.sinks.timeline import Timeline
+        from realtime.outputs.timeline import Timeline
 
         check_writable(path)
         self._path, self._title, self._caption = path, title, caption
@@ -60,7 +60,7 @@ def picture_sinks(
     if timeline is not None:
         sinks.append(TimelinePicture(timeline, recognizer.labels, Path(video.name).name, caption))
     if annotate is not None:
-        from realtime.sinks.annotator import Annotator
+        from realtime.outputs.annotated_video import Annotator
 
         check_writable(annotate)
         sinks.append(Annotator(VideoWriter(annotate, video.size_px), caption=caption))
@@ -69,7 +69,7 @@ def picture_sinks(
 
 def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_mb: int) -> Sink:
     """Each event as a video."""
-    from realtime.sinks.event_clips import EventClips
+    from realtime.outputs.event_clips import EventClips
 
     return EventClips(
         folder,
@@ -96,7 +96,7 @@ def log_writer(
 
 def mqtt_writer(stack: ExitStack, url: str) -> Write:
     """A broker; says on stderr what it did not take in the end."""
-    from realtime.sinks.mqtt import Mqtt
+    from realtime.outputs.mqtt import Mqtt
 
     mqtt = stack.enter_context(Mqtt(url))
     stack.callback(_tell_lost, lambda: mqtt.lost)
@@ -105,7 +105,7 @@ def mqtt_writer(stack: ExitStack, url: str) -> Write:
 
 def metrics_server(stack: ExitStack, where: str) -> "Metrics":
     """Says on stderr where it listens."""
-    from realtime.sinks.metrics import Metrics, listen_at
+    from realtime.outputs.metrics import Metrics, listen_at
 
     host, port = listen_at(where)
     metrics = stack.enter_context(Metrics(host, port))

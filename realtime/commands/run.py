@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from engines.build import Engines
-from realtime.address import STALL_LIMIT_S
+from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.commands.options import (
     BackendOption,
@@ -44,20 +43,21 @@ from realtime.commands.outputs import (
     together,
 )
 from realtime.commands.sources import Opened, open_sources, parse_sources
-from realtime.commands.stopping import stop_on_signals
 from realtime.commands.terminal import Terminal
 from realtime.errors import UsageError
-from realtime.events import EventOptions
-from realtime.preprocess import parse_region
+from realtime.outputs.log import Log
 from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
-from realtime.reconnect import Reconnecting
 from realtime.session import Session, Sink, run_sessions, session_line
-from realtime.sinks.log import Log
-from realtime.source import open_video
+from realtime.signals import stop_on_signals
+from realtime.sources.address import STALL_LIMIT_S
+from realtime.sources.open import open_video
+from realtime.sources.reconnect import Reconnecting
+from realtime.stages.events import EventOptions
+from realtime.stages.region import parse_region
 
 if TYPE_CHECKING:
-    from realtime.sinks.metrics import Metrics
+    from realtime.outputs.metrics import Metrics
 
 STALE_S = 2.0
 """A live source that waited longer than this for the engine is opened again."""

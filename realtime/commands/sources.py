@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.address import Kind, masked, parse_source
 from realtime.errors import SourceError, UsageError
-from realtime.reconnect import Reconnecting, keep_open
-from realtime.video import Video
+from realtime.sources.address import Kind, masked, parse_source
+from realtime.sources.reconnect import Reconnecting, keep_open
+from realtime.sources.video import Video
 
 Open = Callable[[str | Path], Video]
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")

@@ -13,7 +13,7 @@ from realtime.commands.options import BackendOption, LayersName, StreamsName, mo
 from realtime.commands.tables import print_table
 
 if TYPE_CHECKING:
-    from realtime.teach import Lesson
+    from realtime.teaching.lesson import Lesson
 
 
 def teach(
@@ -42,8 +42,8 @@ def teach(
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
     from engines.extras import BRINGS, require
     from realtime.commands.train import check_installed
-    from realtime.teach import check_name
-    from realtime.teach import teach as learn
+    from realtime.teaching.lesson import check_name
+    from realtime.teaching.lesson import teach as learn
 
     check_name(name, replace=replace)
     for package in BRINGS["teach"]:
@@ -61,7 +61,7 @@ def teach(
 
 def chosen_base(base: str | None, name: str, streams: StreamsName) -> str:
     """The base that was named; else that of the model which is taught anew, so that more clips alone make the difference."""
-    from realtime.teach import base_of
+    from realtime.teaching.lesson import base_of
 
     if base is None and (base := base_of(name)) is not None:
         print(f"i3d-live: weights {base}: {name} was taught on them before", file=sys.stderr)
@@ -91,9 +91,9 @@ def telling() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def show(lesson: "Lesson") -> None:
     """Accuracy and what is taken for what on stdout; what is wrong on stderr."""
-    from engines.evaluate import class_rows
-    from engines.models import model_dir
-    from realtime.teach import PICTURE
+    from engines.training.accuracy import class_rows
+    from engines.weights.store import model_dir
+    from realtime.teaching.lesson import PICTURE
 
     for path, why in lesson.unread:
         print(f"i3d-live: left out {path.parent.name}/{path.name}: {why}", file=sys.stderr)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from realtime.sinks.log import Line
+from realtime.outputs.log import Line
 
 BAR_WIDTH = 20
 

@@ -15,8 +15,8 @@ from realtime.errors import UsageError
 if TYPE_CHECKING:
     from torch import nn
 
-    from engines.architectures import Architecture
-    from engines.datasets import Dataset
+    from engines.nets.architectures import Architecture
+    from engines.training.datasets import Dataset
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw examples.")] = 2,
 ) -> None:
     """Train as the paper does: SGD with momentum, random crops and mirrors. Interrupted, the same call goes on."""
-    from engines.architectures import architecture as find
+    from engines.nets.architectures import architecture as find
 
     contract = find(architecture)
     if (base or name) and contract.name != "two-stream-i3d":
@@ -65,14 +65,14 @@ def train(
     if finetune and not base:
         raise UsageError("--finetune trains a model on; name it with --base")
     check_installed()
-    from engines.assets import cache_dir
-    from engines.cache import cache_clips, load_cached
-    from engines.datasets import read_dataset
-    from engines.finetune import frozen_parts
-    from engines.train import Schedule, Training, modalities
-    from engines.train import train as run
+    from engines.cache_folder import cache_dir
+    from engines.training.clip_cache import cache_clips, load_cached
+    from engines.training.datasets import read_dataset
+    from engines.training.finetune import frozen_parts
+    from engines.training.train import Schedule, Training, modalities
+    from engines.training.train import train as run
     from realtime.commands.teach import telling
-    from realtime.training import reader
+    from realtime.teaching.read_videos import reader
 
     specs = [contract.stream(modality).spec for modality in modalities(contract, stream)]
     learn, judge = (read_dataset(dataset, split, fold, videos) for split in ("train", "val"))
@@ -112,16 +112,16 @@ def train(
 def check_installed() -> None:
     """Whether training is possible here. EngineError where a package is missing."""
     try:
-        import engines.train  # noqa: F401
+        import engines.training.train  # noqa: F401
     except ImportError as error:
         raise absent("training", error, "train") from error
 
 
 def check_target(name: str, labels: tuple[str, ...]) -> None:
     """Before days of work: whether the result can be stored under that name. Its other stream may be there already."""
-    from engines.manifest import read_manifest
-    from engines.models import model_dir
-    from realtime.teach import check_name
+    from engines.weights.manifest import read_manifest
+    from engines.weights.store import model_dir
+    from realtime.teaching.lesson import check_name
 
     check_name(name, replace=True)
     there = read_manifest(model_dir(name))
@@ -136,12 +136,12 @@ def network_for(
     import numpy as np
     import torch
 
-    from engines.nets.catalogue import network
-    from engines.train import start_from
+    from engines.nets.factory import network
+    from engines.training.train import start_from
 
     net = network(contract.name, len(dataset.labels), stream=stream)
     if base and stream:
-        from realtime.teach import trunk
+        from realtime.teaching.lesson import trunk
 
         _, tensors, _ = trunk(base, stream)
         start_from(net, {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
@@ -152,7 +152,7 @@ def store(name: str, stream: Modality, weights: Path, labels: tuple[str, ...], s
     """As a model that every verb takes by name."""
     from safetensors.numpy import load_file
 
-    from engines.models import save_weights
+    from engines.weights.store import save_weights
 
     tensors = {k: v for k, v in load_file(weights).items() if not k.endswith("num_batches_tracked")}
     save_weights(name, stream, tensors, labels, source=source, licence="not stated")

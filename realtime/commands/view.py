@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engines.build import Engines
 from engines.extras import absent
+from engines.load import Engines
 from realtime.commands import weights
 from realtime.commands.options import (
     BackendOption,
@@ -27,9 +27,9 @@ from realtime.commands.options import (
     engines_for,
 )
 from realtime.errors import UsageError
-from realtime.events import EventOptions
-from realtime.preprocess import parse_region
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
+from realtime.stages.events import EventOptions
+from realtime.stages.region import parse_region
 
 if TYPE_CHECKING:
     from realtime.pump import Source
@@ -97,8 +97,8 @@ def view(
     ] = True,
 ) -> None:
     """Show SOURCES, your webcam, a file or any address in the browser, with what is being done in them."""
-    from realtime.reconnect import keep_open
-    from realtime.source import open_video
+    from realtime.sources.open import open_video
+    from realtime.sources.reconnect import keep_open
     from realtime.view.settings import Settings
 
     settings = Settings(
@@ -161,10 +161,10 @@ def run_server(
     # Before gradio is imported: it would ask hosts of its maker for news.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from realtime.source import VideoWriter
+    from realtime.outputs.video_file import VideoWriter
 
     try:
-        from realtime.view.hub import Hub
+        from realtime.view.channels import Hub
         from realtime.view.server import bind, serve
     except ImportError as error:
         raise absent("the live view", error, "view") from error
@@ -200,6 +200,6 @@ def shown_address(host: str, port: int) -> str:
 
 
 def fetch_demo_clip() -> Path:
-    from engines.demo_clips import choose_clip
+    from engines.weights.demo_clips import choose_clip
 
     return choose_clip().path

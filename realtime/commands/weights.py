@@ -25,7 +25,7 @@ def list_weights(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
     """Show the models that are stored here or can be fetched."""
-    from engines.weights import list_models
+    from engines.weights.fetch import list_models
 
     for model in list_models():
         if as_json:
@@ -49,8 +49,8 @@ def fetch(
     stream: StreamOption = None,
 ) -> None:
     """Fetch a public set of weights into the cache folder. What is there already is not fetched again."""
-    from engines.best_set import choose_set
-    from engines.weights import fetch as fetch_set
+    from engines.weights.best_set import choose_set
+    from engines.weights.fetch import fetch as fetch_set
 
     if name == "flow":
         name, stream = "imagenet-kinetics", "flow"
@@ -76,7 +76,7 @@ def import_weights(
     ] = None,
 ) -> None:
     """Store weights from a file as a model, checked tensor by tensor."""
-    from engines.weights import import_file
+    from engines.weights.fetch import import_file
 
     weights = import_file(file, name=name, modality=stream, labels=labels)
     print(f"{weights.name}: {weights.modality}, {len(weights.labels)} classes, sha256 {weights.sha256[:12]}")
@@ -87,7 +87,7 @@ def chosen_model(model: str | None, streams: StreamsName) -> str:
     if model is not None:
         fetch_if_missing(model, streams)
         return model
-    from engines.best_set import choose_set
+    from engines.weights.best_set import choose_set
 
     with fetching() as progress:
         choice = choose_set(streams.value, progress=progress)
@@ -97,8 +97,8 @@ def chosen_model(model: str | None, streams: StreamsName) -> str:
 
 def fetch_if_missing(model: str, streams: StreamsName) -> None:
     """`kinetics` comes by itself where it is named; others are asked for with `weights fetch`, since they are large."""
-    from engines.weights import fetch as fetch_set
-    from engines.weights import has_weights
+    from engines.weights.fetch import fetch as fetch_set
+    from engines.weights.fetch import has_weights
 
     if (
         model == "kinetics"

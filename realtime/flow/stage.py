@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
 from realtime.flow.methods import Field, Flow, Grey, flow_method
-from realtime.flow.quality import residuals
-from realtime.preprocess import centre_crop
-from realtime.streams import Beside, FlowRegion
+from realtime.flow.residuals import residuals
+from realtime.stages.inputs import Beside, FlowRegion
+from realtime.stages.region import centre_crop
 from realtime.types import Image, Tick
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""TV-L1 optical flow on one processor core, compiled by Numba. `realtime.flow.scheme` says what is computed.
+"""TV-L1 optical flow on one processor core, compiled by Numba. `realtime.flow.tvl1_plan` says what is computed.
 
 The inner loops run along rows of one array, on columns padded left and right, so that they hold no branch and the compiler
 turns them into vector code. Several iterations follow each other down the picture, a row apart, and find their rows in the
@@ -12,8 +12,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.flow.compiled import FLOAT, GREY, INT, LINE, PAIRS, PICTURE, STATE, compiled, inlined, row_loop
-from realtime.flow.scheme import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
+from realtime.flow.numba_loops import (
+    FLOAT,
+    GREY,
+    INT,
+    LINE,
+    PAIRS,
+    PICTURE,
+    STATE,
+    compiled,
+    inlined,
+    row_loop,
+)
+from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 PAD = LANES = 16

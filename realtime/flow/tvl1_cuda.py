@@ -1,6 +1,6 @@
 """TV-L1 optical flow of many pairs at once on an NVIDIA GPU: the kernels, in Triton, and the graph that launches them.
 
-`realtime.flow.scheme` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel. Everything stays on
+`realtime.flow.tvl1_plan` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel. Everything stays on
 the device: a call copies two batches of pictures, replays one CUDA graph and returns without waiting. Triton's interpreter
 (TRITON_INTERPRET=1, before this file is imported) runs the same kernels on the processor, slowly; tests do.
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.errors import UsageError
-from realtime.flow.scheme import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
+from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
 
 BLOCK = 512
 """Pixels that one program computes."""

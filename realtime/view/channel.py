@@ -11,18 +11,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engines.build import Engines
+from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.events import EventOptions
 from realtime.flow.colour import flow_picture
 from realtime.pump import End, Idle, Mailbox, Pace, Source, Worker, beside, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
-from realtime.reconnect import Reconnecting
+from realtime.sources.reconnect import Reconnecting
+from realtime.stages.events import EventOptions
 from realtime.types import Frame, Image, Prediction
-from realtime.view.board import Board, State, step_seconds
-from realtime.view.feeds import BrowserCamera, Shown
-from realtime.view.latest import Latest
+from realtime.view.broadcast import Latest
+from realtime.view.browser_camera import BrowserCamera, Shown
+from realtime.view.page_state import Board, State, step_seconds
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 

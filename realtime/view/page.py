@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from engines.spec import MODES
 from realtime.errors import I3DLiveError
 from realtime.view import actions
-from realtime.view.hub import Hub
+from realtime.view.channels import Hub
 from realtime.view.settings import STREAMS, Settings
 
 STATIC = Path(__file__).with_name("static")

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from realtime.errors import OutputError, UsageError
-from realtime.resample import MAX_GAP
+from realtime.stages.resample import MAX_GAP
 from realtime.types import Frame, Image
 
 COUNTDOWN_S = 3

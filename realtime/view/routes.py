@@ -3,7 +3,7 @@
 GET  /live/static/NAME          script and style
 GET  /live/TOKEN/picture        the video, multipart JPEG without end
 GET  /live/TOKEN/flow           the flow as colours, likewise
-WS   /live/TOKEN/state          messages of `realtime.view.board`; the page answers each with its number
+WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page answers each with its number
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
 POST /live/start                [source, address, upload, settings...] -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
@@ -25,9 +25,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.errors import UsageError
 from realtime.view import actions
+from realtime.view.broadcast import Latest
 from realtime.view.channel import Channel
-from realtime.view.hub import Hub
-from realtime.view.latest import Latest
+from realtime.view.channels import Hub
 
 STATIC = Path(__file__).with_name("static")
 BOUNDARY = b"--picture\r\n"

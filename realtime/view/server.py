@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from realtime.errors import UsageError
-from realtime.view.guard import Guard
-from realtime.view.hub import Hub
+from realtime.view.access import Guard
+from realtime.view.channels import Hub
 from realtime.view.page import mount
 from realtime.view.routes import routes
 from realtime.view.settings import Settings

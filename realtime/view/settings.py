@@ -6,9 +6,9 @@ from typing import get_args
 
 from engines.errors import UsageError
 from engines.spec import MODES, Mode
-from realtime.events import EventOptions
-from realtime.preprocess import Region, parse_region
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
+from realtime.stages.events import EventOptions
+from realtime.stages.region import Region, parse_region
 
 STREAMS = ("auto", "rgb", "flow", "both")
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import download, formats, public
 from engines.errors import NotFetched
+from engines.weights import download, formats
+from engines.weights import public_sets as public
 from tests.conftest import in_ci
-from tests.engines.made_weights import MadeSet, tiny_shapes
-from tests.engines.webserver import file_server
+from tests.support.made_weights import MadeSet, tiny_shapes
+from tests.support.webserver import file_server
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeSe
 @pytest.fixture(scope="session")
 def kinetics() -> dict[str, np.ndarray]:
     """The RGB weights trained on Kinetics-400, fetched if they are not in the user's cache yet."""
-    from engines.weights import fetch, load_weights
+    from engines.weights.fetch import fetch, load_weights
 
     try:
         fetch("kinetics")

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from engines import build, check
-from engines.backends import Plan, openvino
-from engines.build import build_engine, engine_folder, load_engines, manifest, stale_field
+from engines.backends.openvino import run as openvino
+from engines.backends.registry import Plan
+from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
+from engines.load import load_engines
 from engines.spec import RGB, Weights
-from engines.weights import save_weights
-from tests.engines.nets import noise, random_tensors, small_spec
+from engines.weights.fetch import save_weights
+from tests.support.networks import noise, random_tensors, small_spec
 
 TENSORS = random_tensors()
 WEIGHTS = Weights("random", "rgb", tuple("abcde"), "0" * 64, "a test", "none")

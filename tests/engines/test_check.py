@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from engines.check import CLEAR_MARGIN, TOLERANCE, Comparison, Report, check, random_ticks
+from engines.runtime.continual import StreamingEngine
+from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Mode
-from engines.streaming import StreamingEngine
-from engines.window import WindowEngine
-from tests.engines.nets import noise, random_tensors, small_engine, small_spec
+from tests.support.networks import noise, random_tensors, small_engine, small_spec
 
 TENSORS = {3: random_tensors(3), 2: random_tensors(2)}
 

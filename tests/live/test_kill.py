@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from realtime.address import STALL_LIMIT_S
 from realtime.recognizer import Recognizer
-from realtime.reconnect import keep_open
-from realtime.source import open_video
-from tests.live.watching import Watching, assert_whole, killed_and_started, open_files, resident_mb
-from tests.realtime.doubles import SawTicks
-from tests.realtime.made_clips import every, write_clip
-from tests.realtime.packages import need
-from tests.realtime.servers import Server, rtsp_server
+from realtime.sources.address import STALL_LIMIT_S
+from realtime.sources.open import open_video
+from realtime.sources.reconnect import keep_open
+from tests.support.doubles import SawTicks
+from tests.support.made_clips import every, write_clip
+from tests.support.packages import need
+from tests.support.servers import Server, rtsp_server
+from tests.support.watching import Watching, assert_whole, killed_and_started, open_files, resident_mb
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 GST_PACKAGES = (

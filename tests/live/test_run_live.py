@@ -11,14 +11,15 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 
-from engines.build import Engines
+from engines.load import Engines
+from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
-from realtime.reconnect import keep_open
-from realtime.source import VideoWriter, open_video
-from tests.live.watching import Watching, assert_whole
-from tests.realtime.made_clips import every, write_clip
-from tests.realtime.servers import free_port, rtsp_server
+from realtime.sources.open import open_video
+from realtime.sources.reconnect import keep_open
 from tests.realtime.test_many import by_name, run_double
+from tests.support.made_clips import every, write_clip
+from tests.support.servers import free_port, rtsp_server
+from tests.support.watching import Watching, assert_whole
 
 STEP = Fraction(1, 25)
 

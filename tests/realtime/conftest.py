@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.build import Engines
+from engines.load import Engines
 from engines.spec import Mode
 
 I3D_LIVE = [sys.executable, "-c", "from realtime.cli import main; main()"]
@@ -19,8 +19,8 @@ def engines() -> Callable[..., Engines]:
     """Engines of the trained RGB network by mode and backend, built when they are not in the cache."""
     from functools import cache
 
-    from engines.build import load_engines
-    from engines.weights import fetch, has_weights
+    from engines.load import load_engines
+    from engines.weights.fetch import fetch, has_weights
 
     if not has_weights("kinetics", "rgb"):
         fetch("kinetics")

@@ -20,17 +20,17 @@ from realtime.clock import Stopwatch
 from realtime.commands import run
 from realtime.commands.sources import Named, parse_sources
 from realtime.errors import SourceError, SourceLost, UsageError
+from realtime.outputs.log import SCHEMA, Line
 from realtime.pump import outputs, stream, watch
 from realtime.recognizer import Output, Recognizer
-from realtime.reconnect import Reconnecting
 from realtime.session import Session, run_sessions
-from realtime.sinks.log import SCHEMA, Line
+from realtime.sources.reconnect import Reconnecting
 from realtime.types import Event, Frame, Gap, Prediction
 from tests.conftest import ROOT
-from tests.realtime.doubles import SawTicks, constant_rate, frame
-from tests.realtime.made_clips import every, write_clip
-from tests.realtime.servers import free_port
-from tests.realtime.test_cli import Invoke, invoke, text_file  # noqa: F401
+from tests.realtime.commands.test_cli import Invoke, invoke, text_file  # noqa: F401
+from tests.support.doubles import SawTicks, constant_rate, frame
+from tests.support.made_clips import every, write_clip
+from tests.support.servers import free_port
 
 STEP = Fraction(1, 25)
 
@@ -242,7 +242,7 @@ def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """The command line in a process of its own, with a double for the engine."""
     code = (
         "import time\nfrom realtime import cli\nfrom realtime.commands import run\nfrom engines.build import Engines\n"
-        "from tests.realtime.doubles import SawTicks\n"
+        "from tests.support.doubles import SawTicks\n"
         "class Slow(SawTicks):\n"
         "    def step(self, *inputs, **options):\n        time.sleep(0.05)\n        return super().step(*inputs, **options)\n"
         "run.engines_for = lambda *_, **__: Engines(Slow(), None, 'double')\ncli.main()"

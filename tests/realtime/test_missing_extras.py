@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.realtime.made_clips import every, write_clip
+from tests.support.made_clips import every, write_clip
 
 WITHOUT = "import sys; sys.modules[{package!r}] = None; from realtime.cli import main; main()"
 COMMANDS = [

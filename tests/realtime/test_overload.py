@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
-from realtime import lanes
-from realtime.overload import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Level, levels_of
+from realtime.pace import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Level, levels_of
 from realtime.pump import LIVE_WAIT_S, End, Mailbox, Pace
 from realtime.recognizer import Output, Recognizer
-from realtime.streams import Input, RgbFeed
+from realtime.stages import run_engines as lanes
+from realtime.stages.inputs import Input, RgbFeed
 from realtime.types import Frame, Gap, Image, Prediction, Tick
-from tests.realtime.clocks import ManualClock
-from tests.realtime.doubles import frame
+from tests.support.clocks import ManualClock
+from tests.support.doubles import frame
 
 FPS = Fraction(25)
 WAYS = levels_of("preview", ["rgb", "flow"])

@@ -11,11 +11,11 @@ from realtime.errors import SourceError
 from realtime.pump import End, Mailbox, read_all, stream
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
-from tests.realtime.doubles import SawTicks, constant_rate, frame
+from tests.support.doubles import SawTicks, constant_rate, frame
 
 
 class MadeVideo:
-    """Double of `realtime.source.Video` that gives made frames, at once, and can fail at the end."""
+    """Double of `realtime.sources.open.Video` that gives made frames, at once, and can fail at the end."""
 
     name, corrupt_packets = "made", 0
 

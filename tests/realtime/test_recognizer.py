@@ -8,7 +8,7 @@ import pytest
 from engines.spec import Mode
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Event, Frame, Gap, Prediction
-from tests.realtime.doubles import PositionTicks, SawTicks, constant_rate, frame, frames
+from tests.support.doubles import PositionTicks, SawTicks, constant_rate, frame, frames
 
 
 def run(recognizer: Recognizer, items: list[Frame]) -> list[Output]:

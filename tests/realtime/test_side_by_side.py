@@ -14,7 +14,7 @@ from engines.spec import FLOW, RGB, StreamSpec
 from realtime.pump import beside
 from realtime.recognizer import Recognizer
 from realtime.types import Prediction
-from tests.realtime.doubles import SawTicks, constant_rate
+from tests.support.doubles import SawTicks, constant_rate
 
 TICKS = 100
 

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.flow.tvl1 import TvL1
 from tests.conftest import ROOT
-from tests.realtime.flow.scenes import occlusion, rotation
+from tests.support.scenes import occlusion, rotation
 
 pytest.importorskip("triton", reason="Triton comes with torch for CUDA on Linux, or by pip install triton")
 
@@ -17,7 +17,7 @@ INTERPRETED = """
 import sys
 import numpy as np
 from realtime.flow import tvl1_cuda
-from realtime.flow.scheme import scales
+from realtime.flow.tvl1_plan import scales
 tvl1_cuda.BLOCK = 4096
 pictures = np.load(sys.argv[1])
 plan = scales(*pictures.shape[2:], finest_warps=2, warps=2, iterations=4)
@@ -51,7 +51,7 @@ def pairs(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("height", "width"), [(34, 40), (1, 7)])
 def test_kernels_give_the_processor_s_numbers(height: int, width: int, tmp_path: object) -> None:
-    from realtime.flow.scheme import scales
+    from realtime.flow.tvl1_plan import scales
 
     pictures = pairs(height, width)
     file = f"{tmp_path}/pictures.npy"

@@ -7,7 +7,7 @@ import pytest
 
 from engines.errors import UsageError
 from realtime.flow.methods import METHODS, compile_ahead, flow_method
-from tests.realtime.flow.scenes import translation
+from tests.support.scenes import translation
 
 HERE = [name for name in METHODS if name != "tvl1-cuda"]
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.flow.quality import energy, residuals
-from tests.realtime.flow.scenes import occlusion, translation
+from realtime.flow.residuals import energy, residuals
+from tests.support.scenes import occlusion, translation
 
 
 def flat(u: float, v: float, size: int = 32) -> np.ndarray:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from engines.errors import UsageError
-from realtime import lanes
 from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
-from realtime.preprocess import resize_short_side
 from realtime.pump import beside
 from realtime.recognizer import Recognizer
-from realtime.streams import FlowRegion, RgbFeed
+from realtime.stages import run_engines as lanes
+from realtime.stages.inputs import FlowRegion, RgbFeed
+from realtime.stages.region import resize_short_side
 from realtime.types import Frame, Prediction
-from tests.realtime.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
+from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0
 """2 px a tick at 25 fps."""

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from realtime.flow.methods import flow_method
-from realtime.flow.quality import energy
-from realtime.flow.scheme import scales
+from realtime.flow.residuals import energy
 from realtime.flow.tvl1 import TvL1
+from realtime.flow.tvl1_plan import scales
 from tests.conftest import ROOT
-from tests.realtime.flow.scenes import (
+from tests.support.scenes import (
     Scene,
     clip_pairs,
     known_motions,

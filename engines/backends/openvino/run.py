@@ -1,0 +1,137 @@
+"""OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither onnx nor nncf.
+
+Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours, and
+streams join and leave without a copy.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from engines.backends.openvino.device import core, hint, threads
+from engines.backends.openvino.device import device as device
+from engines.backends.openvino.device import precisions as precisions
+from engines.backends.openvino.device import unavailable as unavailable
+from engines.backends.openvino.device import versions as versions
+from engines.backends.registry import Plan, Tensors
+from engines.engine import Engine
+from engines.errors import EngineError
+from engines.runtime.continual import Bounds, StreamingEngine, midst
+from engines.runtime.window import WindowEngine
+
+COMPILES = True
+COMPILED = "compiled"
+"""Folder beside the IR files where OpenVINO keeps what it makes of them for this processor; loading is twice as fast with it."""
+
+SHARED = "weights.bin"
+"""In a bundle, the constants of all graphs."""
+
+
+def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
+    from engines.backends.openvino.build import build as build_here
+
+    build_here(plan, tensors, folder, calibration)
+
+
+def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
+    from engines.backends.openvino.build import pack as pack_here
+
+    pack_here(plan, tensors, folder, out)
+
+
+def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+    assert folder is not None
+    if plan.mode != "window":
+        graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview", at_once=plan.at_once)
+        return StreamingEngine(
+            plan.spec,
+            plan.weights,
+            plan.mode,
+            "openvino",
+            plan.precision,
+            device(),
+            graphs,
+            at_once=plan.at_once,
+        )
+    request = _compile(folder / "window.xml", plan.precision, plan.at_once).create_infer_request()
+
+    def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
+        logits = []
+        for one in np.ascontiguousarray(chunk):
+            request.infer([ov.Tensor(one[None])])
+            logits.append(request.get_output_tensor(0).data.copy())
+        return np.concatenate(logits)
+
+    return WindowEngine(
+        plan.spec, plan.weights, "openvino", plan.precision, device(), run, at_once=plan.at_once
+    )
+
+
+class Remembered:
+    """What one stream remembers, and as much room for what it will remember after the next step."""
+
+    def __init__(self, layout: Sequence[tuple[Any, Any]]) -> None:
+        self.now, self.next = ([ov.Tensor(kind, shape) for kind, shape in layout] for _ in range(2))
+        for tensor in self.now:
+            tensor.data[...] = 0
+
+
+class OpenVINOGraphs:
+    """See `engines.runtime.continual.Graphs`. A memory is a list, one `Remembered` a stream, which a step turns over in place."""
+
+    def __init__(self, folder: Path, precision: str, *, preview: bool, at_once: int) -> None:
+        names = ("edge", "midst", "preview") if preview else ("edge", "midst")
+        compiled = {name: _compile(folder / f"{name}.xml", precision, at_once) for name in names}
+        self._requests = {name: model.create_infer_request() for name, model in compiled.items()}
+        self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
+
+    def fresh(self, batch: int) -> list[Remembered]:
+        return [Remembered(self._layout) for _ in range(batch)]
+
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Remembered], preview: bool
+    ) -> tuple[NDArray[np.float32], list[Remembered]]:
+        logits = []
+        for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
+            inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
+            name = ("preview" if preview else "midst") if settled else "edge"
+            logits.append(self._step(name, inputs, remembered))
+        # Where some streams are young, they give more than was asked for.
+        positions = min(one.shape[1] for one in logits)
+        return np.concatenate([one[:, :positions] for one in logits]), memory
+
+    def _step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
+        request = self._requests[name]
+        for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
+            request.set_input_tensor(i, tensor)
+        for i, tensor in enumerate(remembered.next):
+            request.set_output_tensor(i + 1, tensor)
+        request.infer()
+        remembered.now, remembered.next = remembered.next, remembered.now
+        logits: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
+        return logits
+
+    def merge(self, memories: Sequence[list[Remembered]]) -> list[Remembered]:
+        return [one for memory in memories for one in memory]
+
+    def split(self, memory: list[Remembered]) -> list[list[Remembered]]:
+        return [[one] for one in memory]
+
+
+def _compile(path: Path, precision: str, at_once: int) -> Any:
+    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint(precision), "PERFORMANCE_HINT": "LATENCY"}
+    if at_once > 1:  # not bound to cores, or all of them would be to the same
+        hints |= {"INFERENCE_NUM_THREADS": max(1, threads() // at_once), "ENABLE_CPU_PINNING": False}
+    if (path.parent / "manifest.json").exists():  # in the cache, to stay
+        hints["CACHE_DIR"] = str(path.parent / COMPILED)
+    shared = path.parent / SHARED
+    try:
+        model = core().read_model(path, shared) if shared.exists() else path
+        return core().compile_model(model, "CPU", hints)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error

@@ -1,0 +1,249 @@
+"""Runs compiled graphs with what they remember staying on the GPU: ticks go up, only logits come down.
+
+A step reads one side of a memory and writes the other, then they swap: nothing is copied. All its addresses stay the
+same from then on, so a step that is done again is replayed from a CUDA graph. Knows nothing of who compiled the graphs: an
+execution context is what TensorRT and TensorRT-RTX make of it. Imports no torch.
+
+Tested up to the driver, with stand-ins for it and for TensorRT; not run on a GPU yet.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.backends.tensorrt.cuda import Cuda, DeviceMemory, Graph, PinnedArray
+from engines.errors import EngineError
+from engines.runtime.continual import Bounds, midst
+
+MAX_BATCH = 8
+"""Streams that one launch takes; more take several."""
+ALIGNMENT = 256
+"""Bytes; what CUDA's own allocations are aligned to."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a compiled graph."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of one stream."""
+    dtype: np.dtype[Any]
+    is_input: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Of one stream."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def memory(self) -> int | None:
+        """The number of the memory that is read or written here, if it is one."""
+        number = self.name.removeprefix("memory" if self.is_input else "next")
+        return int(number) if number.isdecimal() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Staged:
+    """Where ticks or logits are on their way."""
+
+    host: PinnedArray
+    device: DeviceMemory
+
+
+class Program:
+    """A compiled graph, loaded on the device. Its launches share their scratch memory and staging: they run one by one."""
+
+    def __init__(
+        self,
+        cuda: Cuda,
+        ports: Sequence[Port],
+        scratch_bytes: int,
+        new_context: Callable[[], Any],
+        said: Callable[[], str],
+    ) -> None:
+        """`new_context`: an execution context without memory of its own. `said`: what its maker had to say last."""
+        self.cuda, self.ports, self.new_context, self._said = cuda, ports, new_context, said
+        self.scratch = cuda.device_memory(scratch_bytes)
+        self._staged: dict[int, dict[str, Staged]] = {}
+
+    @property
+    def layout(self) -> tuple[Port, ...]:
+        """What is remembered, in order."""
+        memories = [port for port in self.ports if port.is_input and port.memory is not None]
+        return tuple(sorted(memories, key=lambda port: port.memory or 0))
+
+    def staged(self, batch: int) -> dict[str, Staged]:
+        """By port, for all that is not remembered."""
+        if batch not in self._staged:
+            self._staged[batch] = {
+                port.name: Staged(
+                    self.cuda.pinned((batch, *port.shape), port.dtype),
+                    self.cuda.device_memory(batch * port.nbytes),
+                )
+                for port in self.ports
+                if port.memory is None
+            }
+        return self._staged[batch]
+
+    def require(self, done: bool, what: str) -> None:
+        """Raises EngineError with the compiler's own words unless `done`."""
+        if not done:
+            raise EngineError(f"TensorRT cannot {what}: {self._said()}")
+
+
+class Launch:
+    """One program on fixed addresses: an execution context of its own and, from the second time on, a CUDA graph."""
+
+    def __init__(self, program: Program, batch: int, memory: Mapping[str, int]) -> None:
+        """`memory`: by port, the addresses of what is remembered."""
+        self._program, self._staged = program, program.staged(batch)
+        self._context = program.new_context()
+        self._graph: Graph | None = None
+        self._ran = False
+        addresses = {name: staged.device.address for name, staged in self._staged.items()} | dict(memory)
+        for port in program.ports:
+            if port.is_input:
+                shape = (batch, *port.shape)
+                program.require(
+                    self._context.set_input_shape(port.name, shape), f"take {port.name} as {shape}"
+                )
+            placed = self._context.set_tensor_address(port.name, addresses[port.name])
+            program.require(placed, f"place {port.name}")
+        self._context.set_device_memory(program.scratch.address, program.scratch.nbytes)
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Ticks and bounds by name -> logits (B, positions, classes)."""
+        for name, values in inputs.items():
+            self._staged[name].host.array[...] = values
+        cuda = self._program.cuda
+        if self._ran and self._graph is None:
+            self._graph = cuda.capture(self._enqueue)
+        if self._graph is not None:
+            cuda.launch(self._graph)
+        else:  # TensorRT wants to have run once in new shapes before it is captured
+            self._enqueue()
+            self._ran = True
+        cuda.synchronize()
+        logits: NDArray[np.float32] = self._staged["logits"].host.array.copy()
+        return logits
+
+    def _enqueue(self) -> None:
+        program, cuda = self._program, self._program.cuda
+        for port in program.ports:
+            if port.is_input and port.memory is None:
+                staged = self._staged[port.name]
+                cuda.upload(staged.device.address, staged.host)
+        program.require(self._context.execute_async_v3(cuda.stream), "run a step")
+        cuda.download(self._staged["logits"].host, self._staged["logits"].device.address)
+
+
+class ResidentWindow:
+    """`run` of a `WindowEngine`."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._launches: dict[int, Launch] = {}
+
+    def __call__(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
+        parts = [chunk[i : i + MAX_BATCH] for i in range(0, len(chunk), MAX_BATCH)]
+        return np.concatenate([self._launch(len(part))({"chunk": part}) for part in parts])
+
+    def _launch(self, batch: int) -> Launch:
+        if batch not in self._launches:
+            self._launches[batch] = Launch(self._program, batch, {})
+        return self._launches[batch]
+
+
+class Block:
+    """What up to `MAX_BATCH` streams remember, on two sides: one is read and the other written, in turns."""
+
+    def __init__(self, cuda: Cuda, layout: Sequence[Port], batch: int) -> None:
+        self.batch, self._layout = batch, layout
+        sizes = [-(-batch * port.nbytes // ALIGNMENT) * ALIGNMENT for port in layout]
+        self._starts = np.cumsum([0, *sizes])[:-1].tolist()
+        self._sides = [cuda.device_memory(sum(sizes)) for _ in range(2)]
+        self._turn = 0
+        self._launches: dict[tuple[Program, int], Launch] = {}
+        cuda.clear(self._sides[0])
+
+    def step(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        key = program, self._turn
+        if key not in self._launches:
+            self._launches[key] = Launch(program, self.batch, self._addresses(program))
+        logits = self._launches[key](inputs)
+        self._turn = 1 - self._turn
+        return logits
+
+    def _addresses(self, program: Program) -> dict[str, int]:
+        """Where the program reads and writes what is remembered, this time."""
+        reads, writes = self._sides[self._turn].address, self._sides[1 - self._turn].address
+        numbered = [(port, port.memory) for port in program.ports]
+        return {
+            port.name: (reads if port.is_input else writes) + self._starts[number]
+            for port, number in numbered
+            if number is not None
+        }
+
+    def rows(self, stream: int) -> list[tuple[int, int]]:
+        """Address and size of each memory of one stream of the block."""
+        side = self._sides[self._turn].address
+        starts = zip(self._starts, self._layout, strict=True)
+        return [(side + start + stream * port.nbytes, port.nbytes) for start, port in starts]
+
+
+class ResidentGraphs:
+    """See `engines.runtime.continual.Graphs`. A memory is a list of blocks, which a step turns over in place."""
+
+    def __init__(self, cuda: Cuda, programs: Mapping[str, Program]) -> None:
+        """`programs`: "midst", "edge" and, in `preview` mode, "preview"."""
+        self._cuda, self._programs = cuda, programs
+        self._layout = programs["midst"].layout
+        if any(program.layout != self._layout for program in programs.values()):
+            raise EngineError("the engine's graphs do not remember the same; build it again with --rebuild")
+
+    def fresh(self, batch: int) -> list[Block]:
+        return self._blocks(batch)
+
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: list[Block], preview: bool
+    ) -> tuple[NDArray[np.float32], list[Block]]:
+        logits = []
+        start = 0
+        for block in memory:
+            part = slice(start, start + block.batch)
+            if midst(bounds[part]).all():
+                program, inputs = self._programs["preview" if preview else "midst"], {"chunk": chunk[part]}
+            else:
+                program, inputs = self._programs["edge"], {"chunk": chunk[part], "bounds": bounds[part]}
+            logits.append(block.step(program, inputs))
+            start += block.batch
+        # Where some streams are young, they give more than was asked for.
+        positions = min(part.shape[1] for part in logits)
+        return np.concatenate([part[:, :positions] for part in logits]), memory
+
+    def merge(self, memories: Sequence[list[Block]]) -> list[Block]:
+        return self._gathered([row for memory in memories for row in _rows(memory)])
+
+    def split(self, memory: list[Block]) -> list[list[Block]]:
+        return [self._gathered([row]) for row in _rows(memory)]
+
+    def _blocks(self, batch: int) -> list[Block]:
+        sizes = [min(MAX_BATCH, batch - start) for start in range(0, batch, MAX_BATCH)]
+        return [Block(self._cuda, self._layout, size) for size in sizes]
+
+    def _gathered(self, rows: list[tuple[Block, int]]) -> list[Block]:
+        """New blocks of these streams of others."""
+        blocks = self._blocks(len(rows))
+        for (old, i), (new, k) in zip(rows, _rows(blocks), strict=True):
+            for (source, nbytes), (to, _) in zip(old.rows(i), new.rows(k), strict=True):
+                self._cuda.copy(to, source, nbytes)
+        self._cuda.synchronize()  # before what was copied from can be freed
+        return blocks
+
+
+def _rows(memory: Sequence[Block]) -> list[tuple[Block, int]]:
+    return [(block, i) for block in memory for i in range(block.batch)]

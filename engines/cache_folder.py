@@ -1,0 +1,77 @@
+"""Files in the user's cache folder: locked while they change, replaced in one step, believed when their hash is right."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engines.errors import EngineError
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being fetched, bytes so far, and bytes in all where known."""
+
+
+def silent(what: str, done_bytes: int, total_bytes: int | None) -> None:
+    """Progress that nobody sees."""
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of this project; it need not exist yet."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("i3d-live", appauthor=False)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translates what goes wrong when `path` or something in it is written. No network calls inside."""
+    try:
+        yield
+    except OSError as error:
+        advice = "or set XDG_CACHE_HOME to a folder elsewhere"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise EngineError(f"no space left to write {path}; free some, {advice}") from error
+        why = error.strerror or type(error).__name__
+        raise EngineError(f"cannot write {path}: {why}; make its folder writable, {advice}") from error
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """While it lasts no other process or thread holds the lock of that name; waits for its turn."""
+    import filelock
+
+    path = cache_dir() / "locks" / f"{name}.lock"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `path` so that it is never seen half written. The caller holds a lock that covers it."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(unfinished, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str | None:
+    """Hash of a file, None where there is none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,156 @@
+"""The engine of `continual` and `preview` mode: 8 ticks a step, the rest remembered in a state. Imports no torch.
+
+What is the same on every backend is here: which tick a stream is at, where its video begins and ends, and what is still to
+come when it ends. A backend brings `Graphs`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, Positions
+from engines.runtime.window import check_chunk
+from engines.spec import Mode, StreamSpec, Weights
+
+Bounds = NDArray[np.int32]
+"""(B, 2): the first tick of each video and the tick after its last, counted from the first new one."""
+
+
+class Graphs(Protocol):
+    """The compiled network in two forms: for steps in the midst of a video, and for those where one begins or ends."""
+
+    def fresh(self, batch: int) -> Any:
+        """What `batch` streams remember before their first tick."""
+
+    def run(
+        self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool
+    ) -> tuple[NDArray[np.float32], Any]:
+        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> logits (B, positions, classes) and what is
+        remembered next.
+
+        In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
+        asks for; else it is one or 7, the settled one first.
+        """
+
+    def merge(self, memories: Sequence[Any]) -> Any:
+        """One memory of many streams."""
+
+    def split(self, memory: Any) -> list[Any]:
+        """One memory a stream."""
+
+
+def midst(bounds: Bounds) -> NDArray[np.bool_]:
+    """(B,): whether all that the network remembers, 64 ticks at most, and all of the chunk lies inside the video."""
+    return (bounds[:, 0] <= -POSITION_TICKS * SETTLED_AFTER_STEPS) & (bounds[:, 1] >= POSITION_TICKS)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamState:
+    """What an engine knows of the streams of a batch."""
+
+    steps: NDArray[np.int64]
+    """(B,): steps so far."""
+    lead_ticks: int
+    waiting: NDArray[Any]
+    """(B, lead_ticks, 224, 224, C): the last ticks, which blank ones in front have pushed into the next step."""
+    seen: NDArray[Any]
+    """(B, 6, 224, 224, C): the last ticks of the step before, which the first layer looks at again."""
+    memory: Any
+    """The backend's."""
+
+
+@dataclass(frozen=True, eq=False)
+class StreamingEngine:
+    """See `engines.engine.Engine`."""
+
+    spec: StreamSpec
+    weights: Weights
+    mode: Mode
+    backend: str
+    precision: str
+    device: str
+    graphs: Graphs
+    chunk_ticks: int = POSITION_TICKS
+    at_once: int = 1
+
+    def start(self, batch: int = 1, lead_ticks: int = 0) -> StreamState:
+        waiting, seen = (
+            np.zeros((batch, ticks, *self.spec.tick_shape), self.spec.dtype)
+            for ticks in (lead_ticks, SEEN_TICKS)
+        )
+        return StreamState(np.zeros(batch, np.int64), lead_ticks, waiting, seen, self.graphs.fresh(batch))
+
+    def step(
+        self, chunk: NDArray[Any], state: StreamState, *, preview: bool = True
+    ) -> tuple[Positions, StreamState]:
+        check_chunk(chunk, self.spec, self.chunk_ticks)
+        ticks = np.concatenate((state.waiting, chunk), axis=1) if state.lead_ticks else chunk
+        preview = preview and self.mode == "preview"
+        positions, state = self._run(ticks, state, preview)
+        return (positions if preview else _settled(positions)), state
+
+    def flush(self, tail: NDArray[Any], state: StreamState) -> Positions:
+        check_chunk(tail, self.spec, None)
+        ticks = np.concatenate((state.waiting, tail), axis=1)
+        parts = []
+        if ticks.shape[1] >= self.chunk_ticks:  # because of the lead; the video does not end in this step
+            positions, state = self._run(ticks, state, preview=False)
+            parts.append(_settled(positions))
+            ticks = state.waiting
+        # The last position answers for two steps: without a tick in the second there is none.
+        open_positions = SETTLED_AFTER_STEPS - 1 if ticks.shape[1] else SETTLED_AFTER_STEPS - 2
+        parts.append(self._look_behind_the_end(ticks, state, open_positions))
+        logits = np.concatenate([part.logits for part in parts], axis=1)
+        return Positions(logits, parts[0].first, settled=logits.shape[1])
+
+    def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Positions:
+        """The last `count` positions: of one step where the graph looks ahead, else of as many over nothing."""
+        positions, state = self._run(ticks, state, preview=False)
+        logits, end = [positions.logits], ticks.shape[1]
+        while sum(part.shape[1] for part in logits) < count:
+            end -= self.chunk_ticks
+            more, state = self._run(state.waiting[:, :0], state, preview=False, end=end)
+            logits.append(more.logits)
+        return Positions(np.concatenate(logits, axis=1)[:, :count], positions.first, settled=1)
+
+    def merge(self, states: Sequence[StreamState]) -> StreamState:
+        if len({state.lead_ticks for state in states}) != 1:
+            raise ValueError("streams can share a batch only if they were started with the same lead_ticks")
+        return StreamState(
+            np.concatenate([state.steps for state in states]),
+            states[0].lead_ticks,
+            np.concatenate([state.waiting for state in states]),
+            np.concatenate([state.seen for state in states]),
+            self.graphs.merge([state.memory for state in states]),
+        )
+
+    def split(self, state: StreamState) -> list[StreamState]:
+        memories = self.graphs.split(state.memory)
+        return [
+            StreamState(state.steps[one], state.lead_ticks, state.waiting[one], state.seen[one], memory)
+            for one, memory in ((slice(i, i + 1), memory) for i, memory in enumerate(memories))
+        ]
+
+    def _run(
+        self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None
+    ) -> tuple[Positions, StreamState]:
+        """A step over the first 8 of `ticks`, or over all and blank ones behind. `end`: of the video, where it is before those."""
+        batch, size = len(state.steps), self.chunk_ticks
+        new = ticks[:, :size]
+        blank = np.zeros((batch, size - new.shape[1], *self.spec.tick_shape), self.spec.dtype)
+        chunk = np.concatenate((state.seen, new, blank), axis=1)
+        # How long ago a video began makes no difference after a while; the number must stay a small one.
+        begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
+        ends = np.full(batch, ticks.shape[1] if end is None else end)
+        bounds = np.stack((begin, ends), axis=1).astype(np.int32)
+        logits, memory = self.graphs.run(chunk, bounds, state.memory, preview)
+        first = state.steps + 1 - SETTLED_AFTER_STEPS
+        state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], chunk[:, size:], memory)
+        return Positions(logits, first, settled=1), state
+
+
+def _settled(positions: Positions) -> Positions:
+    return Positions(positions.logits[:, : positions.settled], positions.first, positions.settled)

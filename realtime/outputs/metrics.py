@@ -1,0 +1,196 @@
+"""Figures of a running program for Prometheus, and a health report. The only file that imports prometheus_client.
+
+GET /metrics    counters and gauges in Prometheus' text format, read from the sessions when they are asked for
+GET /health     200 while every source gives frames, 503 otherwise; JSON, what is wrong with which source
+"""
+
+import json
+import socket
+import socketserver
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from realtime.errors import OutputError, UsageError
+from realtime.outputs.log import Line
+from realtime.pump import Worker
+from realtime.session import STOPPED, WHOLE, Session
+
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+def listen_at(text: str) -> tuple[str, int]:
+    """ "9100" -> this machine alone, "0.0.0.0:9100" -> all who can reach it. Raises UsageError for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535 or (colon and not host):
+        raise UsageError(f"{text!r} is not where metrics can be served; give PORT or HOST:PORT, such as 9100")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+class Metrics(Collector):
+    """Serves from the moment it is made. `write` is to be given every line of the log. A context manager."""
+
+    def __init__(self, host: str, port: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        """`port`: 0 for any free one. `now_s`: the clock of the sessions. Raises OutputError where it cannot listen."""
+        self._now_s = now_s
+        self._sessions: dict[str, tuple[Session, float]] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        self._latency = Histogram(
+            "i3d_live_latency_seconds",
+            "From a frame being read to the answer that it decided.",
+            ["source"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._metrics_app = make_wsgi_app(self._registry)
+        try:
+            self._server = make_server(host, port, self._app, _server_class(host), _Handler)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(
+                f"cannot serve metrics at {host}:{port}: {reason}; choose another port"
+            ) from error
+        self.port: int = self._server.server_address[1]
+        self._worker = Worker(self._server.serve_forever)
+
+    def watch(self, name: str, session: Session, stall_s: float) -> None:
+        """Report on a session, too; without a frame for `stall_s` it is not healthy."""
+        self._sessions = self._sessions | {name: (session, stall_s)}
+
+    def write(self, line: Line) -> None:
+        """A line of the log: what cannot be read from a session later."""
+        if line["kind"] == "prediction" and line["latency_ms"] is not None:
+            self._latency.labels(line.get("name", self._only_name())).observe(line["latency_ms"] / 1000)
+
+    def collect(self) -> Iterator[Metric]:
+        sessions = {name: session for name, (session, _) in self._sessions.items()}
+        for what, text, value in COUNTERS:
+            counter = CounterMetricFamily(f"i3d_live_{what}", text, labels=["source"])
+            for name, session in sessions.items():
+                counter.add_metric([name], value(session))
+            yield counter
+        for what, text, label, values in LABELLED_COUNTERS:
+            counter = CounterMetricFamily(f"i3d_live_{what}", text, labels=["source", label])
+            for name, session in sessions.items():
+                for key, number in values(session).items():
+                    counter.add_metric([name, key], number)
+            yield counter
+        for what, text, value in GAUGES:
+            gauge = GaugeMetricFamily(f"i3d_live_{what}", text, labels=["source"])
+            for name, session in sessions.items():
+                gauge.add_metric([name], value(session))
+            yield gauge
+        healthy = GaugeMetricFamily("i3d_live_healthy", "1 while the source gives frames.", labels=["source"])
+        for name in sessions:
+            healthy.add_metric([name], self.trouble(name) is None)
+        yield healthy
+
+    def trouble(self, name: str) -> str | None:
+        """What is wrong with a source, or None."""
+        session, stall_s = self._sessions[name]
+        if session.ended is not None:
+            return None if session.ended in (WHOLE, STOPPED) else session.ended
+        silent_s = self._now_s() - session.last_frame_s
+        if silent_s <= stall_s:
+            return None
+        reason = session.connection.reason if session.connection else ""
+        return f"no frame for {silent_s:.0f} s" + (f"; {reason}" if reason else "")
+
+    def close(self) -> None:
+        """Stop serving. Closing again does nothing."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._worker.join(timeout_s=5.0)
+
+    def __enter__(self) -> "Metrics":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _only_name(self) -> str:
+        return next(iter(self._sessions), "")
+
+    def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            text: Iterable[bytes] = self._metrics_app(environ, start_response)
+            return text
+        if path == "/health":
+            trouble = {name: self.trouble(name) for name in self._sessions}
+            well = not any(trouble.values())
+            status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+            sources = {name: reason or "ok" for name, reason in trouble.items()}
+            body = json.dumps({"healthy": well, "sources": sources}, ensure_ascii=False) + "\n"
+        else:
+            status, body = HTTPStatus.NOT_FOUND, "there are /metrics and /health here\n"
+        kind = "application/json" if path == "/health" else "text/plain; charset=utf-8"
+        start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
+        return [body.encode()]
+
+
+COUNTERS: tuple[tuple[str, str, Callable[[Session], float]], ...] = (
+    ("frames", "Frames decoded.", lambda s: s.mailbox.received),
+    ("frames_used", "Frames that an answer could see.", lambda s: s.used),
+    ("ticks", "Ticks of the model's clock.", lambda s: s.recognizer.counts.ticks),
+    ("windows", "Steps of the engines: windows, or chunks of 8 ticks.", lambda s: s.recognizer.counts.steps),
+    ("predictions", "Answers, provisional ones included.", lambda s: s.recognizer.counts.predictions),
+    ("events", "Events that have ended.", lambda s: s.recognizer.counts.events),
+    ("gaps", "Stretches without frames.", lambda s: s.recognizer.counts.gaps),
+    ("reconnects", "Times that the source came back.", lambda s: s.connection.reconnects if s.connection else 0),
+    ("corrupt_packets", "Packets and pictures that were damaged.", lambda s: s.video.corrupt_packets),
+)  # fmt: skip
+LABELLED_COUNTERS: tuple[tuple[str, str, str, Callable[[Session], dict[str, float]]], ...] = (
+    ("frames_dropped", "Frames that no answer could see, by cause.", "cause", lambda s: dict(s.dropped)),
+    ("level_steps", "Steps to each level of work.", "level", lambda s: dict(s.level_steps)),
+    ("stage_seconds", "Wall seconds spent.", "stage", lambda s: dict(s.stopwatch.seconds)),
+    (
+        "engine_seconds",
+        "Wall seconds that the engines ran.",
+        "stream",
+        lambda s: {
+            stage.removesuffix(" engine"): seconds
+            for stage, seconds in dict(s.stopwatch.seconds).items()
+            if stage.endswith(" engine")
+        },
+    ),
+)
+GAUGES: tuple[tuple[str, str, Callable[[Session], float]], ...] = (
+    ("queue_frames", "Frames that wait for the recogniser.", lambda s: len(s.mailbox)),
+    ("lag_seconds", "How long the last frame had waited.", lambda s: s.pace.lag_s if s.pace else 0.0),
+    ("steps_down", "Level of work; 0 is all that was asked for.", lambda s: s.pace.ladder.place if s.pace else 0),
+    ("connected", "0 while the source is lost.", lambda s: s.connection is None or s.connection.up),
+)  # fmt: skip
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """As its base class, without asking the network for the name of this machine."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _server_class(host: str) -> type[_Server]:
+    return _Server6 if ":" in host else _Server
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 5
+    """Seconds after which who connects and says nothing is let go."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are no news."""

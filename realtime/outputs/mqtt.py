@@ -1,0 +1,132 @@
+"""The lines of the log as MQTT messages, as camera people want them. The only file that imports paho.
+
+mqtt://user:password@host:1883/house/garden      (mqtts:// with TLS)
+
+house/garden/status                  online | offline, retained; offline also when this program is killed
+house/garden/prediction              what a log line of that kind holds, as JSON
+house/garden/cam1/event              the same where sources have names
+"""
+
+import json
+import ssl
+import threading
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from realtime.errors import OutputError, UsageError
+from realtime.outputs.log import Line
+from realtime.pump import Worker
+from realtime.sources.address import masked
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+DEFAULT_TOPIC = "i3d-live"
+START_LIMIT_S = 5.0
+KEEP_ALIVE_S = 20
+MOST_WAITING = 1000
+"""Messages of events that are kept for a broker that is away. Predictions are not kept: they are of the moment."""
+LAST_WORDS_S = 2.0
+FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
+
+
+class Mqtt:
+    """Connected when it is made; a broker that goes away later is connected to again. A context manager."""
+
+    def __init__(self, url: str) -> None:
+        """Raises UsageError for what is no such address, OutputError where no broker answers or it refuses."""
+        self._shown = masked(url)
+        host, port, user, password, self._topic, tls = _parse(url)
+        self.lost = 0
+        """Messages that nobody took because the broker was away."""
+        self._answer = threading.Event()
+        self._refused: str | None = None
+        self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
+        client.on_connect = self._on_connect
+        client.connect_timeout = START_LIMIT_S
+        client.max_queued_messages_set(MOST_WAITING)
+        client.reconnect_delay_set(1, 30)
+        client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
+        if user is not None:
+            client.username_pw_set(user, password)
+        if tls:
+            client.tls_set()
+        try:
+            client.connect(host, port, KEEP_ALIVE_S)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
+        self._worker = Worker(self._run)
+        if not self._answer.wait(START_LIMIT_S) or self._refused:
+            reason = self._refused or "no answer in time"
+            self._stop()
+            raise self._failed(reason)
+
+    @property
+    def connected(self) -> bool:
+        return bool(self._client.is_connected())
+
+    def write(self, line: Line) -> None:
+        """Publish a line of the log. Never waits."""
+        kind = line["kind"]
+        if kind != "event" and not self.connected:
+            self.lost += 1
+            return
+        place = f"{line['name']}/{kind}" if "name" in line else kind
+        payload = json.dumps(line, ensure_ascii=False)
+        sent = self._client.publish(
+            f"{self._topic}/{_level(place)}", payload, qos=1 if kind == "event" else 0
+        )
+        self.lost += sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+
+    def close(self) -> None:
+        """Say goodbye after all that is still to be sent."""
+        goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
+        if self.connected and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            goodbye.wait_for_publish(LAST_WORDS_S)
+        self._stop()
+
+    def __enter__(self) -> "Mqtt":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        self._client.loop_forever()
+
+    def _stop(self) -> None:
+        self._client.disconnect()
+        self._worker.join(timeout_s=5.0)
+
+    def _on_connect(
+        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._refused = str(reason).lower()
+        else:
+            client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
+        self._answer.set()
+
+    def _failed(self, reason: str) -> OutputError:
+        return OutputError(f"{self._shown}: no MQTT broker that takes messages: {reason}; check the address")
+
+
+def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
+    """(host, port, user, password, topic, TLS)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}") from None
+    topic = unquote(parts.path).strip("/") or DEFAULT_TOPIC
+    if parts.scheme not in PORTS or not parts.hostname or parts.query or "#" in url or "+" in topic:
+        raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}, without + and #")
+    user = None if parts.username is None else unquote(parts.username)
+    password = None if parts.password is None else unquote(parts.password)
+    return parts.hostname, port or PORTS[parts.scheme], user, password, topic, parts.scheme == "mqtts"
+
+
+def _level(text: str) -> str:
+    """A topic may not hold wildcards; names of sources may."""
+    return text.replace("+", "_").replace("#", "_")

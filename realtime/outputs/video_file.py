@@ -1,0 +1,94 @@
+"""H.264 files from pictures with their times."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from realtime.errors import OutputError
+from realtime.types import Image
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+BT709, LIMITED_RANGE = 1, 1
+WRITER_TICKS_PER_S = 9_000_000
+"""Exact for stamps in 1/90000 s, microseconds, and the rates 24, 30 and 60 with or without the 1000/1001 of television."""
+LONGEST_STILL_TICKS = 100 * WRITER_TICKS_PER_S
+"""MP4 has 32 bits for the time that a picture stands: before they are full it is written again."""
+ENCODER: Literal["libx264"] = "libx264"
+ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
+
+
+class VideoWriter:
+    """An H.264 file (.mp4, .mov) from RGB pictures with their times. A context manager.
+
+    What is written can be played even after a full disk or a killed process: the file is a row of fragments until it is
+    closed. All that can go wrong is an OutputError.
+    """
+
+    def __init__(self, path: str | Path, size_px: tuple[int, int]) -> None:
+        """`size_px`: (width, height), made even; pictures of another size are scaled to it."""
+        import av
+
+        if Path(path).suffix.lower() not in (".mp4", ".m4v", ".mov"):
+            raise OutputError(f"cannot write {path}: a video is written as .mp4 or .mov; name it so")
+        self._path, self._last, self._open = path, -1, True
+        self._still: VideoFrame | None = None
+        options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+        with self._translated():
+            self._file = av.open(str(path), "w", options=options)
+            self._stream = self._file.add_stream(ENCODER, rate=25, options=ENCODER_OPTIONS)
+            self._stream.width, self._stream.height = (size + size % 2 for size in size_px)
+            codec = self._stream.codec_context
+            codec.time_base = Fraction(1, WRITER_TICKS_PER_S)
+            codec.colorspace, codec.color_range = BT709, LIMITED_RANGE
+            self._file.start_encoding()
+
+    def write(self, rgb: Image, pts: Fraction) -> None:
+        """uint8 (H, W, 3) at `pts` seconds, exact to `WRITER_TICKS_PER_S`; left out where it is not later than the last one."""
+        from av.video.frame import VideoFrame
+
+        ticks = round(pts * WRITER_TICKS_PER_S)
+        if ticks <= self._last:
+            return
+        while self._still is not None and ticks - self._last > LONGEST_STILL_TICKS:
+            self._encode(self._still, self._last + LONGEST_STILL_TICKS)
+        width, height = self._stream.width, self._stream.height
+        self._still = VideoFrame.from_ndarray(np.ascontiguousarray(rgb)).reformat(
+            width, height, "yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE
+        )
+        self._encode(self._still, ticks)
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the index. Closing again does nothing."""
+        if self._open:
+            self._open = False
+            with self._translated():
+                self._file.mux(self._stream.encode())
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with suppress(OutputError) if error else nullcontext():
+            self.close()
+
+    def _encode(self, picture: "VideoFrame", ticks: int) -> None:
+        picture.pts, picture.time_base, self._last = ticks, Fraction(1, WRITER_TICKS_PER_S), ticks
+        with self._translated():
+            self._file.mux(self._stream.encode(picture))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import av
+
+        try:
+            yield
+        except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
+            why = getattr(error, "strerror", None) or f"this FFmpeg has no {ENCODER}; install av from PyPI"
+            raise OutputError(f"cannot write {self._path}: {why}") from error

@@ -1,0 +1,62 @@
+"""A folder of images as a source: which files, in which order, at which times. How one is decoded is passed in."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from realtime.errors import SourceError
+from realtime.sources.address import LOCAL_OPTIONS, Address
+from realtime.sources.timestamps import Stamped
+
+Read = Callable[[str, dict[str, str]], Any | None]
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+class ImageFeed:
+    """The images of a folder in the order of their names, each for the same time. A damaged one is left out and counted."""
+
+    live = False
+
+    def __init__(self, address: Address, fps: Fraction, read: Read) -> None:
+        """`read`: path, options for FFmpeg -> picture, or None where it is damaged."""
+        self.address = address
+        self.corrupt_packets = 0
+        self.stopping = Event()
+        self.average_fps: Fraction | None = fps
+        self._paths = image_files(address.target, address.name)
+        self._read = read
+        self._step = 1 / fps
+        self.duration_s: float | None = float(len(self._paths) * self._step)
+
+    def frames(self) -> Iterator[Stamped[Any]]:
+        for number, path in enumerate(self._paths):
+            picture = self._read(path, LOCAL_OPTIONS)
+            if picture is None:
+                self.corrupt_packets += 1
+            else:
+                yield Stamped(number * self._step, None, self._step, picture)
+
+    def shut(self) -> None:
+        """Nothing stays open between two images."""
+
+
+def image_files(folder: str, name: str) -> list[str]:
+    """Paths of the images in `folder`, which is shown as `name`: img2 before img10. SourceError where there is none."""
+    files = [file for file in os.listdir(folder) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        allowed = " ".join(sorted(IMAGE_SUFFIXES))
+        raise SourceError(
+            f"{name}: a folder without images ({allowed}); put some into it, or name a video file"
+        )
+    return [os.path.join(folder, file) for file in sorted(files, key=_by_number)]
+
+
+def _by_number(file: str) -> list[tuple[bool, int, str]]:
+    """Digits count as numbers, and come before letters."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", file)
+    return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]

@@ -1,0 +1,128 @@
+"""An open source: frames in order, from a feed that decodes them."""
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from threading import Event, Lock
+from typing import Any, Protocol, Self
+
+from realtime.errors import SourceError
+from realtime.sources.address import Address
+from realtime.sources.timestamps import FileTimes, LiveTimes, Placed, Stamped
+from realtime.types import Frame, Image
+
+
+class Feed(Protocol):
+    """Decoded pictures of one source with their stamps, in the decoder's order."""
+
+    address: Address
+    live: bool
+    average_fps: Fraction | None
+    duration_s: float | None
+    corrupt_packets: int
+    stopping: Event
+    """Set by `Video.close`, in any thread: `frames` ends as soon as it notices."""
+
+    def frames(self) -> Iterator[Stamped[Any]]:
+        """What there is, once."""
+
+    def shut(self) -> None:
+        """Let go of files and sockets; again does nothing."""
+
+
+class Converter(Protocol):
+    """From a feed's pictures to upright RGB."""
+
+    def size_px(self, picture: Any) -> tuple[int, int]:
+        """(width, height) of what a call gives."""
+
+    def __call__(self, picture: Any) -> Image:
+        """uint8 (H, W, 3)."""
+
+
+class Video:
+    """Frames of one source, once and in order; made by `realtime.sources.open.open_video`.
+
+    Iteration ends at the end of a file, and after `close()`; a live source never ends, it is lost (`SourceLost`).
+    A file that is cut off ends with its last readable frame.
+    """
+
+    def __init__(self, feed: Feed, to_rgb: Converter) -> None:
+        self.name: str = feed.address.name
+        """Safe to print: without credentials."""
+        self.live: bool = feed.live
+        """True for a camera, RTSP, and HTTP without a known end: what is not read in time is lost."""
+        self.average_fps: Fraction | None = feed.average_fps
+        """As stated or probed: it may be wrong."""
+        self.duration_s: float | None = feed.duration_s
+        """As stated; None where no end is known."""
+        self._feed, self._to_rgb = feed, to_rgb
+        self._lock = Lock()
+        self._placed = _place(feed)
+        first = self._next()
+        if first is None:
+            self.close()
+            raise SourceError(f"{self.name}: no readable picture in it; check that it plays elsewhere")
+        self._placed = chain([first], self._placed)
+        self.size_px: tuple[int, int] = to_rgb.size_px(first.item)
+        """(width, height) of the first frame; later ones may differ."""
+
+    @property
+    def corrupt_packets(self) -> int:
+        """Packets and images so far that were damaged, and whose pictures are left out."""
+        return self._feed.corrupt_packets
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Frame:
+        placed = self._next()
+        if placed is None:
+            raise StopIteration
+        taken_s = time.monotonic()
+        return Frame(self._to_rgb(placed.item), placed.pts, placed.duration, placed.after_gap, taken_s)
+
+    def times(self) -> Iterator[tuple[Fraction, Fraction]]:
+        """(pts, duration) of what is left, decoded but not converted."""
+        while (placed := self._next()) is not None:
+            yield placed.pts, placed.duration
+
+    def close(self) -> None:
+        """Let go of the source. A thread that iterates over it comes to the end.
+
+        Where that thread waits for the network it notices when data comes, at the latest when the source counts as lost
+        (`realtime.sources.address.STALL_LIMIT_S`). This call itself never waits.
+        """
+        self._feed.stopping.set()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._feed.shut()
+            finally:
+                self._lock.release()
+
+    def _next(self) -> Placed[Any] | None:
+        """The lock is held while FFmpeg works: whoever finishes last, reader or `close`, shuts the feed."""
+        try:
+            with self._lock:
+                return None if self._feed.stopping.is_set() else next(self._placed, None)
+        except BaseException:
+            self._feed.stopping.set()
+            raise
+        finally:
+            if self._feed.stopping.is_set():
+                self.close()
+
+
+def _place(feed: Feed) -> Iterator[Placed[Any]]:
+    times: LiveTimes[Any] | FileTimes[Any]
+    times = LiveTimes(feed.average_fps) if feed.live else FileTimes(feed.average_fps)
+    for frame in feed.frames():
+        yield from times.push(frame)
+    yield from times.flush()

@@ -1,0 +1,67 @@
+"""What `i3d-live teach --finetune` does with a stream that was studied: clips held out, clips on disk, the network trained on."""
+
+import hashlib
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.cache_folder import cache_dir
+from engines.training.clip_cache import cache_clips, load_cached
+from engines.training.datasets import Clip
+from engines.training.fit_head import FOLDS, fit, splits_of
+from engines.weights.heads import with_head
+from realtime.teaching.read_videos import reader
+
+if TYPE_CHECKING:
+    from engines.training.finetune import Layers, Tuned
+    from realtime.teaching.lesson import Studied, Tell
+
+
+def finetune(studied: "Studied", layers: "Layers", tell: "Tell") -> "Tuned":
+    """Train a stream's network on from its frozen trunk and a head that knows only the clips that are not held out.
+
+    Interrupted, the same call goes on from the last round. It wants a GPU.
+    """
+    from engines.training.finetune import SCHEDULE
+    from engines.training.finetune import finetune as run
+
+    targets = np.array([example.label for example in studied.examples], np.int64)
+    known, unseen = splits_of(targets, FOLDS)[0]
+    head = fit([studied.features[n] for n in known], targets[known], studied.judged.setting)
+    folder, done, rounds = cache_dir() / "clips", 0, 0
+
+    def read() -> None:
+        nonlocal done
+        done += 1
+        tell(f"reading {studied.modality} clips", done, len(targets))
+
+    def learnt() -> None:
+        nonlocal rounds
+        rounds += 1
+        tell(f"fine-tuning {studied.modality}", rounds, SCHEDULE.rounds)
+
+    clips = [Clip(example.path, example.label) for example in studied.examples]
+    learnt_from, held_out = (
+        cache_clips([clips[n] for n in numbers], [studied.spec], folder, reader([studied.spec]), read)[0]
+        for numbers in (known, unseen)
+    )
+    tell(f"fine-tuning {studied.modality}", 0, SCHEDULE.rounds)
+    checkpoints = _checkpoints(studied, layers)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    tuned = run(
+        with_head(studied.tensors, head), studied.spec, (learnt_from, held_out),
+        partial(load_cached, specs=[studied.spec], folder=folder), layers, checkpoints,
+        mirrors=studied.judged.setting.mirrored, told=learnt,
+    )  # fmt: skip
+    shutil.rmtree(checkpoints)
+    return tuned
+
+
+def _checkpoints(studied: "Studied", layers: "Layers") -> Path:
+    """Named by everything that shapes the training, so that no run goes on from another's."""
+    clips = [(example.sha256, example.label) for example in studied.examples]
+    facts = (studied.weights.sha256, studied.spec, studied.judged.setting, layers, clips)
+    return cache_dir() / "finetune" / hashlib.sha256(repr(facts).encode()).hexdigest()[:20]

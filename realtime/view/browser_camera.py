@@ -1,0 +1,123 @@
+"""Where the frames of a live view come from: a video at its own pace, or a browser that sends its camera's pictures."""
+
+import io
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from queue import Empty, Full, Queue
+from threading import Event
+
+import numpy as np
+
+from realtime.errors import UsageError
+from realtime.pump import Source
+from realtime.sources.timestamps import LiveTimes, Stamped
+from realtime.types import Frame, Image
+
+CATCH_UP_S = 0.5
+"""A file that fell so far behind its own pace goes on from there, instead of hurrying after it."""
+LARGEST_SIDE_PX = 4096
+"""Of a browser's picture: a few bytes of JPEG can claim to be gigapixels."""
+WAITING_PICTURES = 30
+LATEST_MS = 1e14
+"""The year 5138."""
+
+
+class Shown:
+    """A source whose frames are shown as they are read, before anything waits for them. Files are read at their own pace."""
+
+    def __init__(self, source: Source, show: Callable[[Frame], None]) -> None:
+        self._source, self._show = source, show
+        self.name, self.live = source.name, source.live
+        self._closed = Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        start_s = time.monotonic()
+        for frame in self._source:
+            if not self.live:
+                due_s = start_s + float(frame.pts)
+                if self._closed.wait(max(0.0, due_s - time.monotonic())):
+                    return
+                taken_s = time.monotonic()
+                if taken_s - due_s > CATCH_UP_S:
+                    start_s = taken_s - float(frame.pts)
+                frame = replace(frame, taken_s=taken_s)
+            self._show(frame)
+            yield frame
+
+    def close(self) -> None:
+        self._closed.set()
+        self._source.close()
+
+
+class BrowserCamera:
+    """Source: pictures that a page sends, each with the time at which it was taken by the page's own clock.
+
+    That time makes the frames' places, so it does not matter how late or how evenly pictures arrive. For
+    latencies it is carried over to the clock of this machine by the quickest of the last pictures.
+    """
+
+    name, live = "webcam of the browser", True
+
+    def __init__(self) -> None:
+        self._pictures: Queue[tuple[bytes, float, float]] = Queue(WAITING_PICTURES)
+        self._closed = Event()
+        self._times: LiveTimes[Image] = LiveTimes(None)
+        self._transits_s: deque[float] = deque(maxlen=250)
+        self._first_ms: Fraction | None = None
+        self.late = 0
+        """Pictures that came while too many waited, or that are older than one that came before."""
+
+    def put(self, jpeg: bytes, taken_ms: float) -> None:
+        """A picture and the page's time of taking it, in milliseconds since 1970. Raises UsageError for what is no time."""
+        if not 0 <= taken_ms < LATEST_MS:
+            raise UsageError(f"a picture taken at {taken_ms} ms; give milliseconds since 1970")
+        try:
+            self._pictures.put_nowait((jpeg, taken_ms, time.monotonic()))
+        except Full:
+            self.late += 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        last_ms = -1.0
+        while not self._closed.is_set():
+            try:
+                jpeg, taken_ms, arrived_s = self._pictures.get(timeout=0.2)
+            except Empty:
+                continue
+            if taken_ms <= last_ms and last_ms - taken_ms < 1000:
+                self.late += taken_ms < last_ms
+                continue
+            last_ms = taken_ms
+            self._transits_s.append(arrived_s - taken_ms / 1000)
+            stamp = Fraction(round(taken_ms * 1000), 1_000_000)
+            (placed,) = self._times.push(Stamped(stamp, None, None, decode_picture(jpeg)))
+            if self._first_ms is None:
+                self._first_ms = stamp * 1000
+            taken_s = taken_ms / 1000 + min(self._transits_s)
+            yield Frame(placed.item, placed.pts, placed.duration, placed.after_gap, taken_s)
+
+    def taken_ms(self, media_s: float) -> float | None:
+        """The page's time of taking what stands at `media_s`."""
+        return None if self._first_ms is None else float(self._first_ms) + 1000 * media_s
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def decode_picture(jpeg: bytes) -> Image:
+    """JPEG -> uint8 (H, W, 3). Raises UsageError where it is none, or too large."""
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    too_large = f"a picture that is too large; send at most {LARGEST_SIDE_PX} px a side"
+    try:
+        with Pillow.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+            if max(picture.size) > LARGEST_SIDE_PX:
+                raise UsageError(too_large)
+            return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except Pillow.DecompressionBombError as error:
+        raise UsageError(too_large) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UsageError("a picture that is no JPEG; send what the browser's camera gives") from error

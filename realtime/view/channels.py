@@ -1,0 +1,229 @@
+"""All channels of a server: who opens one, who looks at it, and when it is let go."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
+
+from engines.load import Engines
+from realtime.errors import SourceError, UsageError
+from realtime.pump import Source
+from realtime.sources.address import masked
+from realtime.view.browser_camera import BrowserCamera
+from realtime.view.channel import Channel
+from realtime.view.recorder import NewWriter, Recorder
+from realtime.view.settings import Settings
+from realtime.view.uploads import Uploads
+
+MOST_RUNNING = 4
+"""Channels at once: each costs as much as its engine and its decoder do."""
+LEFT_S = 2.0
+"""A start that its page has looked at and left is let go after this time. A page that is loaded again is back sooner."""
+UNSEEN_S = 10.0
+"""A start waits so long for the page that asked for it to look."""
+ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://", "webcam:")
+"""What a page may ask for; paths it may not, they are files of this machine."""
+LONGEST_ADDRESS = 2000
+
+
+@dataclass
+class Start:
+    """One page's hold on a channel. A channel runs as long as any start holds it, so no page can end what another looks at, or
+    has asked for and is about to look at."""
+
+    channel: Channel
+    key: str
+    """The same for all who ask for the same source of the server; else its own."""
+    viewers: int = 0
+    unseen_since_s: float = field(default_factory=time.monotonic)
+    patience_s: float = UNSEEN_S
+
+
+class EngineStore:
+    """Engines by what decides on them, as long as somebody uses them; loaded one at a time."""
+
+    def __init__(self, load: Callable[[Settings], Engines]) -> None:
+        self._load = load
+        self._lock = Lock()
+        self._loaded: WeakValueDictionary[tuple[str, str, str | None, str], Engines] = WeakValueDictionary()
+
+    def __call__(self, settings: Settings) -> Engines:
+        with self._lock:
+            engines = self._loaded.get(settings.engine)
+            if engines is None:
+                engines = self._loaded[settings.engine] = self._load(settings)
+            return engines
+
+
+class Hub:
+    """Each `start_...` gives a token of its own; whoever has it may look. `sweep` is to be called a few times a second."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        load: Callable[[Settings], Engines],
+        open_source: Callable[[str | Path], Source],
+        demo: Callable[[], Path],
+        *,
+        record_to: Path | None = None,
+        new_writer: NewWriter | None = None,
+    ) -> None:
+        """`sources`: what the server was started with, as on the command line. `open_source`: `realtime.sources.open.open_video`.
+        `demo`: fetches the demo clip. `record_to`: folder for clips that pages record, written by `new_writer`; without, they
+        cannot."""
+        self.sources = _named(sources)
+        """By the name that a page may see."""
+        self.engines = EngineStore(load)
+        self._open, self._demo = open_source, demo
+        self._record_to, self._new_writer = record_to, new_writer
+        self._starts: dict[str, Start] = {}
+        """By token."""
+        self._lock = Lock()
+        self._engine_lock = Lock()
+        self.uploads = Uploads()
+
+    def start_server_source(self, name: str, settings: Settings) -> str:
+        """One of `sources`, together with all others who look at it."""
+        if name not in self.sources:
+            raise UsageError(
+                f"{name[:80]!r} is not a source of this server; choose one of {', '.join(self.sources)}"
+            )
+        return self._start(name, name, lambda: self._open(self.sources[name]), settings)
+
+    def start_address(self, address: str, settings: Settings) -> str:
+        """A network address or camera of this machine that somebody typed; shared by all who type the same."""
+        address = address.strip()
+        if not address.lower().startswith(ADDRESSES) or len(address) > LONGEST_ADDRESS:
+            raise UsageError(
+                f"{masked(address)[:80]!r} is not an address; give rtsp://..., http://... or webcam:0 (for a file of "
+                "your own choose Video file)"
+            )
+        return self._start(f"address {address}", masked(address), lambda: self._open(address), settings)
+
+    def start_demo(self, settings: Settings) -> str:
+        return self._start(None, "demo clip", lambda: self._open(self._demo()), settings)
+
+    def start_browser(self, settings: Settings) -> str:
+        """The webcam of the page that asks; its pictures go to `browser_camera`."""
+        return self._start(None, BrowserCamera.name, BrowserCamera, settings)
+
+    def start_upload(self, key: str, settings: Settings) -> str:
+        """A file of `uploads`, which is deleted when the channel is let go."""
+        upload = self.uploads.take(key)
+
+        def opened() -> Source:
+            try:
+                video = self._open(upload.path)
+            except SourceError as error:
+                raise SourceError(str(error).replace(str(upload.path), upload.name)) from error
+            video.name = upload.name
+            return video
+
+        try:
+            return self._start(None, upload.name, opened, settings, upload.delete)
+        except UsageError:
+            upload.delete()
+            raise
+
+    @property
+    def records(self) -> bool:
+        """Whether pages may record clips."""
+        return self._record_to is not None and self._new_writer is not None
+
+    def record(self, token: str, label: str, clips: int) -> None:
+        """Clips of an action from a running channel. Raises UsageError where that cannot be."""
+        if self._record_to is None or self._new_writer is None:
+            raise UsageError("this server records nothing; start it with i3d-live view --record FOLDER")
+        channel = self.find(token)
+        if channel is None or not channel.running:
+            raise UsageError("there is nothing to record yet; start a source first")
+        channel.record(Recorder(self._record_to, label, clips, self._new_writer))
+
+    def find(self, token: str) -> Channel | None:
+        start = self._starts.get(token)
+        return None if start is None else start.channel
+
+    def enter(self, token: str) -> Channel | None:
+        """Somebody looks at a channel; None where there is none."""
+        with self._lock:
+            start = self._starts.get(token)
+            if start is None:
+                return None
+            start.viewers += 1
+            return start.channel
+
+    def leave(self, token: str) -> None:
+        """Somebody who had entered looks no more."""
+        with self._lock:
+            start = self._starts.get(token)
+            if start is not None:
+                start.viewers -= 1
+                start.unseen_since_s, start.patience_s = time.monotonic(), LEFT_S
+
+    def stop(self, token: str) -> None:
+        """This start is over; its channel goes on only where others hold it too."""
+        with self._lock:
+            self._let_go(token)
+
+    def sweep(self) -> None:
+        """Let go of starts that nobody looks at, and of uploads that nobody started."""
+        self.uploads.sweep()
+        with self._lock:
+            now_s = time.monotonic()
+            for token, start in list(self._starts.items()):
+                if start.viewers == 0 and now_s - start.unseen_since_s > start.patience_s:
+                    self._let_go(token)
+
+    def close(self) -> None:
+        """Stop everything and delete what was uploaded."""
+        with self._lock:
+            channels, self._starts = self._channels(), {}
+        for channel in channels:
+            channel.stop()
+        for channel in channels:
+            channel.join(timeout_s=2.0)
+        self.uploads.close()
+
+    def _channels(self) -> set[Channel]:
+        return {start.channel for start in self._starts.values()}
+
+    def _let_go(self, token: str) -> None:
+        start = self._starts.pop(token, None)
+        if start is not None and start.channel not in self._channels():
+            start.channel.stop()
+
+    def _start(
+        self,
+        key: str | None,
+        name: str,
+        open_source: Callable[[], Source],
+        settings: Settings,
+        released: Callable[[], None] = lambda: None,
+    ) -> str:
+        token = secrets.token_urlsafe(16)
+        with self._lock:
+            for start in self._starts.values():
+                if start.key == key and start.channel.running:
+                    self._starts[token] = Start(start.channel, start.key)
+                    return token
+            if sum(channel.running for channel in self._channels()) >= MOST_RUNNING:
+                raise UsageError(
+                    f"this server already runs {MOST_RUNNING} sources, which is all it does at once; stop one, or wait"
+                )
+            channel = Channel(
+                name, open_source, settings, self.engines, engine_lock=self._engine_lock, released=released
+            )
+            self._starts[token] = Start(channel, key or token)
+            return token
+
+
+def _named(sources: Sequence[str]) -> dict[str, str]:
+    """Sources by a name that a page may see: of a file its last part, of an address all but its password."""
+    named: dict[str, str] = {}
+    for source in sources:
+        name = masked(source) if "://" in source else Path(source).name
+        named[name if name not in named else masked(source)] = source
+    return named

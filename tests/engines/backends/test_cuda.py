@@ -1,0 +1,120 @@
+"""The driver's interface, on a stand-in that is compiled with NVIDIA's header."""
+
+import ctypes
+import gc
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from engines.backends.tensorrt import cuda as cuda_module
+from engines.backends.tensorrt.cuda import Cuda, open_driver
+from engines.errors import EngineError
+from tests.support.stand_ins import Tally, build_driver
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return build_driver(tmp_path_factory.mktemp("driver"))
+
+
+@pytest.fixture
+def cuda(library: ctypes.CDLL) -> Cuda:
+    return Cuda(library)
+
+
+@pytest.fixture
+def fresh_driver() -> Iterator[None]:
+    open_driver.cache_clear()
+    yield
+    open_driver.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_driver")
+def test_without_a_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_module, "LIBRARY", "libnosuchcuda.so.1")
+    with pytest.raises(
+        EngineError, match=r"no NVIDIA driver: libnosuchcuda.so.1 is not here; install NVIDIA's driver"
+    ):
+        open_driver()
+
+
+def test_a_driver_that_finds_no_gpu(library: ctypes.CDLL) -> None:
+    library.set_devices(0)
+    try:
+        with pytest.raises(EngineError, match="finds no GPU; check with nvidia-smi"):
+            Cuda(library)
+    finally:
+        library.set_devices(1)
+
+
+def test_the_device_tells_its_name_and_compute_capability(cuda: Cuda) -> None:
+    assert (cuda.name, cuda.capability) == ("Stand-in 4090", (8, 9))
+
+
+def test_values_go_up_across_and_down(cuda: Cuda) -> None:
+    up, down = (cuda.pinned((2, 3), np.int32) for _ in range(2))
+    here, there = (cuda.device_memory(up.array.nbytes) for _ in range(2))
+    up.array[...] = [[1, 2, 3], [4, 5, 6]]
+    cuda.clear(there)
+    cuda.upload(here.address, up)
+    cuda.copy(there.address, here.address + 12, 12)
+    cuda.download(down, there.address)
+    cuda.synchronize()
+    assert down.array.tolist() == [[4, 5, 6], [0, 0, 0]]
+
+
+def test_a_graph_does_it_again_with_what_is_there_then(cuda: Cuda, library: ctypes.CDLL) -> None:
+    up, down = (cuda.pinned((4,), np.float32) for _ in range(2))
+    there = cuda.device_memory(up.array.nbytes)
+    down.array[...] = 0
+
+    def work() -> None:
+        cuda.upload(there.address, up)
+        cuda.download(down, there.address)
+
+    graph = cuda.capture(work)
+    assert down.array.tolist() == [0, 0, 0, 0]
+    for values in ([1, 2, 3, 4], [5, 6, 7, 8]):
+        up.array[...] = values
+        cuda.launch(graph)
+        cuda.synchronize()
+        assert down.array.tolist() == values
+    held = Tally(library).graphs
+    del graph
+    gc.collect()
+    assert Tally(library).graphs == held - 1
+
+
+def test_a_capture_that_fails_leaves_a_stream_that_works(cuda: Cuda) -> None:
+    with pytest.raises(ZeroDivisionError):
+        cuda.capture(lambda: print(1 // 0))
+    memory = cuda.device_memory(8)
+    cuda.clear(memory)
+    cuda.synchronize()
+
+
+def test_a_call_that_fails_tells_the_drivers_words(cuda: Cuda) -> None:
+    with pytest.raises(EngineError, match=r"NVIDIA driver: cuMemAlloc_v2: out of memory \(2\)"):
+        cuda.device_memory(1 << 50)
+    memory = cuda.device_memory(8)
+    with pytest.raises(EngineError, match="cuMemcpyDtoDAsync_v2: invalid argument"):
+        cuda.copy(memory.address, memory.address, 1000)
+
+
+def test_memory_is_given_back(cuda: Cuda, library: ctypes.CDLL) -> None:
+    held = Tally(library).allocated
+    memory, pinned = cuda.device_memory(1000), cuda.pinned((10, 10), np.uint8)
+    assert Tally(library).allocated == held + 1100
+    del memory, pinned
+    gc.collect()
+    assert Tally(library).allocated == held
+
+
+def test_any_thread_may_use_it(cuda: Cuda) -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(cuda.device_memory(64).nbytes))
+    thread.start()
+    thread.join()
+    assert found == [64]

@@ -1,0 +1,209 @@
+"""Streaming equals offline: `continual` and `preview` against the whole-video network, position by position."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engines.backends.graphs import graphs
+from engines.backends.torch_operations import TorchGraph, fresh
+from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, STEP_TICKS
+from engines.nets.i3d import I3D, to_video
+from engines.nets.place import Place
+from engines.runtime.continual import StreamingEngine, StreamState
+from engines.runtime.whole_clip import clip_logits, lead_ticks
+from engines.spec import Mode
+from tests.support.networks import CLASSES, DIVIDE, noise, random_tensors, small, small_engine, small_spec
+
+TOLERANCE = 1e-4
+"""Logits of about 1 in float32, summed in another order: 3e-6 was seen."""
+LONGEST = 200
+TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
+ENGINES: dict[tuple[Mode, int], StreamingEngine] = {
+    (mode, channels): small_engine(TENSORS[channels], mode, channels)
+    for mode in ("continual", "preview")
+    for channels in (3, 2)
+}
+VIDEO = {channels: noise(LONGEST, channels) for channels in (3, 2)}
+
+
+def whole_video(ticks: np.ndarray, *, anchored: bool) -> np.ndarray:
+    """(B, T, 32, 32, C) -> (B, positions, classes) by the network of `engines.nets.i3d`."""
+    channels = ticks.shape[-1]
+    net = small(I3D(CLASSES, channels, anchored=anchored, divide=DIVIDE), TENSORS[channels])
+    if ticks.shape[1] < 9:  # one position's worth of ticks, which the average pool cannot take
+        return np.empty((len(ticks), 0, CLASSES), np.float32)
+    return net(to_video(torch.from_numpy(ticks), torch.float32)).numpy()
+
+
+def live(engine: StreamingEngine, ticks: np.ndarray, cuts: list[int]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Ticks (T, ...) in pieces, cut anywhere -> settled logits in order, and what the previews said after each step."""
+    state = engine.start()
+    waiting = ticks[:0]
+    settled: list[np.ndarray] = []
+    previews: list[np.ndarray] = []
+    for piece in np.split(ticks, cuts):
+        waiting = np.concatenate((waiting, piece))
+        while len(waiting) >= engine.chunk_ticks:
+            positions, state = engine.step(waiting[None, : engine.chunk_ticks], state)
+            waiting = waiting[engine.chunk_ticks :]
+            young = max(0, -int(positions.first[0]))
+            settled += list(positions.logits[0, young : positions.settled])
+            previews.append(positions.logits[0, young:])
+    positions = engine.flush(waiting[None], state)
+    young = max(0, -int(positions.first[0]))
+    settled += list(positions.logits[0, young:])
+    return np.array(settled).reshape(-1, CLASSES), previews
+
+
+@given(st.integers(1, LONGEST), st.lists(st.integers(0, LONGEST)), st.sampled_from(list(ENGINES)))
+@example(1, [], ("continual", 3))
+@example(200, [3, 3, 77], ("continual", 2))
+@example(17, [5], ("preview", 3))
+@settings(max_examples=10, deadline=None)
+def test_a_live_stream_is_the_anchored_network(length: int, cuts: list[int], key: tuple[Mode, int]) -> None:
+    ticks = VIDEO[key[1]][0, :length]
+    found, _ = live(ENGINES[key], ticks, sorted(min(cut, length) for cut in cuts))
+    wanted = whole_video(ticks[None], anchored=True)[0]
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+@given(st.integers(1, LONGEST), st.sampled_from(list(ENGINES)))
+@example(61, ("continual", 3))
+@example(62, ("preview", 3))
+@example(63, ("continual", 2))
+@settings(max_examples=10, deadline=None)
+def test_a_clip_of_known_length_is_tensorflows_network(length: int, key: tuple[Mode, int]) -> None:
+    ticks = VIDEO[key[1]][0, :length]
+    wanted = whole_video(ticks[None], anchored=False)[0]
+    found = clip_logits(ENGINES[key], iter(ticks), length)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("channels", [3, 2])
+def test_a_preview_is_what_the_video_would_give_if_it_ended_now(channels: int) -> None:
+    ticks = VIDEO[channels][0, :96]
+    _, previews = live(ENGINES["preview", channels], ticks, [])
+    assert [len(p) for p in previews] == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 7]
+    for step, preview in enumerate(previews[1:], start=2):
+        wanted = whole_video(ticks[None, : 8 * step], anchored=True)[0, -len(preview) :]
+        np.testing.assert_allclose(preview, wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_later_ticks_never_change_settled_answers() -> None:
+    engine = ENGINES["preview", 3]
+    ticks = VIDEO[3][0, :96].copy()
+    other = ticks.copy()
+    other[80:] = 255 - other[80:]
+    first, second = live(engine, ticks, [])[0], live(engine, other, [])[0]
+    np.testing.assert_array_equal(first[:3], second[:3])  # final after 80 ticks: positions 0, 1, 2
+    assert np.abs(first[3:] - second[3:]).max() > 1e-2
+
+
+def batched(engine: StreamingEngine, ticks: np.ndarray, state: StreamState) -> tuple[np.ndarray, StreamState]:
+    found = []
+    for start in range(0, ticks.shape[1], 8):
+        positions, state = engine.step(ticks[:, start : start + 8], state)
+        found.append(positions.logits)
+    return np.concatenate(found, axis=1), state
+
+
+def test_an_answer_does_not_depend_on_the_neighbours_in_the_batch() -> None:
+    engine = ENGINES["continual", 3]
+    three = noise(72, batch=3, seed=2)
+    together, _ = batched(engine, three, engine.start(3))
+    others = three.copy()
+    others[[0, 2]] = 255 - others[[0, 2]]
+    among_others, _ = batched(engine, others, engine.start(3))
+    np.testing.assert_array_equal(together[1], among_others[1])
+    alone, _ = batched(engine, three[1:2], engine.start())
+    np.testing.assert_allclose(together[1], alone[0], rtol=0, atol=TOLERANCE)
+
+
+def test_streams_join_and_leave_between_steps() -> None:
+    engine = ENGINES["preview", 2]
+    old, new = noise(88, 2, seed=3), noise(88, 2, seed=4)
+    _, state = batched(engine, old[:, :72], engine.start())
+    state = engine.merge([state, engine.start()])
+    positions, state = engine.step(np.concatenate((old[:, 72:80], new[:, :8])), state)
+    assert positions.first.tolist() == [2, -7]
+    _, young = engine.split(state)
+    found, _ = batched(engine, new[:, 8:], young)
+    wanted, _ = batched(engine, new, engine.start())
+    np.testing.assert_allclose(found, wanted[:, 7:], rtol=0, atol=TOLERANCE)
+    with pytest.raises(ValueError, match="same lead_ticks"):
+        engine.merge([young, engine.start(lead_ticks=1)])
+
+
+def test_what_a_stream_remembers_does_not_grow() -> None:
+    engine = ENGINES["continual", 2]
+    state = engine.start()
+    sizes = set()
+    for _ in range(40):
+        _, state = engine.step(VIDEO[2][:, :8], state)
+        sizes.add(sum(m.untyped_storage().nbytes() for m in state.memory) + state.waiting.nbytes)
+    assert len(sizes) <= 2  # while the video begins, and in the midst of it
+
+
+def test_memories_and_lags_are_those_of_the_published_table() -> None:
+    """Conv3d_1a 6 ticks and lag 2, then 3, 4, 5, pool 1 and 3, 4 .. 8, pool 0 and 4, 5, 6, average pool 1 and 7."""
+    place, count = Place().after(kernel=7, stride=2)
+    assert (place, count) == (Place(2, 2), SEEN_TICKS)
+    for lag in (3, 4, 5):
+        place, count = place.after(3, 1)
+        assert (place, count) == (Place(2, lag), 2)
+    place, count = place.after(3, 2)
+    assert (place, count) == (Place(4, 3), 1)
+    for lag in (4, 5, 6, 7, 8):
+        place, count = place.after(3, 1)
+        assert (place, count) == (Place(4, lag), 2)
+    place, count = place.after(2, 2)
+    assert (place, count) == (Place(8, 4), 0)
+    for lag in (5, 6):
+        place, count = place.after(3, 1)
+        assert (place, count) == (Place(8, lag), 2)
+    place, count = place.after(2, 1)
+    assert (place, count) == (Place(8, SETTLED_AFTER_STEPS - 1), 1)
+
+
+def test_bounds_are_needed_no_longer_than_the_engine_gives_them() -> None:
+    """From the step on that `midst` calls settled, the two graphs agree: nothing that is remembered lies outside."""
+    edge, midst = graphs(small_spec(3), "continual", TENSORS[3])
+    masked, plain = TorchGraph(edge), TorchGraph(midst)
+    memories = fresh(midst)
+    ticks = np.concatenate((np.zeros_like(VIDEO[3][:, :SEEN_TICKS]), VIDEO[3]), axis=1)
+    differences = []
+    for step in range(12):
+        chunk = torch.from_numpy(ticks[:, 8 * step : 8 * step + STEP_TICKS])
+        bounds = torch.tensor([[3 - POSITION_TICKS * step, POSITION_TICKS]], dtype=torch.int32)
+        without, *_ = plain(chunk, *memories)
+        logits, *memories = masked(chunk, bounds, *memories)
+        differences.append(float((logits - without).abs().max()))
+    assert max(differences[:6]) > 1e-2
+    assert max(differences[SETTLED_AFTER_STEPS:]) == 0
+
+
+def test_a_chunk_of_another_shape_is_refused() -> None:
+    engine = ENGINES["continual", 3]
+    for wrong in (VIDEO[3][:, :7], VIDEO[3][0, :8], VIDEO[2][:, :8], VIDEO[3][:, :8].astype(np.float32)):
+        with pytest.raises(ValueError, match=r"a chunk of rgb must be uint8 \(B, 8, 32, 32, 3\), got"):
+            engine.step(wrong, engine.start())
+
+
+@pytest.mark.parametrize("name", ["edge", "midst", "preview"])
+def test_every_graph_recalls_what_it_keeps(name: str) -> None:
+    """Memory by memory of one shape, and the same in all three."""
+    made = {graph.name: graph for graph in graphs(small_spec(3), "preview", TENSORS[3])}
+    inputs = [
+        torch.zeros((1, *port.shape), dtype=getattr(torch, port.dtype)) for port in made[name].inputs.values()
+    ]
+    memories = fresh(made[name])
+    _, *kept = TorchGraph(made[name])(*inputs, *memories)
+    assert [x.shape for x in kept] == [x.shape for x in memories] == [x.shape for x in fresh(made["midst"])]
+
+
+def test_lead_ticks_fill_up_to_a_multiple_of_four() -> None:
+    assert [lead_ticks(n) for n in (64, 65, 66, 67, 251)] == [0, 3, 2, 1, 1]

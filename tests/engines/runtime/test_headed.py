@@ -1,0 +1,157 @@
+"""A head outside of the network says what it says inside, and engines of the same features are built once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines import build
+from engines.backends.registry import Plan
+from engines.build import engine_folder
+from engines.engine import Engine, Positions
+from engines.load import load_engines, load_features
+from engines.runtime.headed import BIAS, FIRST, KERNEL, HeadedEngine, head_of
+from engines.spec import RGB, Mode, Weights
+from engines.weights.heads import as_flow, feature_tensors, feature_weights
+from engines.weights.store import describe, load_weights, save_weights
+from tests.support.made_weights import LABELS, made
+from tests.support.networks import CLASSES, noise, random_tensors, small_engine
+
+WEIGHTS = Weights("mine", "rgb", LABELS, "0" * 64, "a test", "none")
+
+
+def answers(engine: Engine, ticks: np.ndarray) -> list[Positions]:
+    """Of steps, and of what is left."""
+    state, found = engine.start(len(ticks)), []
+    size = engine.chunk_ticks
+    whole = ticks.shape[1] // size * size
+    for start in range(0, whole, size):
+        positions, state = engine.step(ticks[:, start : start + size], state)
+        found.append(positions)
+    if engine.mode != "window":
+        found.append(engine.flush(ticks[:, whole:], state))
+    return found
+
+
+def test_a_head_outside_says_what_it_says_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    mode: Mode = "preview"
+    tensors = random_tensors()
+    inside = small_engine(tensors, mode)
+    monkeypatch.setattr("tests.support.networks.CLASSES", tensors[KERNEL].shape[1])
+    features = small_engine(feature_tensors(tensors), mode)
+    outside = HeadedEngine(features, head_of(tensors), inside.weights)
+    ticks = noise(77)
+    for found, wanted in zip(answers(outside, ticks), answers(inside, ticks), strict=True):
+        assert found.logits.shape == wanted.logits.shape == (1, wanted.logits.shape[1], CLASSES)
+        np.testing.assert_allclose(found.logits, wanted.logits, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(found.first, wanted.first)
+        assert found.settled == wanted.settled
+    same = ("spec", "weights", "mode", "backend", "precision", "device", "chunk_ticks")
+    assert [getattr(outside, name) for name in same] == [getattr(inside, name) for name in same]
+
+
+def test_features_are_named_by_all_but_the_head() -> None:
+    tensors = made()
+    other_head = {**tensors, KERNEL: tensors[KERNEL][:2] + 1, BIAS: tensors[BIAS][:2]}
+    other_trunk = {**tensors, FIRST: tensors[FIRST] + 1}
+    named = feature_weights(WEIGHTS, tensors)
+    assert feature_weights(replace(WEIGHTS, name="other", sha256="1" * 64), other_head).sha256 == named.sha256
+    assert feature_weights(WEIGHTS, other_trunk).sha256 != named.sha256
+    assert len(named.labels) == tensors[KERNEL].shape[1]
+
+
+def test_flow_starts_from_the_mean_over_the_colours() -> None:
+    tensors = made()
+    weights, flow = as_flow(WEIGHTS, tensors)
+    assert weights.modality == "flow"
+    np.testing.assert_allclose(flow[FIRST], np.repeat(tensors[FIRST].mean(axis=1, keepdims=True), 2, axis=1))
+    np.testing.assert_array_equal(flow[KERNEL], tensors[KERNEL])
+
+
+class Brightness:
+    """Double of a built engine of features: four of them, a window's brightness times its file's number."""
+
+    def __init__(self, plan: Plan, factor: float) -> None:
+        self.spec, self.weights, self.mode, self.precision = (
+            plan.spec,
+            plan.weights,
+            plan.mode,
+            plan.precision,
+        )
+        self.backend = self.device = "double"
+        self.chunk_ticks, self.factor = 64, factor
+
+    def start(self, batch: int = 1, lead_ticks: int = 0) -> int:
+        return batch
+
+    def step(self, chunk: np.ndarray, state: int, *, preview: bool = True) -> tuple[Positions, int]:
+        logits = np.full((state, 1, 4), chunk.mean() * self.factor, np.float32)
+        return Positions(logits, np.zeros(state, np.int64), 1), state
+
+
+class Compiler:
+    """Double of a backend that compiles: it writes down the mean of the first kernel."""
+
+    COMPILES = True
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+
+    def unavailable(self) -> None:
+        return None
+
+    def precisions(self) -> tuple[str, ...]:
+        return ("float32", "int8")
+
+    def device(self) -> str:
+        return "double"
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
+        assert tensors[KERNEL].shape[0] == len(plan.weights.labels)
+        self.built.append(plan.weights.name)
+        (folder / "factor").write_text(str(float(tensors[FIRST].mean())))
+
+    def load(self, plan: Plan, folder: Path, tensors: Any) -> Any:
+        return Brightness(plan, float((folder / "factor").read_text()))
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch, own_cache: Path, tiny_network: None) -> Iterator[Compiler]:
+    compiler = Compiler()
+    monkeypatch.setattr(build, "backend_module", lambda name: compiler)
+    monkeypatch.setattr(build, "choose_backend", lambda name: ("double", "for a test"))
+    monkeypatch.setattr("engines.check.check", lambda *_: type("Passed", (), {"failures": []}))
+    return compiler
+
+
+def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> None:
+    trunk, other = made(seed=1), made(seed=2)
+    load_features(replace(WEIGHTS, name="base"), trunk, RGB)
+    heads = {"one": 1.0, "two": 2.0}
+    for name, factor in heads.items():
+        head = {KERNEL: trunk[KERNEL] * factor, BIAS: trunk[BIAS] * factor}
+        save_weights(name, "rgb", trunk | head, LABELS, source="a test", licence="none", shared_trunk=True)
+    save_weights("apart", "rgb", other, LABELS, source="a test", licence="none", shared_trunk=True)
+    save_weights("whole", "rgb", trunk, LABELS, source="a test", licence="none")
+    window = np.ones((1, 64, 224, 224, 3), np.uint8)
+    for name, factor in heads.items():
+        engine = load_engines(name).rgb
+        assert engine is not None
+        assert engine.weights == load_weights(name, "rgb")[0]
+        features = np.full((1, 1, 4), trunk[FIRST].mean(), np.float32)
+        wanted = (features @ trunk[KERNEL][:, :, 0, 0, 0].T + trunk[BIAS]) * factor
+        np.testing.assert_allclose(engine.step(window, engine.start())[0].logits, wanted, rtol=1e-5)
+    assert len(compiler.built) == 1
+    load_engines("apart")
+    assert len(set(compiler.built)) == len(compiler.built) == 2, "another network needs another engine"
+    load_engines("whole")
+    assert compiler.built[2] == "whole", "a model that shares nothing is built as ever"
+    load_engines("one", precision="int8")
+    assert compiler.built[3] == "one", "calibrated with its own head"
+    assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()

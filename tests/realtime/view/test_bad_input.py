@@ -1,0 +1,226 @@
+"""Forty kinds of bad input to the page and its endpoints. After each the server lives, says why not, and another session,
+which looks at the server's own source all the while, has noticed nothing."""
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from PIL import Image
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.pressing import FIELDS, ask_for_start, failure, handler, picture, press, start, watching
+from tests.support.serving import Served, ask, send_raw
+from tests.support.view_doubles import until
+
+
+def post(server: Served, path: str, body: str | bytes) -> tuple[int, str]:
+    status, _, answer = ask(server, path, method="POST", body=body, content_type="application/json")
+    return status, answer.decode()
+
+
+JOIN = "/gradio_api/queue/join"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "nonsense", "[]", "null", "7", '{"data": 3}', '{"data": {}, "fn_index": 0}', '{"data": [], "fn_index": "start"}',
+     "[" * 3000 + "]" * 3000, '{"data": [NaN, Infinity], "fn_index": 1e400}', b"\xff\xfe\x00", '{"data": ["\\ud800"], "fn_index": 0}',
+     '{"data": [], "fn_index": 99999, "session_hash": "x"}', '{"data": [], "fn_index": -1, "session_hash": "x"}'],
+)  # fmt: skip
+def test_malformed_json(server: Served, body: str | bytes) -> None:
+    status, answer = post(server, JOIN, body)
+    assert status in (200, 400, 404, 422, 500)
+    assert "Traceback" not in answer
+
+
+@pytest.mark.parametrize("data", [[], ["nobody"], [1] * 50, [None] * 12, [{}] * 12, [[[]]] * 12])
+def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> None:
+    outputs, message = press(server, handler(server, "watch", "input"), data)
+    assert outputs is None or message == ""
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "nonsense", "[]", "null", "7", "{}", '"server:painted.mp4"', "[" * 3000 + "]" * 3000, b"\xff\xfe\x00", "[1e400]",
+     json.dumps([None] * 14), json.dumps([{}] * 14), json.dumps([[[]]] * 14), json.dumps([1] * 50), json.dumps(["\ud800"] * 14)],
+)  # fmt: skip
+def test_starts_that_are_none(server: Served, body: str | bytes) -> None:
+    status, answer = ask_for_start(server, body)
+    assert status == 400
+    assert answer["error"]
+
+
+@pytest.mark.parametrize(
+    "source", ["server:", "server:../painted.mp4", "server:/etc/passwd", "nonsense", "x" * 100_000, 7, ["server:painted.mp4"], {"a": 1}, "\0"]
+)  # fmt: skip
+def test_sources_that_are_none(server: Served, source: object) -> None:
+    token, message = start(server, source)
+    assert token == ""
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "concat:/etc/passwd",
+        "painted.mp4",
+        "-",
+        "",
+        None,
+        5,
+        ["rtsp://x"],
+    ],
+)
+def test_addresses_that_are_none(server: Served, address: object) -> None:
+    token, message = start(server, "address", address)
+    assert token == ""
+    assert "is not an address; give rtsp://..., http://... or webcam:0" in message
+
+
+def test_an_address_where_nobody_answers_and_its_password_is_not_shown(server: Served) -> None:
+    token, _ = start(server, "address", "rtsp://me:secret@127.0.0.1:1/x")
+    why = failure(server, token)
+    assert "connection refused" in why
+    assert "secret" not in why
+
+
+def test_an_address_that_is_no_video(server: Served) -> None:
+    token, _ = start(server, "address", f"{server.url}theme.css")
+    assert "is no video" in failure(server, token)
+
+
+def test_a_camera_that_is_not_there(server: Served) -> None:
+    token, _ = start(server, "address", "webcam:99")
+    assert "webcam:99" in failure(server, token)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [(0, "quick", "choose one of window"), (1, "sound", "choose one of auto"), (4, 0, "from 1 to 250"), (4, "many", "from 1 to 250"),
+     (4, float("nan"), "from 1 to 250"), (6, 7, "from 0 to 1"), (7, 0.9, "off 0.9 is above on 0.5"), (9, "1,2", "give x,y,width,height"), (9, "-5,0,90,90", "give x,y,width,height"), (9, "x" * 9999, "give x,y,width,height")],
+)  # fmt: skip
+def test_settings_that_cannot_be(server: Served, place: int, value: object, why: str) -> None:
+    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+    token, message = start(server, "server:painted.mp4", fields=fields)
+    assert token == ""
+    assert why in message
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"), [(3, "int8", "cannot be built in int8"), (10, ["waving"], "at least two"), (10, ["no such thing"], "no such thing")]
+)  # fmt: skip
+def test_settings_that_the_model_does_not_have(server: Served, place: int, value: object, why: str) -> None:
+    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+    token, _ = start(server, "browser", fields=fields)
+    send_pictures(server, token, 1)
+    assert why in failure(server, token)
+
+
+def jpeg(size: tuple[int, int] = (64, 48)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, "red").save(out, "JPEG")
+    return out.getvalue()
+
+
+def send_pictures(server: Served, token: str, count: int, **changed: Any) -> None:
+    until(lambda: server.holds()["running"])
+    for number in range(count):
+        sent = {"jpeg": jpeg(), "taken": 1.7e12 + 40 * number, "channel": token} | changed
+        press(server, handler(server, "camera", "stream"), [picture(**sent)], stream=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"nonsense",
+        jpeg()[:100],
+        b"GIF89a" + bytes(50),
+        jpeg((8, 8)).replace(b"\0\x08\0\x08", b"\xff\xff\xff\xff"),
+    ],
+)
+def test_pictures_that_are_none(server: Served, content: bytes) -> None:
+    token, _ = start(server, "browser")
+    send_pictures(server, token, 2, jpeg=content)
+    why = failure(server, token)
+    assert "no JPEG" in why or "too large" in why
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, 7, "text", {}, {"url": "data:image/jpeg;base64,xx"}, {"path": "/etc/passwd"}, {"url": "http://127.0.0.1:1/x.jpg"},
+     {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, picture(jpeg(), "nan", "x"), picture(jpeg(), "9" * 20, "x"),
+     picture(jpeg(), -5, "x"), picture(jpeg(), 1.7e12, "../../x"), picture(jpeg(), 1.7e12, "nobody"), {"url": "data:image/jpeg;taken=1;channel=x;base64,???"}],
+)  # fmt: skip
+def test_pictures_that_belong_to_nobody(server: Served, payload: object) -> None:
+    _, message = press(server, handler(server, "camera", "stream"), [payload], stream=True)
+    assert "root:" not in message
+    assert "Traceback" not in message
+
+
+def test_a_body_that_is_too_large(server: Served) -> None:
+    status, answer = post(server, JOIN, "x" * (9 * 2**20))
+    assert status == 413
+    assert "at most" in answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"GET\r\n\r\n", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * 100_000,
+     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+     b"GET /%00 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"GET /live/%ff%fe/picture HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+     b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999\r\n\r\n"],
+)  # fmt: skip
+def test_what_is_hardly_http(server: Served, data: bytes) -> None:
+    answer = send_raw(server, data)
+    assert answer == b"" or answer.split()[1][:1] in (b"2", b"4"), answer
+
+
+@pytest.mark.parametrize("token", ["nobody", "..", "%2e%2e%2f", "x" * 2000, "static"])
+def test_channels_that_are_not_there(server: Served, token: str) -> None:
+    assert ask(server, f"/live/{token}/picture")[0] == 404
+    assert ask(server, f"/live/{token}/flow")[0] == 404
+
+
+def test_a_state_that_is_not_there_says_so(server: Served) -> None:
+    with watching(server, "nobody") as viewer, pytest.raises(ConnectionClosed) as closed:
+        viewer.recv(timeout=20)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "this stream has ended; press Start")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "-1", "1e9", "99999999999999999999", "x" * 4000, "x" * 100_000, b"\xff\x00", "\u0664"]
+)
+def test_words_that_no_page_would_say(server: Served, word: str | bytes) -> None:
+    token, _ = start(server, "server:painted.mp4")
+    with watching(server, token) as viewer:
+        viewer.send(word)
+        viewer.recv(timeout=20)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_other_methods(server: Served, method: str) -> None:
+    assert ask(server, "/live/upload", method=method)[0] in (404, 405)
+    assert ask(server, "/gradio_api/queue/join", method=method)[0] in (404, 405)
+
+
+def test_fifty_sessions_at_once(server: Served) -> None:
+    def session(_: int) -> tuple[int, bool, str]:
+        token, _ = start(server, "server:painted.mp4")
+        with watching(server, token) as viewer:
+            told = bool(json.loads(viewer.recv(timeout=60))["source"])
+        return ask(server, "/config")[0], told, start(server, "browser")[1]
+
+    with ThreadPoolExecutor(50) as pool:
+        results = list(pool.map(session, range(50)))
+    assert [(status, told) for status, told, _ in results] == [(200, True)] * 50
+    refused = [message for _, _, message in results if message]
+    assert len(refused) >= 46
+    assert all("already runs 4 sources" in message for message in refused)
+    until(lambda: server.holds()["running"] in (["painted.mp4"], []))

@@ -1,0 +1,227 @@
+"""A source from its first frame to what the page is told."""
+
+import io
+import json
+from dataclasses import replace
+from threading import Event as Flag
+from threading import Lock
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from engines.load import Engines
+from realtime.errors import SourceError, SourceLost
+from realtime.pump import Source
+from realtime.view.channel import Channel
+from realtime.view.settings import Settings
+from tests.support.view_doubles import BLUE, GREEN, RED, Pushed, load, until
+
+RGB = Settings(streams="rgb")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The made sources are far quicker than a camera."""
+    monkeypatch.setattr("realtime.pump.LIVE_MAILBOX", 10_000)
+    monkeypatch.setattr("realtime.pump.LIVE_WAIT_S", 1000.0)
+    monkeypatch.setattr("realtime.pace.LATE_S", 1000.0)
+
+
+def started(source: Pushed, settings: Settings = RGB, released: list[str] | None = None) -> Channel:
+    ended = [] if released is None else released
+    return Channel(
+        "made", lambda: source, settings, load, engine_lock=Lock(), released=lambda: ended.append("released")
+    )
+
+
+def state(channel: Channel) -> dict[str, Any]:
+    """The newest message, as the page gets it."""
+    value = channel.state._value
+    assert value is not None
+    told: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    return told
+
+
+def leader(channel: Channel) -> str | None:
+    answer = state(channel)["answer"]
+    return answer and answer["top"][0][0]
+
+
+def test_from_first_frame_to_last() -> None:
+    source, released = Pushed(), list[str]()
+    channel = started(source, released=released)
+    source.put(RED, 130)
+    until(lambda: leader(channel) == "painting red")
+    assert not state(channel)["answer"]["settled"]
+    until(lambda: state(channel)["settled"])
+    assert (state(channel)["phase"], state(channel)["size_px"]) == ("running", [80, 64])
+    source.put(BLUE, 130)
+    until(lambda: leader(channel) == "painting blue")
+    source.end()
+    assert channel.join(20)
+    last = state(channel)
+    assert (last["phase"], last["note"]) == ("ended", "")
+    assert [event[0] for event in last["events"]] == ["painting red", "painting blue"]
+    assert [run[0] for run in last["trail"]] == ["painting red", "painting blue"]
+    assert last["by_stream"]["rgb"][0] == last["answer"]["top"][0]
+    assert last["cost"]["frames"] == 260 == last["cost"]["used"]
+    assert released == ["released"]
+
+
+def test_no_engine_is_prepared_before_the_first_frame() -> None:
+    """So what a page waits for is the source, and it can say so; an engine that is built takes as long as it takes."""
+    source, preparing, ready = Pushed(), Flag(), Flag()
+
+    def load_slowly(settings: Settings) -> Engines:
+        preparing.set()
+        assert ready.wait(20)
+        return load(settings)
+
+    channel = Channel("made", lambda: source, RGB, load_slowly, engine_lock=Lock())
+    until(lambda: state(channel)["phase"] == "waiting")
+    assert not preparing.wait(0.5)
+    source.put(RED, 9)
+    assert preparing.wait(20)
+    assert state(channel)["phase"] == "engine"
+    ready.set()
+    until(lambda: state(channel)["phase"] == "running")
+    channel.stop()
+    assert channel.join(20)
+
+
+def test_all_streams_speak_for_themselves_and_flow_can_be_seen() -> None:
+    source = Pushed()
+    channel = started(source, Settings(streams="both"))
+    with channel.flow.watch():
+        source.put(RED, 20)
+        until(lambda: set(state(channel)["by_stream"]) == {"rgb", "flow", "both"})
+        until(lambda: channel.flow._value)
+    assert Image.open(io.BytesIO(channel.flow._value or b"")).size == (256, 256)
+    until(lambda: state(channel)["cost"].get("flow"))
+    channel.stop()
+    assert channel.join(20)
+
+
+def test_settings_change_while_it_runs_and_all_frames_still_count() -> None:
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 100)
+    until(lambda: channel._board._now_s == 99 / 25)
+    channel.apply(replace(RGB, mode="window", stride=16, watch=("painting red", "resting")))
+    source.put(GREEN, 100)
+    until(lambda: channel._board._now_s == 199 / 25)
+    until(lambda: leader(channel) == "resting" or leader(channel) == "painting red")
+    told = state(channel)
+    assert {label for label, _ in told["answer"]["top"]} == {"painting red", "resting"}
+    assert told["settings"]["mode"] == "window"
+    source.end()
+    assert channel.join(20)
+    cost = state(channel)["cost"]
+    assert cost["frames"] == 200 == cost["used"]
+
+
+def test_settings_that_cannot_be_leave_what_runs_and_are_explained() -> None:
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 100)
+    until(lambda: leader(channel))
+    for settings, why in (
+        (replace(RGB, precision="int8"), "double cannot be built in int8 here; choose float32"),
+        (replace(RGB, watch=("tai chee", "waving")), "'tai chee' cannot be watched"),
+    ):
+        channel.apply(settings)
+        source.put(RED, 10)
+        until(lambda: state(channel)["note"])
+        assert why in state(channel)["note"]
+        assert state(channel)["phase"] == "running"
+        channel.apply(RGB)
+        source.put(BLUE, 10)
+        until(lambda: not state(channel)["note"])
+    source.put(BLUE, 100)
+    until(lambda: leader(channel) == "painting blue")
+    channel.stop()
+    assert channel.join(20)
+
+
+def test_a_source_that_cannot_be_opened_is_told() -> None:
+    def refuse() -> Source:
+        raise SourceError("rtsp://camera: connection refused; check that the server is on")
+
+    channel = Channel("camera", refuse, RGB, load, engine_lock=Lock())
+    assert channel.join(20)
+    assert (state(channel)["phase"], channel.running) == ("failed", False)
+    assert "connection refused" in state(channel)["note"]
+
+
+def test_a_source_that_is_lost_is_told() -> None:
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 70)
+    source.end(SourceLost("camera: no frame for 5 s"))
+    assert channel.join(20)
+    assert (state(channel)["phase"], state(channel)["note"]) == ("failed", "camera: no frame for 5 s")
+    assert leader(channel) == "painting red"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_the_program_is_told_without_its_insides() -> None:
+    source, released = Pushed(), list[str]()
+    channel = started(source, released=released)
+    source.put(RED, 10)
+    source.end(ZeroDivisionError("/home/somebody/secret"))
+    assert channel.join(20)
+    assert state(channel)["note"] == "made: stopped by a fault of this program (ZeroDivisionError)"
+    assert released == ["released"]
+
+
+def test_stopping_lets_go_of_the_source() -> None:
+    source, released = Pushed(), list[str]()
+    channel = started(source, released=released)
+    source.put(RED, 10)
+    until(lambda: state(channel)["phase"] == "running")
+    channel.stop()
+    assert channel.join(20)
+    assert source.closed
+    assert released == ["released"]
+
+
+def test_what_a_page_shows_makes_the_latency() -> None:
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 20)
+    until(lambda: leader(channel))
+    channel.shown(channel.state._number)
+    source.put(RED, 1)
+    until(lambda: channel._board.latencies.report())
+    report = channel._board.latencies.report()
+    assert report is not None
+    assert 0 < report["p50"] < 20
+    channel.stop()
+    assert channel.join(20)
+
+
+def test_pictures_are_made_only_for_those_who_look_and_not_too_large() -> None:
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 5)
+    until(lambda: channel._board._now_s > 0.1)
+    assert channel.picture._value is None
+    with channel.picture.watch():
+        source.put(BLUE, 1)
+        until(lambda: channel.picture._value)
+    assert Image.open(io.BytesIO(channel.picture._value or b"")).getpixel((5, 5))[2] > 150  # type: ignore[index]
+    channel.stop()
+    assert channel.join(20)
+
+
+def test_each_step_down_is_told_to_the_page_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.pace.LATE_S", -1.0)  # every frame is late
+    monkeypatch.setattr("realtime.pace.SETTLE_S", 0.0)
+    source = Pushed()
+    channel = started(source)
+    source.put(RED, 130)
+    until(lambda: state(channel)["level"] == "pieces")
+    assert state(channel)["level_steps"] == 3
+    channel.stop()
+    assert channel.join(20)

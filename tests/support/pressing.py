@@ -1,0 +1,107 @@
+"""The page's controls without a browser: what Gradio's page sends when somebody presses them."""
+
+import base64
+import functools
+import json
+import secrets
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.serving import Served, ask
+
+FIELDS: list[Any] = ["preview", "rgb", "auto", "auto", 8, 0, 0.5, 0.3, 0.5, "", []]
+
+
+@functools.cache
+def _config(server: Served) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ask(server, "/config")[2])
+    return found
+
+
+def handler(server: Served, control: str, event: str) -> int:
+    """Number of the server's function for an event of a control."""
+    config = _config(server)
+    ids = [c["id"] for c in config["components"] if c["props"].get("elem_id") == control]
+    for dependency in config["dependencies"]:
+        if [ids[0], event] in [list(target) for target in dependency["targets"]] and dependency["backend_fn"]:
+            return int(dependency["id"])
+    raise AssertionError(f"{control} has no {event}")
+
+
+def press(
+    server: Served, number: int, data: list[Any], *, stream: bool = False
+) -> tuple[list[Any] | None, str]:
+    """What comes of it: the outputs and no message, or none and the message that the page shows.
+
+    `stream`: an event that goes on until it is closed, which is done at once.
+    """
+    session = secrets.token_hex(6)
+    body = json.dumps({"data": data, "fn_index": number, "session_hash": session})
+    status, _, answer = ask(
+        server, "/gradio_api/queue/join", method="POST", body=body, content_type="application/json"
+    )
+    if status != 200:
+        return None, answer.decode()
+    if stream:
+        ask(server, f"/gradio_api/stream/{json.loads(answer)['event_id']}/close", method="POST")
+    for message in _messages(server, session):
+        if message["msg"] == "process_completed":
+            output = message["output"]
+            return (output["data"], "") if message["success"] else (None, str(output.get("error")))
+    raise AssertionError("no answer")
+
+
+def _messages(server: Served, session: str) -> list[dict[str, Any]]:
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", f"/gradio_api/queue/data?session_hash={session}")
+    response = connection.getresponse()
+    found = []
+    while line := response.readline():
+        if line.startswith(b"data:"):
+            found.append(json.loads(line[5:]))
+            if found[-1]["msg"] in ("process_completed", "close_stream", "unexpected_error"):
+                break
+    connection.close()
+    return found
+
+
+def start(
+    server: Served, source: Any, address: Any = "", upload: Any = "", fields: list[Any] = FIELDS
+) -> tuple[str, str]:
+    """Token of the channel, or "" and the message."""
+    _, answer = ask_for_start(server, json.dumps([source, address, upload, *fields]))
+    return answer.get("token", ""), answer.get("error", "")
+
+
+def ask_for_start(server: Served, body: str | bytes) -> tuple[int, dict[str, str]]:
+    """Status and answer."""
+    status, _, answer = ask(server, "/live/start", method="POST", body=body, content_type="application/json")
+    told: dict[str, str] = json.loads(answer)
+    return status, told
+
+
+def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
+    """A picture of the webcam as the page sends it."""
+    body = base64.b64encode(jpeg).decode()
+    return {"url": f"data:image/jpeg;taken={taken};channel={channel};base64,{body}", "is_value_data": True}
+
+
+def watching(server: Served, token: str) -> ClientConnection:
+    """`max_queue`: with a full one it would answer no ping, and tests may look at it minutes apart. `ping_interval`: pings take
+    numbers from `random` in a thread, and Hypothesis takes that for a strategy that is not repeatable."""
+    url = f"ws://127.0.0.1:{server.port}/live/{token}/state"
+    return connect(url, max_size=2**22, max_queue=None, ping_interval=None)
+
+
+def failure(server: Served, token: str) -> str:
+    """Why a channel failed, as its page is told."""
+    with watching(server, token) as viewer:
+        for message in viewer:
+            state = json.loads(message)
+            if state["phase"] == "failed":
+                return str(state["note"])
+            assert state["phase"] in ("opening", "waiting", "engine", "running"), state
+    raise AssertionError("the channel did not fail")

@@ -1,0 +1,143 @@
+"""A real server of the live view in a process of its own, and what can be asked of it.
+
+python -m tests.support.serving [SOURCE...]     the server, with an engine that costs nothing; PASSWORD and RECORD in the environment
+"""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Served:
+    """A running server. What it holds is asked of it over its standard input."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+        self._process, self.port, self.pid = process, port, process.pid
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def holds(self) -> dict[str, Any]:
+        """running: names of the sources that run; uploads: files; threads: of the program itself."""
+        return self._tell("")
+
+    def clear(self) -> None:
+        """Let go at once of all that was started."""
+        self._tell("clear")
+
+    def _tell(self, word: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return told
+
+
+@contextmanager
+def served(
+    *sources: str | Path, password: str | None = None, record_to: Path | None = None
+) -> Iterator[Served]:
+    """Runs from here to the end of the block; it must end by itself then, and without a complaint of its own."""
+    environment = os.environ | {"PASSWORD": password or "", "RECORD": str(record_to or "")}
+    command = [sys.executable, "-m", "tests.support.serving", *map(str, sources)]
+    with (
+        tempfile.TemporaryFile("w+") as stderr,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdin is not None
+        first = process.stdout.readline()
+        try:
+            assert first, "the server did not start"
+            yield Served(process, json.loads(first)["port"])
+        finally:
+            process.stdin.close()
+            code = process.wait(20)
+            stderr.seek(0)
+            errors = stderr.read()
+    assert code == 0
+    assert "i3d-live worker" not in errors, errors[-2000:]
+
+
+def ask(
+    server: Served, path: str, *, method: str = "GET", body: str | bytes = "", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and the answer; of one without a stated length its first bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body or None, named)
+        response = connection.getresponse()
+        length = int(response.headers.get("content-length") or 64)
+        return response.status, {k.lower(): v for k, v in response.headers.items()}, response.read(length)
+    finally:
+        connection.close()
+
+
+def send_raw(server: Served, data: bytes) -> bytes:
+    """Whatever bytes, over a connection; the first of the answer, none where it was only closed."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(data)
+        try:
+            return connection.recv(400)
+        except ConnectionResetError:
+            return b""
+
+
+def shake_hands(server: Served, path: str, *headers: str) -> bytes:
+    """Ask for a websocket."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Upgrade: websocket", "Connection: Upgrade",
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", *headers, "", ""]  # fmt: skip
+    return send_raw(server, "\r\n".join(lines).encode())
+
+
+def main() -> None:
+    """The server."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from realtime.view import access as guard
+    from realtime.view import routes
+    from realtime.view.server import Server, bind, make_app, uvicorn_config
+    from realtime.view.settings import Settings
+    from tests.support.view_doubles import LABELS, hub
+
+    guard.WRONG_PASSWORD_S = 0.05
+    routes.LARGEST_UPLOAD_BYTES = 2 * 2**20
+    record_to = os.environ["RECORD"]
+    shared = hub(*sys.argv[1:], record_to=Path(record_to) if record_to else None)
+    listener = bind("127.0.0.1", 0)
+
+    def answer_questions() -> None:
+        for word in sys.stdin:
+            for token in list(shared._starts) if word == "clear\n" else ():
+                shared.stop(token)
+            names = [channel.name for channel in shared._channels() if channel.running]
+            own = [thread.name for thread in threading.enumerate() if thread.name.startswith("i3d-live")]
+            files = len(list(shared.uploads._folder.iterdir()))
+            print(json.dumps({"running": names, "threads": len(own), "uploads": files}), flush=True)
+        server.should_exit = True
+
+    app = make_app(shared, Settings(streams="rgb"), LABELS)
+    config = uvicorn_config(app, os.environ["PASSWORD"] or None, local=True)
+    server = Server(config, lambda: print(json.dumps({"port": listener.getsockname()[1]}), flush=True))
+    threading.Thread(target=answer_questions, daemon=True).start()
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
