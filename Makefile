@@ -25,6 +25,7 @@ test:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 screenshots:

@@ -22,10 +22,11 @@ from benchmarks import card
 from benchmarks.material import MODEL, SIZES_PX, checked_engines, precisions, store_model, write_video
 from engines.load import Engines, load_engines
 from realtime.outputs.log import Line
-from realtime.pump import Source, beside
+from realtime.pump import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
+from realtime.threads import beside
 from realtime.types import Frame
 
 MODE = "continual"

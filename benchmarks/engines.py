@@ -24,12 +24,12 @@ from benchmarks.cores import near
 from engines import load_engines
 from engines.backends.graphs import graphs
 from engines.backends.pytorch import Window, network
-from engines.backends.registry import Plan, Tensors, backend_module
+from engines.backends.registry import Plan, backend_module
 from engines.backends.torch_operations import multiply_adds
 from engines.check import TOLERANCE, check, random_ticks
 from engines.engine import SETTLED_AFTER_STEPS, Engine
 from engines.nets.i3d import I3D
-from engines.spec import MODES, RGB, Mode
+from engines.spec import MODES, RGB, Mode, Tensors
 from engines.weights.fetch import demo_clip, describe, fetch, load_weights
 
 MODEL = "kinetics"

@@ -25,8 +25,8 @@ from realtime.flow.stage import FlowFeed
 from realtime.flow.tvl1 import TvL1
 from realtime.flow.tvl1_plan import scales
 from realtime.offline import ticks_of
+from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
-from realtime.stages.region import resize_short_side
 from tests.support.scenes import Grey, Scene, clip_pairs, known_motions
 
 ROOT = Path(__file__).parent.parent

@@ -21,8 +21,8 @@ from engines.spec import FLOW
 from engines.weights.fetch import demo_clip
 from realtime.flow.stage import FlowFeed
 from realtime.offline import ticks_of
+from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
-from realtime.stages.region import resize_short_side
 
 TICKS = 96
 

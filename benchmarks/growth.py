@@ -25,14 +25,13 @@ from benchmarks.engines import in_turns, steps
 from benchmarks.material import RGB_MODEL, SIZES_PX, checked_engines, precisions, write_video
 from engines.backends.graphs import graphs
 from engines.backends.pytorch import Window, network
-from engines.backends.registry import Tensors
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import random_ticks
 from engines.engine import STEP_TICKS, Engine
 from engines.nets.i3d import I3D
 from engines.nets.i3d_shapes import FEATURES
 from engines.runtime.headed import Head
-from engines.spec import RGB
+from engines.spec import RGB, Tensors
 from engines.weights.fetch import load_weights
 from engines.weights.heads import with_head
 from realtime.offline import clip_inputs

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Tensors, backend_module, choose_backend
+from engines.backends.registry import backend_module, choose_backend
 from engines.check import check
 from engines.load import Engines, load_engines
-from engines.spec import FLOW, RGB, Mode
+from engines.spec import FLOW, RGB, Mode, Tensors
 from engines.weights.fetch import demo_clip, fetch, has_weights, load_weights, save_weights
 from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
@@ -107,7 +107,7 @@ def usual_strides(path: Path, stride_ticks: int = 8) -> Iterator[None]:
 
     from realtime.flow.methods import flow_method
     from realtime.flow.stage import network_input
-    from realtime.stages.region import centre_crop, resize_short_side
+    from realtime.pictures import centre_crop, resize_short_side
 
     nets = [eager(load_weights(MODEL, spec.modality)[1]) for spec in (RGB, FLOW)]
     tvl1, dis = flow_method("opencv-tvl1"), flow_method("dis")

@@ -35,8 +35,8 @@ from engines.weights.fetch import demo_clip, load_weights
 from realtime.flow.methods import flow_method
 from realtime.flow.residuals import energy
 from realtime.offline import ticks_of
+from realtime.pictures import centre_crop, resize_short_side
 from realtime.sources.open import open_video
-from realtime.stages.region import centre_crop, resize_short_side
 
 STRIDE_TICKS, STRIDE_MS = 8, 320.0
 STREAMS: tuple[Modality, ...] = ("rgb", "flow")

@@ -25,9 +25,9 @@ from benchmarks.material import RGB_MODEL, checked_engines, precisions
 from engines.engine import Engine, Positions
 from engines.spec import MODES, RGB
 from realtime.offline import ticks_of
+from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
-from realtime.stages.region import resize_short_side
 from realtime.types import Frame, Prediction
 
 ROOT = Path(__file__).parent.parent

@@ -28,11 +28,11 @@ from realtime.clock import Stopwatch
 from realtime.outputs.event_clips import EventClips
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
-from realtime.pump import beside
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
+from realtime.threads import beside
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import rtsp_server
 from tests.support.watching import assert_whole, killed_and_started
@@ -70,7 +70,7 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
         )
         video = keep_open(server.url("clip.mp4?play_count=0"))
         session = Session(video, recognizer, name="cam", write=write, sinks=[clips], stopwatch=stopwatch)
-        metrics.watch("cam", session, stall_s=5)
+        metrics.watch("cam", session.figures, stall_s=5)
 
         def look() -> None:
             start_s = time.monotonic()

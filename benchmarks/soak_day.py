@@ -161,7 +161,7 @@ def compressed(hours: float) -> dict[str, Any]:
         stopwatch = Stopwatch()
         recognizer = Recognizer({"rgb": cheap_engine()}, stopwatch=stopwatch)
         session = Session(Day(hours), recognizer, name="made", write=write, stopwatch=stopwatch)  # type: ignore[arg-type]
-        metrics.watch("made", session, stall_s=60)
+        metrics.watch("made", session.figures, stall_s=60)
         run_sessions([session])
     took_s = time.perf_counter() - start_s
     figures = {

@@ -16,10 +16,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan, Tensors, backend_module
+from engines.backends.registry import Plan, backend_module
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.extras import absent
+from engines.spec import Tensors
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:

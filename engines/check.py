@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Tensors
 from engines.engine import Engine
 from engines.runtime.whole_clip import clip_logits
-from engines.spec import StreamSpec
+from engines.spec import StreamSpec, Tensors
 
 TOLERANCE = {
     "float32": (5e-3, 5e-4),

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan, Tensors, backend_module, choose_backend
+from engines.backends.registry import Plan, backend_module, choose_backend
 from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.engine import Engine
 from engines.errors import UsageError
-from engines.spec import MODES, Modality, Mode, StreamSpec, Weights
+from engines.spec import MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
 
-Streams = Literal["auto", "rgb", "flow", "both"]
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
 

@@ -1,11 +1,17 @@
 """The data contract of a model: everything that whoever feeds it has to know. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 Modality = Literal["rgb", "flow"]
 Mode = Literal["window", "continual", "preview"]
+Tensors = Mapping[str, NDArray[Any]]
+"""A state dict in pytorch-i3d's names."""
+Streams = Literal["auto", "rgb", "flow", "both"]
 MODES: tuple[Mode, ...] = ("window", "continual", "preview")
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
-from realtime.pump import beside
+from realtime.pictures import resize_short_side
 from realtime.stages.inputs import feed_for
-from realtime.stages.region import resize_short_side
 from realtime.stages.resample import Resample
+from realtime.threads import beside
 from realtime.types import Frame, Gap, Tick
 
 

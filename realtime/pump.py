@@ -9,16 +9,13 @@ mailbox make room, are counted, and the frame behind them says how many they wer
 computed by a few threads that all recognisers share; see `beside`.
 """
 
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import cache
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from realtime.pace import Ladder, levels_of
 from realtime.recognizer import Output, Recognizer
@@ -179,33 +176,6 @@ class Reader:
         self.mailbox.close()
         self._video.close()
         self._thread.join()
-
-
-class Worker:
-    """Runs `work` in a thread of its own, once. What it raises is the work's own business."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=work, name="i3d-live worker", daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for its end; False if it has not come by then."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="i3d-live beside")
-
-
-def beside(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-    """See `realtime.stages.inputs.Beside`. One thread a core, for the whole process and to its end."""
-    return _pool().submit(call, *arguments).result
 
 
 def read_all(

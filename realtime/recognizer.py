@@ -19,13 +19,12 @@ from engines.engine import (
 from realtime.pace import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, OpenEvent
 from realtime.stages.fuse import watched_classes
-from realtime.stages.inputs import Beside, FlowRegion
 from realtime.stages.predictions import Answers, Span
 from realtime.stages.region import Region
 from realtime.stages.resample import MAX_GAP, Resample
 from realtime.stages.run_engines import Lanes, Timer
 from realtime.stages.schedule import Schedule
-from realtime.types import Event, Frame, Gap, Prediction, Tick
+from realtime.types import Beside, Event, FlowRegion, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth

@@ -64,11 +64,11 @@ def _check(folder: Path) -> None:
 
 def watch(folder: Path, source: str, log: Path | None) -> None:
     """One source to its end, as JSON lines. A live one is opened again when it is lost."""
-    from realtime.pump import beside
     from realtime.recognizer import Recognizer
     from realtime.session import Session, run_sessions, session_line
     from realtime.signals import stop_on_signals
     from realtime.sources.reconnect import keep_open
+    from realtime.threads import beside
 
     with ExitStack() as stack:
         video = keep_open(source)

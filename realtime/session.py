@@ -17,7 +17,7 @@ from realtime.pump import End, Pace, mailbox_for, read_or_idle
 from realtime.recognizer import Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
 from realtime.sources.video import Video
-from realtime.types import Frame
+from realtime.types import Figures, Frame
 
 IDLE_S = 1.0
 WHOLE, STOPPED = "end of the video", "stopped"
@@ -92,7 +92,7 @@ class Session:
             for sink in self._sinks:
                 stack.callback(sink.close)
             self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
-            self.write(self._summary(ended))
+            self.write(self._summary())
 
     def write(self, line: Line) -> None:
         """A line of the log, with the name of the source where it has one."""
@@ -103,20 +103,36 @@ class Session:
         """None where a loss is the end."""
         return self.video.connection if isinstance(self.video, Reconnecting) else None
 
-    @property
-    def used(self) -> int:
-        """Frames that an answer could see."""
-        return self.recognizer.counts.ticks - self.recognizer.counts.repeated_ticks
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Frames that none could see, by cause. After the end these and `used` are all that the mailbox received."""
-        waiting = self.mailbox.received - self.mailbox.dropped - self.recognizer.counts.frames
-        return {
-            "faster than the model's rate": self.recognizer.unseen_frames,
-            "late": self.mailbox.dropped,
-            "stopped": 0 if self.ended is None else waiting,
-        }
+    def figures(self) -> Figures:
+        """What has become of the source so far. From any thread."""
+        counts, mailbox, pace, connection = self.recognizer.counts, self.mailbox, self.pace, self.connection
+        waiting = mailbox.received - mailbox.dropped - counts.frames
+        return Figures(
+            frames=mailbox.received,
+            used=counts.ticks - counts.repeated_ticks,
+            dropped={
+                "faster than the model's rate": self.recognizer.unseen_frames,
+                "late": mailbox.dropped,
+                "stopped": 0 if self.ended is None else waiting,
+            },
+            corrupt_packets=self.video.corrupt_packets,
+            ticks=counts.ticks,
+            repeated_ticks=counts.repeated_ticks,
+            steps=counts.steps,
+            predictions=counts.predictions,
+            events=counts.events,
+            gaps=counts.gaps,
+            reconnects=connection.reconnects if connection else 0,
+            level_steps=dict(self.level_steps),
+            stage_s=dict(self.stopwatch.seconds),
+            waiting=len(mailbox),
+            lag_s=pace.lag_s if pace else 0.0,
+            steps_down=pace.ladder.place if pace else 0,
+            lost=None if connection is None or connection.up else connection.reason,
+            last_frame_s=self.last_frame_s,
+            ended=self.ended,
+            failed=self.ended not in (None, WHOLE, STOPPED),
+        )
 
     def _tell_level(self, pace: Pace, media_s: float) -> None:
         self.level_steps[pace.ladder.level.name] += 1
@@ -132,30 +148,30 @@ class Session:
         for sink in self._sinks:
             sink.push(item)
 
-    def _summary(self, ended: str) -> Line:
-        counts = self.recognizer.counts
+    def _summary(self) -> Line:
+        figures = self.figures()
         flow = self.recognizer.flow_health
         return {
             "kind": "summary",
             "frames": {
-                "decoded": self.mailbox.received,
-                "used": self.used,
-                "dropped": {cause: count for cause, count in self.dropped.items() if count},
-                "corrupt_packets": self.video.corrupt_packets,
+                "decoded": figures.frames,
+                "used": figures.used,
+                "dropped": {cause: count for cause, count in figures.dropped.items() if count},
+                "corrupt_packets": figures.corrupt_packets,
             },
-            "ticks": counts.ticks,
-            "repeated_ticks": counts.repeated_ticks,
-            "steps": counts.steps,
-            "predictions": counts.predictions,
-            "events": counts.events,
-            "gaps": counts.gaps,
-            "reconnects": 0 if self.connection is None else self.connection.reconnects,
-            "level_steps": dict(self.level_steps),
+            "ticks": figures.ticks,
+            "repeated_ticks": figures.repeated_ticks,
+            "steps": figures.steps,
+            "predictions": figures.predictions,
+            "events": figures.events,
+            "gaps": figures.gaps,
+            "reconnects": figures.reconnects,
+            "level_steps": dict(figures.level_steps),
             "media_s": round(self._media_s, 3),
             "wall_s": round(self._now_s() - self._start_s, 3),
-            "stage_s": {stage: round(s, 4) for stage, s in self.stopwatch.seconds.items()},
+            "stage_s": {stage: round(seconds, 4) for stage, seconds in figures.stage_s.items()},
             **({"flow": flow.report()} if flow is not None else {}),
-            "ended": ended,
+            "ended": figures.ended,
         }
 
 

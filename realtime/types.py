@@ -1,13 +1,26 @@
 """The values that flow from stage to stage. All are frozen; media time is exact (`Fraction` seconds)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+
+FlowRegion = Literal["square", "frame"]
+"""Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its centre."""
+T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """Runs a call while the caller goes on; `realtime.threads.beside` is one."""
+
+    def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
+        """What is returned waits for the call's result, as often as it is asked, and raises what the call raised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,3 +125,42 @@ class Event:
     """Seconds of media time, [start_s, end_s)."""
     probability: float
     """Mean over the predictions in it."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What has become of a source so far: computed once, read by the summary, by Prometheus and by health reports."""
+
+    frames: int
+    """Decoded."""
+    used: int
+    """Frames that an answer could see."""
+    dropped: Mapping[str, int]
+    """Frames that none could see, by cause. After the end these and `used` are all of `frames`."""
+    corrupt_packets: int
+    ticks: int
+    repeated_ticks: int
+    steps: int
+    """Windows, or chunks of 8 ticks."""
+    predictions: int
+    events: int
+    gaps: int
+    reconnects: int
+    level_steps: Mapping[str, int]
+    """How often it stepped to each level of its pace."""
+    stage_s: Mapping[str, float]
+    """Wall seconds by stage."""
+    waiting: int
+    """Frames in the mailbox."""
+    lag_s: float
+    """How long the last frame had waited."""
+    steps_down: int
+    """Level of work; 0 is all that was asked for."""
+    lost: str | None
+    """Why the source is lost at the moment, or None while it is there."""
+    last_frame_s: float
+    """`time.monotonic()` when the newest frame was pushed."""
+    ended: str | None
+    """Why nothing follows."""
+    failed: bool
+    """Whether it ended because of an error."""

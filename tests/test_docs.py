@@ -278,3 +278,13 @@ def test_a_port_that_is_taken_is_said(here: Path, call: Callable[[list[str]], tu
         code, err = call(["view", "--port", str(port)])
     message = next(text for text in messages() if "Address already in use" in text)
     assert (code, err.strip()) == (2, message.replace("<port>", str(port)))
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    """The thirty questions of a newcomer, each with one file."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"^\| [^|]+\? \| `([\w/]+\.py)` \|$", page, flags=re.MULTILINE)
+    assert len(named) >= 30
+    assert [path for path in named if not (ROOT / path).read_text()] == []
+    rooms = {path.parent for top in ("engines", "realtime") for path in (ROOT / top).glob("*/__init__.py")}
+    assert [room.name for room in rooms if f"{room.name}/" not in page] == []

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.backends.graphs import Graph, graphs
-from engines.backends.registry import Plan, Tensors
+from engines.backends.registry import Plan
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.engine import Engine
 from engines.errors import UsageError, WeightsError
 from engines.nets.i3d import I3D, to_video
 from engines.runtime.continual import Bounds, StreamingEngine, midst
 from engines.runtime.window import WindowEngine
+from engines.spec import Tensors
 
 COMPILES = False
 Net = TypeVar("Net", bound=I3D)

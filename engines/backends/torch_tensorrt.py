@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from engines.backends.graphs import Graph
 from engines.backends.pytorch import engine
-from engines.backends.registry import Plan, Tensors
+from engines.backends.registry import Plan
 from engines.backends.torch_operations import TorchGraph
 from engines.engine import Engine
 from engines.errors import EngineError
+from engines.spec import Tensors
 
 COMPILES = False
 

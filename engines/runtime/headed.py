@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Tensors
 from engines.engine import Engine, Positions
-from engines.spec import Mode, StreamSpec, Weights
+from engines.spec import Mode, StreamSpec, Tensors, Weights
 
 KERNEL, BIAS, FIRST = "logits.conv3d.weight", "logits.conv3d.bias", "Conv3d_1a_7x7.conv3d.weight"
 Floats = NDArray[np.float32]

@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from engines.backends.registry import Tensors
 from engines.nets import factory as catalogue
 from engines.nets.architectures import Architecture, StreamInput, architecture
 from engines.nets.i3d import to_video
-from engines.spec import StreamSpec
+from engines.spec import StreamSpec, Tensors
 from engines.training.datasets import Clip
 from engines.training.train import Examples, Loader, Schedule, Training, start_from, train
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from engines.cache_folder import Progress, silent
 from engines.errors import NotFetched
-from engines.load import Streams
-from engines.spec import Modality
+from engines.spec import Modality, Streams
 from engines.weights.connection import Network
 from engines.weights.fetch import fetch, is_there
 from engines.weights.public_sets import PUBLIC, PublicSets

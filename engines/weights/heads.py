@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Tensors
 from engines.runtime.headed import BIAS, FIRST, KERNEL, Head
-from engines.spec import FLOW, Weights
+from engines.spec import FLOW, Tensors, Weights
 
 
 def with_head(tensors: Tensors, head: Head) -> dict[str, NDArray[Any]]:

@@ -29,10 +29,10 @@ from realtime.commands.options import (
 from realtime.doctor.missing import Finding, findings
 from realtime.doctor.trial import Loads, advice, measure, percent
 from realtime.errors import I3DLiveError
-from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.sources.open import open_video
 from realtime.stages.region import parse_region
+from realtime.threads import beside
 
 
 def doctor(

@@ -14,8 +14,8 @@ from realtime.flow.methods import Field
 from realtime.flow.stage import FlowStage
 from realtime.offline import ticks_of
 from realtime.outputs.video_file import VideoWriter
+from realtime.pictures import centre_crop, resize_short_side
 from realtime.sources.open import open_video
-from realtime.stages.region import centre_crop, resize_short_side
 from realtime.types import Image
 
 FULL_PX = 8.0

@@ -46,7 +46,6 @@ from realtime.commands.sources import Opened, open_sources, parse_sources
 from realtime.commands.terminal import Terminal
 from realtime.errors import UsageError
 from realtime.outputs.log import Log
-from realtime.pump import beside
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.session import Session, Sink, run_sessions, session_line
 from realtime.signals import stop_on_signals
@@ -55,6 +54,7 @@ from realtime.sources.open import open_video
 from realtime.sources.reconnect import Reconnecting
 from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
+from realtime.threads import beside
 
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
@@ -219,7 +219,7 @@ def watch_all(
             sessions.append(session)
             if server:
                 stall_s = STALL_LIMIT_S.get(source.kind, FILE_STALL_S)
-                server.watch(source.name or source.video.name, session, stall_s)
+                server.watch(source.name or source.video.name, session.figures, stall_s)
         with stop_on_signals([session.mailbox.stop for session in sessions]) as came:
             errors = run_sessions(sessions, failed=tell_failed)
     if signal.SIGINT in came:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from engines.spec import StreamSpec
 from realtime.flow.methods import Field, Flow, Grey, flow_method
 from realtime.flow.residuals import residuals
-from realtime.stages.inputs import Beside, FlowRegion
-from realtime.stages.region import centre_crop
-from realtime.types import Image, Tick
+from realtime.pictures import centre_crop
+from realtime.types import Beside, FlowRegion, Image, Tick
 
 T = TypeVar("T")
 

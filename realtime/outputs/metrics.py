@@ -8,7 +8,7 @@ import json
 import socket
 import socketserver
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
-from realtime.pump import Worker
-from realtime.session import STOPPED, WHOLE, Session
+from realtime.threads import Worker
+from realtime.types import Figures
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
@@ -39,7 +39,7 @@ class Metrics(Collector):
     def __init__(self, host: str, port: int, now_s: Callable[[], float] = time.monotonic) -> None:
         """`port`: 0 for any free one. `now_s`: the clock of the sessions. Raises OutputError where it cannot listen."""
         self._now_s = now_s
-        self._sessions: dict[str, tuple[Session, float]] = {}
+        self._sources: dict[str, tuple[Callable[[], Figures], float]] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._latency = Histogram(
@@ -60,9 +60,9 @@ class Metrics(Collector):
         self.port: int = self._server.server_address[1]
         self._worker = Worker(self._server.serve_forever)
 
-    def watch(self, name: str, session: Session, stall_s: float) -> None:
-        """Report on a session, too; without a frame for `stall_s` it is not healthy."""
-        self._sessions = self._sessions | {name: (session, stall_s)}
+    def watch(self, name: str, figures: Callable[[], Figures], stall_s: float) -> None:
+        """Report on a source, too; without a frame for `stall_s` it is not healthy."""
+        self._sources = self._sources | {name: (figures, stall_s)}
 
     def write(self, line: Line) -> None:
         """A line of the log: what cannot be read from a session later."""
@@ -70,38 +70,38 @@ class Metrics(Collector):
             self._latency.labels(line.get("name", self._only_name())).observe(line["latency_ms"] / 1000)
 
     def collect(self) -> Iterator[Metric]:
-        sessions = {name: session for name, (session, _) in self._sessions.items()}
+        sources = {name: figures() for name, (figures, _) in self._sources.items()}
         for what, text, value in COUNTERS:
             counter = CounterMetricFamily(f"i3d_live_{what}", text, labels=["source"])
-            for name, session in sessions.items():
-                counter.add_metric([name], value(session))
+            for name, figures in sources.items():
+                counter.add_metric([name], value(figures))
             yield counter
         for what, text, label, values in LABELLED_COUNTERS:
             counter = CounterMetricFamily(f"i3d_live_{what}", text, labels=["source", label])
-            for name, session in sessions.items():
-                for key, number in values(session).items():
+            for name, figures in sources.items():
+                for key, number in values(figures).items():
                     counter.add_metric([name, key], number)
             yield counter
         for what, text, value in GAUGES:
             gauge = GaugeMetricFamily(f"i3d_live_{what}", text, labels=["source"])
-            for name, session in sessions.items():
-                gauge.add_metric([name], value(session))
+            for name, figures in sources.items():
+                gauge.add_metric([name], value(figures))
             yield gauge
         healthy = GaugeMetricFamily("i3d_live_healthy", "1 while the source gives frames.", labels=["source"])
-        for name in sessions:
+        for name in sources:
             healthy.add_metric([name], self.trouble(name) is None)
         yield healthy
 
     def trouble(self, name: str) -> str | None:
         """What is wrong with a source, or None."""
-        session, stall_s = self._sessions[name]
-        if session.ended is not None:
-            return None if session.ended in (WHOLE, STOPPED) else session.ended
-        silent_s = self._now_s() - session.last_frame_s
+        read, stall_s = self._sources[name]
+        figures = read()
+        if figures.ended is not None:
+            return figures.ended if figures.failed else None
+        silent_s = self._now_s() - figures.last_frame_s
         if silent_s <= stall_s:
             return None
-        reason = session.connection.reason if session.connection else ""
-        return f"no frame for {silent_s:.0f} s" + (f"; {reason}" if reason else "")
+        return f"no frame for {silent_s:.0f} s" + (f"; {figures.lost}" if figures.lost else "")
 
     def close(self) -> None:
         """Stop serving. Closing again does nothing."""
@@ -116,7 +116,7 @@ class Metrics(Collector):
         self.close()
 
     def _only_name(self) -> str:
-        return next(iter(self._sessions), "")
+        return next(iter(self._sources), "")
 
     def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -124,7 +124,7 @@ class Metrics(Collector):
             text: Iterable[bytes] = self._metrics_app(environ, start_response)
             return text
         if path == "/health":
-            trouble = {name: self.trouble(name) for name in self._sessions}
+            trouble = {name: self.trouble(name) for name in self._sources}
             well = not any(trouble.values())
             status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
             sources = {name: reason or "ok" for name, reason in trouble.items()}
@@ -136,38 +136,39 @@ class Metrics(Collector):
         return [body.encode()]
 
 
-COUNTERS: tuple[tuple[str, str, Callable[[Session], float]], ...] = (
-    ("frames", "Frames decoded.", lambda s: s.mailbox.received),
-    ("frames_used", "Frames that an answer could see.", lambda s: s.used),
-    ("ticks", "Ticks of the model's clock.", lambda s: s.recognizer.counts.ticks),
-    ("windows", "Steps of the engines: windows, or chunks of 8 ticks.", lambda s: s.recognizer.counts.steps),
-    ("predictions", "Answers, provisional ones included.", lambda s: s.recognizer.counts.predictions),
-    ("events", "Events that have ended.", lambda s: s.recognizer.counts.events),
-    ("gaps", "Stretches without frames.", lambda s: s.recognizer.counts.gaps),
-    ("reconnects", "Times that the source came back.", lambda s: s.connection.reconnects if s.connection else 0),
-    ("corrupt_packets", "Packets and pictures that were damaged.", lambda s: s.video.corrupt_packets),
-)  # fmt: skip
-LABELLED_COUNTERS: tuple[tuple[str, str, str, Callable[[Session], dict[str, float]]], ...] = (
-    ("frames_dropped", "Frames that no answer could see, by cause.", "cause", lambda s: dict(s.dropped)),
-    ("level_steps", "Steps to each level of work.", "level", lambda s: dict(s.level_steps)),
-    ("stage_seconds", "Wall seconds spent.", "stage", lambda s: dict(s.stopwatch.seconds)),
+Read = Callable[[Figures], float]
+COUNTERS: tuple[tuple[str, str, Read], ...] = (
+    ("frames", "Frames decoded.", lambda f: f.frames),
+    ("frames_used", "Frames that an answer could see.", lambda f: f.used),
+    ("ticks", "Ticks of the model's clock.", lambda f: f.ticks),
+    ("windows", "Steps of the engines: windows, or chunks of 8 ticks.", lambda f: f.steps),
+    ("predictions", "Answers, provisional ones included.", lambda f: f.predictions),
+    ("events", "Events that have ended.", lambda f: f.events),
+    ("gaps", "Stretches without frames.", lambda f: f.gaps),
+    ("reconnects", "Times that the source came back.", lambda f: f.reconnects),
+    ("corrupt_packets", "Packets and pictures that were damaged.", lambda f: f.corrupt_packets),
+)
+LABELLED_COUNTERS: tuple[tuple[str, str, str, Callable[[Figures], Mapping[str, float]]], ...] = (
+    ("frames_dropped", "Frames that no answer could see, by cause.", "cause", lambda f: f.dropped),
+    ("level_steps", "Steps to each level of work.", "level", lambda f: f.level_steps),
+    ("stage_seconds", "Wall seconds spent.", "stage", lambda f: f.stage_s),
     (
         "engine_seconds",
         "Wall seconds that the engines ran.",
         "stream",
-        lambda s: {
+        lambda f: {
             stage.removesuffix(" engine"): seconds
-            for stage, seconds in dict(s.stopwatch.seconds).items()
+            for stage, seconds in f.stage_s.items()
             if stage.endswith(" engine")
         },
     ),
 )
-GAUGES: tuple[tuple[str, str, Callable[[Session], float]], ...] = (
-    ("queue_frames", "Frames that wait for the recogniser.", lambda s: len(s.mailbox)),
-    ("lag_seconds", "How long the last frame had waited.", lambda s: s.pace.lag_s if s.pace else 0.0),
-    ("steps_down", "Level of work; 0 is all that was asked for.", lambda s: s.pace.ladder.place if s.pace else 0),
-    ("connected", "0 while the source is lost.", lambda s: s.connection is None or s.connection.up),
-)  # fmt: skip
+GAUGES: tuple[tuple[str, str, Read], ...] = (
+    ("queue_frames", "Frames that wait for the recogniser.", lambda f: f.waiting),
+    ("lag_seconds", "How long the last frame had waited.", lambda f: f.lag_s),
+    ("steps_down", "Level of work; 0 is all that was asked for.", lambda f: f.steps_down),
+    ("connected", "0 while the source is lost.", lambda f: f.lost is None),
+)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

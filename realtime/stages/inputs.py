@@ -1,31 +1,21 @@
 """What each stream's network is fed, tick by tick."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
 from realtime.stages.region import rgb_input
-from realtime.types import Image, Tick
+from realtime.types import Beside, FlowRegion, Image, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
 
-FlowRegion = Literal["square", "frame"]
-"""Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its centre."""
 Input = tuple[int, NDArray[Any]]
 """Number of a tick and what the network takes for it."""
 T = TypeVar("T")
-
-
-class Beside(Protocol):
-    """Runs a call while the caller goes on; `realtime.pump.beside` is one."""
-
-    def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-        """What is returned waits for the call's result, as often as it is asked, and raises what the call raised."""
 
 
 class Feed(Protocol):

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from engines.engine import POSITION_TICKS, Engine, Positions
 from engines.runtime.whole_clip import clip_logits, repeat_to
-from realtime.stages.inputs import Beside, Feed, FlowRegion, Input, feed_for
-from realtime.stages.region import Region, resize_short_side, views
+from realtime.pictures import resize_short_side
+from realtime.stages.inputs import Feed, Input, feed_for
+from realtime.stages.region import Region, views
 from realtime.stages.ring import Ring
-from realtime.types import Frame, Image, Tick
+from realtime.types import Beside, FlowRegion, Frame, Image, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engines.backends.registry import Tensors
 from engines.cache_folder import locked, writing
 from engines.errors import UsageError
-from engines.load import Streams, load_features
-from engines.spec import FLOW, Modality, StreamSpec, Weights
+from engines.load import load_features
+from engines.spec import FLOW, Modality, Streams, StreamSpec, Tensors, Weights
 from engines.training.accuracy import Floats, Integers, Report, confusion_picture, report
 from engines.training.fit_head import CLEAR_CLIPS, Judged, learn, likely_range
 from engines.weights.heads import as_flow, with_head

@@ -12,8 +12,8 @@ from engines.spec import Modality, StreamSpec
 from engines.training.clip_cache import Reader
 from realtime.flow.stage import FlowStage, network_input
 from realtime.offline import ticks_of
+from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
-from realtime.stages.region import resize_short_side
 
 
 def reader(specs: Sequence[StreamSpec]) -> Reader:

@@ -15,10 +15,11 @@ from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.flow.colour import flow_picture
-from realtime.pump import End, Idle, Mailbox, Pace, Source, Worker, beside, mailbox_for, read_or_idle
+from realtime.pump import End, Idle, Mailbox, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.sources.reconnect import Reconnecting
 from realtime.stages.events import EventOptions
+from realtime.threads import Worker, beside
 from realtime.types import Frame, Image, Prediction
 from realtime.view.broadcast import Latest
 from realtime.view.browser_camera import BrowserCamera, Shown

@@ -11,8 +11,8 @@ import pytest
 
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, StreamSpec
-from realtime.pump import beside
 from realtime.recognizer import Recognizer
+from realtime.threads import beside
 from realtime.types import Prediction
 from tests.support.doubles import SawTicks, constant_rate
 

@@ -14,9 +14,9 @@ from engines.backends.graphs import Faster, Graph, graphs, window
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.run import SHARED
-from engines.backends.registry import Plan, Tensors
+from engines.backends.registry import Plan
 from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
-from engines.spec import StreamSpec
+from engines.spec import StreamSpec, Tensors
 
 ALIGNED_BYTES = 64
 

@@ -17,11 +17,12 @@ from engines.backends.openvino.device import device as device
 from engines.backends.openvino.device import precisions as precisions
 from engines.backends.openvino.device import unavailable as unavailable
 from engines.backends.openvino.device import versions as versions
-from engines.backends.registry import Plan, Tensors
+from engines.backends.registry import Plan
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.runtime.continual import Bounds, StreamingEngine, midst
 from engines.runtime.window import WindowEngine
+from engines.spec import Tensors
 
 COMPILES = True
 COMPILED = "compiled"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan, Tensors
+from engines.backends.registry import Plan
 from engines.backends.tensorrt.cuda import open_driver
 from engines.backends.tensorrt.run import MAX_BATCH, Port, Program, ResidentGraphs, ResidentWindow
 from engines.engine import Engine
@@ -23,6 +23,7 @@ from engines.errors import EngineError
 from engines.extras import install
 from engines.runtime.continual import StreamingEngine
 from engines.runtime.window import WindowEngine
+from engines.spec import Tensors
 
 USUAL_BATCH = 1
 """What the kernels are chosen for: one camera."""

@@ -19,7 +19,6 @@ from engines.nets.architectures import ARCHITECTURES, architecture
 from engines.nets.cost import architecture_rows, figures, multiply_adds, parameters
 from engines.nets.factory import network
 from engines.nets.i3d import I3D
-from engines.nets.live import window_engine
 from engines.nets.two_stream import snapshots
 from engines.spec import FLOW, Modality, Weights
 from engines.training.train import loss
@@ -27,6 +26,7 @@ from realtime.flow.stage import FlowFeed
 from realtime.offline import ticks_of
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
+from tests.support.window_engines import window_engine
 
 PX = 32
 DIVIDE = 8

@@ -12,12 +12,12 @@ import pytest
 from engines.errors import UsageError
 from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
-from realtime.pump import beside
+from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
 from realtime.stages import run_engines as lanes
-from realtime.stages.inputs import FlowRegion, RgbFeed
-from realtime.stages.region import resize_short_side
-from realtime.types import Frame, Prediction
+from realtime.stages.inputs import RgbFeed
+from realtime.threads import beside
+from realtime.types import FlowRegion, Frame, Prediction
 from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0

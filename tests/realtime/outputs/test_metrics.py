@@ -73,7 +73,7 @@ def session(
     stopwatch = Stopwatch()
     recognizer = Recognizer({"rgb": SawTicks()}, stopwatch=stopwatch)
     made = Session(video, recognizer, name=name, write=write, stopwatch=stopwatch, now_s=clock.now_s)
-    metrics.watch(name, made, stall_s=5.0)
+    metrics.watch(name, made.figures, stall_s=5.0)
     return made
 
 

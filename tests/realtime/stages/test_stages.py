@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.spec import RGB
+from realtime.pictures import centre_crop, resize_short_side
 from realtime.stages.events import EventOptions, Events, OpenEvent
 from realtime.stages.fuse import fuse, softmax, top_labels
-from realtime.stages.region import centre_crop, resize_short_side, rgb_input
+from realtime.stages.region import rgb_input
 from realtime.stages.ring import Ring
 from realtime.stages.schedule import Schedule
 from realtime.stages.smooth import Smooth
