@@ -1,4 +1,4 @@
-"""The tables of README.md, from the files in benchmarks/results.
+"""The figures of README.md and the tables of docs/benchmarks.md, from the files in benchmarks/results.
 
     python -m benchmarks.tables      writes each between its marks: <!-- benchmarks NAME --> ... <!-- end -->
 
@@ -11,31 +11,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 RESULTS = Path(__file__).parent / "results"
 PLACE = re.compile(r"(<!-- benchmarks (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TOLD_VERSIONS = ("openvino", "torch", "opencv-contrib-python-headless", "numba")
-PICTURES = {"reaction": ("docs/reaction.png", "Cost of each mode against its reaction to a change of action")}
+PICTURES = {"reaction": ("reaction.png", "Cost of each mode against its reaction to a change of action")}
 """Drawn by the same command, beside the table."""
 Rows = list[tuple[str, ...]]
 """The first is the head."""
 
 
 def written(text: str, results: Path = RESULTS) -> str:
-    """README with the tables as the results want them."""
+    """A page with what stands between its marks as the results want it."""
     return PLACE.sub(lambda found: found[1] + block(found[2], results) + found[4], text)
 
 
 def block(name: str, results: Path) -> str:
-    path = results / f"{name}.json"
+    result = OF_README if name in README_TABLES or name in SENTENCES else name
+    path = results / f"{result}.json"
     if not path.exists():
         return ""
     document = json.loads(path.read_text())
-    head, *rows = TABLES[name](document)
+    if name in SENTENCES:
+        return f"{SENTENCES[name](document)}\n"
+    head, *rows = (TABLES | OTHERS | README_TABLES)[name](document)
     lines = [head, tuple("---" for _ in head), *rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in lines)
     picture = f"![{PICTURES[name][1]}]({PICTURES[name][0]})\n\n" if name in PICTURES else ""
-    return f"{picture}{table}\n\n{caption(name, document['machine'])}\n"
+    return f"{picture}{table}\n\n{caption(result, document['machine'])}\n"
 
 
 def caption(name: str, machine: dict[str, Any]) -> str:
@@ -47,7 +51,14 @@ def caption(name: str, machine: dict[str, Any]) -> str:
     )
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     where = f"{machine['cpu']}, {machine['cores']} cores{gpu}, {machine['date']}"
-    return f"<sub>`python -m benchmarks.{name}`: {where}; {told}.</sub>"
+    return f"<sub>`python -m benchmarks.{name.removesuffix('_2')}`: {where}; {told}.</sub>"
+
+
+def faster(times: float) -> str:
+    """Of what takes one `times`-th of the baseline's time."""
+    if times <= 1:
+        return "baseline" if times == 1 else f"{times:.1f}x the speed"
+    return f"{times:.{1 if times < 10 else 0}f}x faster"
 
 
 def percent(share: float) -> str:
@@ -60,13 +71,11 @@ def seconds(ms: float) -> str:
 
 def latency(found: dict[str, Any]) -> Rows:
     given, start = found["input_1080p30"], found["start_up"]
-    rows: Rows = [("one RGB stream, mode `window`", "")]
-    rows.append(
-        (
-            "decode, resample, resize and crop 1080p30 H.264",
-            f"{given['frames_per_s']:.0f} frames a second, {given['times_real_time']:.1f} x real time",
-        )
-    )
+    decoded = f"{given['frames_per_s']:.0f} frames a second, {given['times_real_time']:.1f}x real time"
+    rows: Rows = [
+        ("one RGB stream, mode `window`", ""),
+        ("decode, resample, resize and crop 1080p30 H.264", decoded),
+    ]
     rows += [
         (f"a window of 64 frames, {name.replace('.', ', ')}", seconds(row["median_ms"]))
         for name, row in found["window_rgb"].items()
@@ -101,9 +110,9 @@ def engines(found: dict[str, Any]) -> Rows:
         (
             "8 new ticks (0.32 s) of one RGB stream",
             "median",
-            "the usual takes",
-            "of the float32 rate of the cores",
-            "on cores far from each other",
+            "speed",
+            "share of the cores' float32 rate",
+            "speed on cores without a common cache",
         )
     ]
     far = found["far"]["ratio"] if found["far"] else {}
@@ -111,9 +120,9 @@ def engines(found: dict[str, Any]) -> Rows:
         (
             name.replace(".", ", "),
             f"{times['median_ms']:.0f} ms",
-            f"{found['ratio'][name]:.1f} x as long",
+            faster(found["ratio"][name]),
             f"{found['share_of_float32_rate'][name]:.2f}",
-            f"{far[name]:.1f} x" if name in far else "",
+            faster(far[name]) if name in far else "",
         )
         for name, times in found["times"].items()
     ]
@@ -121,62 +130,62 @@ def engines(found: dict[str, Any]) -> Rows:
 
 
 def end_to_end(found: dict[str, Any]) -> Rows:
-    rows: Rows = [
-        (
-            "a file, both streams, TV-L1, log, mode `continual`",
-            "of real time",
-            "largest stages",
-            "peak memory",
-        )
-    ]
+    what = "a file, both streams, TV-L1, log, mode `continual`"
+    rows: Rows = [(what, "share of real time", "largest stages", "peak memory")]
     for name, run in found["runs"].items():
         largest = sorted(run["stages"].items(), key=lambda item: -item[1])[:3]
         stages = ", ".join(f"{stage} {percent(share)}" for stage, share in largest)
         rows.append((name, f"{run['load']:.2f}", stages, f"{run['peak_memory_mb']} MB"))
     ratios = ", ".join(
-        f"{ratio:.0f} x ours in {precision}"
-        for precision, ratio in found["ratio_to_usual_by_precision"].items()
+        f"{precision} is {faster(ratio)}" for precision, ratio in found["ratio_to_usual_by_precision"].items()
     )
     usual = found["usual"]
     note = f"measured for {usual['stride']['repeats']} strides; {ratios}"
     return [
         *rows,
-        ("720p, the usual: eager PyTorch windows, OpenCV's DualTVL1", f"{usual['load']:.1f}", note, ""),
+        ("720p, baseline: eager PyTorch windows, OpenCV's DualTVL1", f"{usual['load']:.1f}", note, ""),
     ]
 
 
 def peers(found: dict[str, Any]) -> Rows:
-    rows: Rows = [("an answer every 0.32 s, without decoding", "ms", "of real time", "the usual takes")]
-    rows += [
-        (name, f"{row['ms']:.0f}", f"{row['load']:.2f}", f"{row['usual_over_it']:.1f} x as long")
-        for name, row in found["ways"].items()
-    ]
-    return rows
+    rows: Rows = [("a prediction every 0.32 s, without decoding", "ms", "share of real time", "speed")]
+    return rows + [peer(name, row) for name, row in found["ways"].items()]
+
+
+def peer(name: str, row: dict[str, float]) -> tuple[str, ...]:
+    return name, f"{row['ms']:.0f}", f"{row['load']:.2f}", faster(row["usual_over_it"])
+
+
+def five(found: dict[str, Any]) -> Rows:
+    """What README shows of `peers`."""
+    rows: Rows = [("a prediction every 0.32 s", "ms per prediction", "share of real time", "speed")]
+    return rows + [peer(said, found["ways"][name]) for name, said in FIVE.items()]
+
+
+def figures(found: dict[str, Any]) -> str:
+    """The two figures at README's head, in the precision that is taken where none is named."""
+    way, cores = found["ways"]["ours continual bfloat16, our TV-L1"], found["machine"]["cores"]
+    return (
+        f"Both streams together take **{percent(way['load'])} of real time on {cores} CPU cores**,"
+        f" **{faster(way['usual_over_it'])}** than the usual sliding window."
+    )
 
 
 def reaction(found: dict[str, Any]) -> Rows:
-    head = (
-        "mode",
-        "answers averaged",
-        "reaction, median",
-        "changes seen",
-        "false changes a minute",
-        "engine, of real time",
-    )
-    return [
-        head,
-        *(
-            (
-                row["mode"],
-                str(row["smooth"]),
-                "none" if row["reaction_s"] is None else f"{row['reaction_s']:.1f} s",
-                f"{row['reached']} of {row['splices']}",
-                f"{row['false_changes_a_minute']:.0f}",
-                f"{row['cost']:.2f}",
-            )
-            for row in found["rows"]
-        ),
+    head = "mode|predictions averaged|reaction, median|changes seen|false changes a minute|engine, share of real time"
+    rows: Rows = [tuple(head.split("|"))]
+    rows += [
+        (
+            row["mode"],
+            str(row["smooth"]),
+            "none" if row["reaction_s"] is None else f"{row['reaction_s']:.1f} s",
+            f"{row['reached']} of {row['splices']}",
+            f"{row['false_changes_a_minute']:.0f}",
+            f"{row['cost']:.2f}",
+        )
+        for row in found["rows"]
     ]
+    return rows
 
 
 def cameras(found: dict[str, Any]) -> Rows:
@@ -224,11 +233,63 @@ def growth(found: dict[str, Any]) -> Rows:
     ]
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
+def cameras_2(found: dict[str, Any]) -> Rows:
+    rows: Rows = [
+        (f"live {found['size']} cameras for longer", "for", "frames", "dropped", "prediction after its frame, p95")
+    ]  # fmt: skip
+    for name, row in found["found"].items():
+        told = f"{row['seconds'] / 60:.0f} minutes", f"{row['frames']:,}", str(row["dropped"])
+        rows.append((f"{row['cameras']}, {name}", *told, f"{row['answer_after_its_frame_p95_s']:.2f} s"))
+    return rows
+
+
+def soak(found: dict[str, Any]) -> Rows:
+    rows: Rows = [("long runs", "frames decoded", "dropped as late", "not accounted for", "memory grew by")]
+    names = {
+        "compressed": "{media_hours:.0f} h of video in {wall_s:.0f} s",
+        "rtsp": "{seconds:.0f} s of an RTSP camera; the longest wait of a frame {lag_max_s:.1f} s",
+        "killed": "a server killed {kills} times; watched again within {recovery_max_s:.1f} s",
+    }
+    for part, said in names.items():
+        if part in found:
+            row = found[part]
+            growth = f"{row['memory_growth']:.2%}" if "memory_growth" in row else ""
+            late, lost = row["dropped"].get("late", 0), row["not_accounted_for"]
+            rows.append((said.format(**row), f"{row['decoded']:,}", f"{late:,}", str(lost), growth))
+    return rows
+
+
+def view(found: dict[str, Any]) -> Rows:
+    label, source = found["webcam"]["frame_to_label"], found["server_source"]
+    return [
+        (f"the live view, `{found['mode']}`; {found['shared_with_chromium']}", "measured"),
+        ("a webcam's frame until its label is on the page: median", f"{label['median_ms'] / 1000:.1f} s"),
+        ("the same: 95th percentile", f"{label['p95_ms'] / 1000:.1f} s"),
+        (f"a camera of {source['source_fps']} frames a second: shown", f"{source['shown_fps']:.1f} a second"),
+    ]
+
+
+Tables = dict[str, Callable[[dict[str, Any]], Rows]]
+TABLES: Tables = {
     table.__name__: table
     for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
+"""What `make bench` and `make bench-long` measure."""
+OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view)}
+"""What takes hours or a browser."""
+README_TABLES: Tables = {"five": five}
+SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {"figures": figures}
+OF_README = "peers"
+"""The result that README's figures come from."""
+FIVE = {
+    "eager window, DualTVL1": "both streams, the usual way: eager PyTorch, sliding windows, OpenCV's DualTVL1",
+    "X3D-M, RGB alone": "X3D-M (a small network, RGB alone), eager PyTorch",
+    "ours continual float32, our TV-L1": "both streams here, float32",
+    "ours continual bfloat16, our TV-L1": "both streams here, bfloat16",
+    "ours continual int8, our TV-L1": "both streams here, int8",
+}
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (README, PAGE):
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")

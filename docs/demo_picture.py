@@ -1,5 +1,10 @@
-"""Draws docs/demo.jpg, the README's picture, from what `make demo` left: python docs/demo_picture.py"""
+"""Draws docs/demo.jpg, the README's picture, from what a run left: python docs/demo_picture.py FOLDER
 
+FOLDER is that of `i3d-live demo --out FOLDER`, of a clip whose action is named rightly. The kept picture is of
+05_default_juggle.mp4 (facebookresearch/sam2, Apache-2.0), which the demo takes where it can be fetched.
+"""
+
+import sys
 from pathlib import Path
 
 import cv2
@@ -7,21 +12,33 @@ import numpy as np
 
 from realtime.sources.open import open_video
 
-AT_S = 5.6
-WIDTH_PX = 1200
-OUT = Path("demo-out")
+AT_S = (4.3, 8.2)
+WIDTH_PX, GAP_PX = 1200, 8
+WHITE = 255
 
 
-def main() -> None:
-    with open_video(OUT / "annotated.mp4") as video:
-        frame = next(frame.rgb for frame in video if frame.pts >= AT_S)
-    height = frame.shape[0] * WIDTH_PX // frame.shape[1]
-    shown = cv2.resize(frame[:, :, ::-1], (WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-    timeline = cv2.imread(str(OUT / "timeline.png"))
-    timeline = cv2.resize(timeline, (WIDTH_PX, timeline.shape[0] * WIDTH_PX // timeline.shape[1]))
-    both = np.concatenate((shown, timeline))
-    cv2.imwrite("docs/demo.jpg", both, [cv2.IMWRITE_JPEG_QUALITY, 80])
+def shown(video: Path) -> list[np.ndarray]:
+    """The frames at `AT_S`, in BGR, so wide that they fill the picture side by side."""
+    width = (WIDTH_PX - GAP_PX * (len(AT_S) - 1)) // len(AT_S)
+    found = []
+    with open_video(video) as frames:
+        for frame in frames:
+            if len(found) < len(AT_S) and frame.pts >= AT_S[len(found)]:
+                height = frame.rgb.shape[0] * width // frame.rgb.shape[1]
+                found.append(cv2.resize(frame.rgb[:, :, ::-1], (width, height), interpolation=cv2.INTER_AREA))
+    return found
+
+
+def main(folder: Path) -> None:
+    first, second = shown(folder / "annotated.mp4")
+    between = np.full((first.shape[0], GAP_PX, 3), WHITE, np.uint8)
+    row = np.concatenate((first, between, second), axis=1)
+    timeline = cv2.imread(str(folder / "timeline.png"))
+    height = timeline.shape[0] * row.shape[1] // timeline.shape[1]
+    timeline = cv2.resize(timeline, (row.shape[1], height), interpolation=cv2.INTER_AREA)
+    picture = np.concatenate((row, timeline))
+    cv2.imwrite("docs/demo.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
