@@ -205,6 +205,42 @@ def test_files_that_are_named_are_there() -> None:
             assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
+GENERATED = ("commands.md", "errors.md")
+OLD_ENTRIES = "log.md"
+MARKED = re.compile(r"^<!-- benchmarks \w+ -->$.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
+
+
+def prose(text: str) -> list[str]:
+    """Lines of a page that somebody wrote: without code, tables and what is generated between marks."""
+    for left_out in (MARKED, re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)):
+        text = left_out.sub("", text)
+    return [line for line in text.splitlines() if not line.startswith("|")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_prose_ends_before_column_120(page: Path) -> None:
+    if page.name not in (*GENERATED, OLD_ENTRIES):
+        assert [line for line in prose(page.read_text(encoding="utf-8")) if len(line) > 120] == []
+
+
+def test_what_counts_as_prose() -> None:
+    page = "a\n```sh\ncode\n```\n| row |\n<!-- benchmarks x -->\n<sub>b</sub>\n<!-- end -->\nc"
+    assert [line for line in prose(page) if line] == ["a", "c"]
+
+
+def test_the_readme_is_short() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 110
+    tables = [line for line in lines if re.fullmatch(r"\|( *:?-+:? *\|)+", line)]
+    assert len(tables) == 1
+
+
+def test_the_glossary_has_twenty_words() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| (\w+) \| \S", page, flags=re.MULTILINE)
+    assert len(set(words) - {"word"}) == 20
+
+
 # Every message of the page of troubleshooting
 
 

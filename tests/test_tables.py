@@ -1,4 +1,4 @@
-"""The tables of the README are those of the results, and of nothing else."""
+"""The tables of docs/benchmarks.md and the figures of the README are those of the results, and of nothing else."""
 
 import json
 import shutil
@@ -6,19 +6,54 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import PLACE, README, RESULTS, TABLES, block, written
+from benchmarks.tables import (
+    OF_README,
+    OTHERS,
+    PAGE,
+    PLACE,
+    README,
+    README_TABLES,
+    RESULTS,
+    SENTENCES,
+    TABLES,
+    block,
+    faster,
+    written,
+)
 from tests.conftest import ROOT
 
-NAMES = [found[2] for found in PLACE.finditer(README.read_text(encoding="utf-8"))]
+IN_PAGE, IN_README = (
+    [found[2] for found in PLACE.finditer(page.read_text(encoding="utf-8"))] for page in (PAGE, README)
+)
+NAMES = IN_PAGE + IN_README
 
 
-def test_the_readme_holds_what_the_results_say() -> None:
-    text = README.read_text(encoding="utf-8")
+def result(name: str) -> str:
+    return OF_README if name in IN_README else name
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+def test_a_page_holds_what_the_results_say(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     assert text == written(text), "python -m benchmarks.tables writes it anew"
 
 
-def test_every_table_has_its_place_in_the_readme() -> None:
-    assert sorted(NAMES) == sorted(TABLES)
+def test_every_table_has_its_place() -> None:
+    assert sorted(IN_PAGE) == sorted(TABLES | OTHERS)
+    assert sorted(IN_README) == sorted([*README_TABLES, *SENTENCES])
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+def test_no_figure_says_that_something_takes_x_as_long(page: Path) -> None:
+    assert "as long |" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [(39.4, "39x faster"), (4.25, "4.2x faster"), (1, "baseline"), (0.8, "0.8x the speed")],
+)
+def test_how_much_faster_is_said(times: float, said: str) -> None:
+    assert faster(times) == said
 
 
 def test_make_measures_every_table_and_nothing_that_needs_a_name() -> None:
@@ -34,10 +69,10 @@ def test_a_result_says_of_which_machine_and_day_it_is(path: Path) -> None:
     assert {"date", "cpu", "cores", "versions"} <= set(found["machine"])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{name}.json").exists()])
+@pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{result(name)}.json").exists()])
 def test_another_figure_is_another_table(name: str, tmp_path: Path) -> None:
     shutil.copytree(RESULTS, tmp_path / "results")
-    path = tmp_path / "results" / f"{name}.json"
+    path = tmp_path / "results" / f"{result(name)}.json"
     found = json.loads(path.read_text())
     path.write_text(json.dumps(changed(found)))
     before, after = block(name, RESULTS).splitlines(), block(name, tmp_path / "results").splitlines()
@@ -56,6 +91,7 @@ def changed(value: object) -> object:
     return value
 
 
-def test_without_a_result_the_place_stays_empty(tmp_path: Path) -> None:
-    empty = written(README.read_text(encoding="utf-8"), tmp_path)
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+def test_without_a_result_the_place_stays_empty(page: Path, tmp_path: Path) -> None:
+    empty = written(page.read_text(encoding="utf-8"), tmp_path)
     assert {found[3] for found in PLACE.finditer(empty)} == {""}
