@@ -2,7 +2,7 @@
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
 # make test    format, lint, types and all tests, two files at a time (each with one thread for torch: more get in each other's way)
 # make screenshots    pictures of the live view, taken by its tests, into docs/
-# make bench   what the README's tables say, measured again in a quarter of an hour (the first time engines are built before); nothing
+# make bench   what docs/benchmarks.md says, measured again in a quarter of an hour (the first time engines are built before); nothing
 #              else should be running. bench-long: the other tables
 # make pages   the pages, tables and drawings that are generated, written anew
 # make soak    a day of video and half an hour of a camera, in about an hour; writes benchmarks/results/soak.json

@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -14,9 +13,6 @@ from engines.engine import Engine
 from engines.errors import EngineError, UsageError
 from engines.extras import install
 from engines.spec import Mode, StreamSpec, Tensors, Weights
-
-# OpenVINO and NNCF report every import and every conversion to their maker, unless they find this package missing.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 REGISTRY = {
     # name: module or module:object, package that it needs, how to get that package
