@@ -28,7 +28,7 @@ from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
 
 SECONDS, FPS = 10, 30
-LOAD = "import time; t = time.time(); from engines.build import load_engines; load_engines('kinetics', backend='openvino', precision={!r}); print(time.time() - t)"
+LOAD = "import time; t = time.time(); from engines.load import load_engines; load_engines('kinetics', backend='openvino', precision={!r}); print(time.time() - t)"
 
 
 def write_1080p(path: Path) -> None:

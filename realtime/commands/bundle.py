@@ -98,8 +98,11 @@ def fill(engines: Engines, out: Path) -> None:
     """All of a bundle into the empty folder `out`."""
     write_engines(engines, out)
     backend = next(iter(engines.by_stream.values())).backend
-    room = REGISTRY[backend][0].rpartition(".")[0].replace(".", "/")
-    for pattern in (*CODE, *(f"{room}/{name}.py" for name in OF_THE_BACKEND)):
+    patterns = [*CODE]
+    if backend in REGISTRY:
+        room = REGISTRY[backend][0].rpartition(".")[0].replace(".", "/")
+        patterns += [f"{room}/{name}.py" for name in OF_THE_BACKEND]
+    for pattern in patterns:
         for path in sorted(ROOT.glob(pattern)):
             target = out / "code" / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

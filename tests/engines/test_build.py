@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import build, check
+from engines import build, check, load
 from engines.backends.openvino import run as openvino
 from engines.backends.registry import Plan
 from engines.build import build_engine, engine_folder, manifest, stale_field
@@ -140,8 +140,9 @@ class Made:
 def made(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     """The made backend under every name, and a model `mine` with RGB weights."""
     module = Made()
-    monkeypatch.setattr(build, "backend_module", lambda name: module)
-    monkeypatch.setattr(build, "choose_backend", lambda name: ("openvino", "asked for"))
+    for each in (build, load):
+        monkeypatch.setattr(each, "backend_module", lambda name: module)
+    monkeypatch.setattr(load, "choose_backend", lambda name: ("openvino", "asked for"))
     monkeypatch.setattr(check, "check", lambda *args: check.Report("float32", ()))
     save("rgb", 3)
     return module

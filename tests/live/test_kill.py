@@ -15,6 +15,7 @@ from realtime.recognizer import Recognizer
 from realtime.sources.address import STALL_LIMIT_S
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
+from tests.conftest import ROOT
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip
 from tests.support.packages import need
@@ -91,7 +92,7 @@ class GStreamer(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__([], "rtsp")
-        script = Path(__file__).with_name("gst_server.py")
+        script = ROOT / "tests" / "support" / "gst_server.py"
         self._command = [SYSTEM_PYTHON, str(script), str(folder), str(self.port)]
 
 

