@@ -164,8 +164,9 @@ def confusion_picture(found: Report, labels: Sequence[str], path: Path) -> None:
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
     if classes <= 120:  # more do not fit the page and go by their numbers
-        axes.set_xticks(range(classes), labels, rotation=90, fontsize=10 if classes <= 60 else 7)
-        axes.set_yticks(range(classes), labels, fontsize=10 if classes <= 60 else 7)
+        size = 10 if classes <= 60 else 7
+        axes.set_xticks(range(classes), labels, rotation=90, fontsize=size, parse_math=False)
+        axes.set_yticks(range(classes), labels, fontsize=size, parse_math=False)
     if classes <= 30:
         for row, column in np.argwhere(found.confusion):
             dark = shares[row, column] > 0.5

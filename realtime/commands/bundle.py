@@ -20,8 +20,8 @@ from realtime.commands.options import (
     StreamsName,
     StreamsOption,
     engines_for,
-    waiting,
 )
+from realtime.commands.progress import waiting
 from realtime.errors import OutputError, UsageError
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -28,6 +28,9 @@ from realtime.errors import SourceError
 from realtime.offline import clip_inputs, count_ticks
 from realtime.sources.open import frame_times, open_video
 from realtime.stages.fuse import fuse, softmax
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
 
@@ -141,12 +144,13 @@ class JsonReport:
 class TableReport:
     """A progress bar, then a table."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, console: "Console | None" = None) -> None:
+        """`console`: default: stdout."""
         from rich.console import Console
         from rich.progress import Progress
         from rich.table import Table
 
-        self._console = Console()
+        self._console = console or Console()
         self._table = Table("file", "seconds", "action", "probability", "next", box=None, pad_edge=False)
         self._progress = Progress(console=self._console, transient=True)
         self._task = self._progress.add_task("classifying", total=count)
@@ -160,14 +164,16 @@ class TableReport:
         self._console.print(self._table)
 
     def add(self, answer: Answer) -> None:
+        from rich.text import Text
+
         label, _, probability = answer.top[0]
         others = ", ".join(f"{name} {p:.2f}" for name, _, p in answer.top[1:3])
-        name = Path(answer.file).name
-        self._table.add_row(
-            name, f"{answer.seconds:.2f}", f"[bold]{label}[/]", f"{probability:.3f}", f"[dim]{others}[/]"
-        )
+        file, action, next_ = Text(Path(answer.file).name), Text(label, "bold"), Text(others, "dim")
+        self._table.add_row(file, f"{answer.seconds:.2f}", action, f"{probability:.3f}", next_)
         self._progress.advance(self._task)
 
     def failed(self, message: str) -> None:
-        self._progress.console.print(f"[red]{message}[/]")
+        from rich.text import Text
+
+        self._progress.console.print(Text(message, "red"))
         self._progress.advance(self._task)

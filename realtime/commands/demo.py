@@ -11,9 +11,9 @@ from engines.weights.best_set import choose_set
 from engines.weights.connection import Network
 from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
 from engines.weights.public_sets import PUBLIC, PublicSets
+from realtime.commands.progress import fetching
 from realtime.commands.run import run
 from realtime.commands.verdict import judged, verdict
-from realtime.commands.weights import fetching
 
 NEXT = """
 In {out}: predictions.jsonl, annotated.mp4, timeline.png.

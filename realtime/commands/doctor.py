@@ -24,8 +24,8 @@ from realtime.commands.options import (
     StreamsOption,
     engines_for,
     rate,
-    waiting,
 )
+from realtime.commands.progress import waiting
 from realtime.doctor.missing import Finding, findings
 from realtime.doctor.trial import Loads, advice, measure, percent
 from realtime.errors import I3DLiveError

@@ -18,8 +18,8 @@ from realtime.commands.options import (
     StreamsName,
     StreamsOption,
     calibration_clips,
-    waiting,
 )
+from realtime.commands.progress import waiting
 from realtime.commands.tables import print_table
 
 ClipOption = Annotated[

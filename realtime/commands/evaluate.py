@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from realtime.commands.options import (
     StreamsOption,
     engines_for,
 )
+from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 from realtime.offline import count_ticks
 from realtime.sources.open import frame_times
@@ -58,9 +60,6 @@ def evaluate(
     streams: StreamsOption = StreamsName.auto,
 ) -> None:
     """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's tables."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     if picture:
         require("--picture", "matplotlib", "teach")
     found = read_dataset(dataset, split, fold, videos)
@@ -71,11 +70,13 @@ def evaluate(
         print(
             f"i3d-live: {len(found.missing)} annotated videos are not there and do not count", file=sys.stderr
         )
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("clips", total=len(found.clips))
+    with telling() as tell:
+        done = count(1)
         scores = score_clips(
-            found.clips, lambda path: logits(path, engines), columns, lambda: bar.advance(task)
+            found.clips,
+            lambda path: logits(path, engines),
+            columns,
+            lambda: tell("clips", next(done), len(found.clips)),
         )
     for path, why in scores.unread:
         print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)

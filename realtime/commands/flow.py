@@ -8,7 +8,8 @@ import numpy as np
 import typer
 
 from engines.spec import FLOW
-from realtime.commands.options import FlowName, FlowOption, FlowRegion, FlowRegionOption, waiting
+from realtime.commands.options import FlowName, FlowOption, FlowRegion, FlowRegionOption
+from realtime.commands.progress import waiting
 from realtime.flow.colour import flow_picture
 from realtime.flow.methods import Field
 from realtime.flow.stage import FlowStage

@@ -1,7 +1,6 @@
 """Options that several commands share, and what they make together."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
@@ -13,6 +12,7 @@ import typer
 from engines.errors import NoClip
 from engines.load import Engines, load_engines
 from engines.spec import Modality, Mode
+from realtime.commands.progress import waiting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,19 +138,6 @@ def rate(text: str | None) -> Fraction | None:
             f"{text!r} is not a rate; give frames a second, such as 25 or 30000/1001", param_hint="--fps"
         )
     return value
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on stderr, on a terminal only."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield
 
 
 def engines_for(

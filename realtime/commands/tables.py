@@ -14,7 +14,9 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=1000)
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in rows[0]:
+        table.add_column(Text(title))
     for row in rows:
         table.add_row(*map(Text, row.values()))
     console.print(table)

@@ -1,8 +1,6 @@
 """`i3d-live teach`: your own actions from a folder of clips."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +8,7 @@ import typer
 
 from realtime.commands import weights
 from realtime.commands.options import BackendOption, LayersName, StreamsName, model_names
+from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -70,23 +69,6 @@ def chosen_base(base: str | None, name: str, streams: StreamsName) -> str:
         return base
     # Flow can start from RGB weights, so that a set without flow will do.
     return weights.chosen_model(None, StreamsName.rgb if streams is StreamsName.rgb else StreamsName.auto)
-
-
-@contextmanager
-def telling() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A progress bar on stderr, on a terminal only; yields what the work calls."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("", total=None)
-
-        def tell(what: str, done: int, total: int | None) -> None:
-            bars.update(task, description=what, completed=done, total=total)
-
-        yield tell
 
 
 def show(lesson: "Lesson") -> None:

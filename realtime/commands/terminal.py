@@ -1,11 +1,14 @@
-"""What a person sees while a source runs: a line whenever the leading action changes, and how far it has come."""
+"""What a person sees while a source runs: a line whenever the leading action changes, and how far it has come.
+
+Everything is a `Text` and nothing is rich's markup: labels, names and messages are not ours, and `jump [left]` must stay as it is.
+"""
 
 import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from realtime.outputs.log import Line
 
@@ -15,9 +18,9 @@ BAR_WIDTH = 20
 class Terminal:
     """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout where they are asked for."""
 
-    def __init__(self, total_s: float | None) -> None:
-        """`total_s`: length of the source, where it has one."""
-        self._console = Console(stderr=not sys.stdout.isatty(), highlight=False)
+    def __init__(self, total_s: float | None, console: Console | None = None) -> None:
+        """`total_s`: length of the source, where it has one. `console`: default: stderr, or stdout if that is a terminal."""
+        self._console = console or Console(stderr=not sys.stdout.isatty(), highlight=False)
         self._progress = Progress(
             TextColumn("[dim]{task.fields[media]}"),
             BarColumn(),
@@ -44,44 +47,51 @@ class Terminal:
         """Print the lines of the log that a person wants to read."""
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
-            text = f"[bold]{escape(line['name'])}[/] {text}" if "name" in line else text
+            text = Text.assemble((line["name"], "bold"), " ", text) if "name" in line else text
             self._progress.console.print(text, soft_wrap=not self._console.is_terminal)
 
-    def _session(self, line: Line) -> str:
+    def _session(self, line: Line) -> Text:
         source = line["source"].replace(str(Path.home()), "~", 1)
-        return f"[bold]{escape(source)}[/]\n[dim]{escape(line['note'])}[/]"
+        return Text.assemble((source, "bold"), "\n", (line["note"], "dim"))
 
-    def _prediction(self, line: Line) -> str:
+    def _prediction(self, line: Line) -> Text | None:
         name = line.get("name", "")
         if line["label"] == self._labels.get(name):
-            return ""
+            return None
         self._labels[name] = line["label"]
         filled = round(line["probability"] * BAR_WIDTH)
-        bar = f"[green]{'━' * filled}[/][dim]{'─' * (BAR_WIDTH - filled)}[/]"
-        style = "bold" if line["settled"] else "italic"
-        return f"{line['end_s']:8.2f} s  {bar} {line['probability']:4.2f}  [{style}]{line['label']}[/]"
+        bar = ("━" * filled, "green"), ("─" * (BAR_WIDTH - filled), "dim")
+        label = line["label"], "bold" if line["settled"] else "italic"
+        return Text.assemble(f"{line['end_s']:8.2f} s  ", *bar, f" {line['probability']:4.2f}  ", label)
 
-    def _event(self, line: Line) -> str:
+    def _event(self, line: Line) -> Text:
         span = f"{line['start_s']:.2f} to {line['end_s']:.2f} s"
-        return f"            [cyan]event[/] {line['label']}, {span}, {line['probability']:.2f}"
+        return Text.assemble(
+            " " * 12, ("event", "cyan"), f" {line['label']}, {span}, {line['probability']:.2f}"
+        )
 
-    def _gap(self, line: Line) -> str:
-        return f"{line['end_s']:8.2f} s  [yellow]gap[/] since {line['start_s']:.2f} s: {line['cause']}"
+    def _gap(self, line: Line) -> Text:
+        return _noted(line["end_s"], "gap", f"since {line['start_s']:.2f} s: {line['cause']}")
 
-    def _level(self, line: Line) -> str:
+    def _level(self, line: Line) -> Text:
         change = f"late by {line['lag_s']:.1f} s" if line["steps_down"] else "in time again"
-        return f"{line['at_s']:8.2f} s  [yellow]level[/] {line['level']} ({change})"
+        return _noted(line["at_s"], "level", f"{line['level']} ({change})")
 
-    def _connection(self, line: Line) -> str:
+    def _connection(self, line: Line) -> Text:
         if line["up"]:
-            return f"{line['at_s']:8.2f} s  [green]connected[/]"
-        return f"{line['at_s']:8.2f} s  [yellow]not connected[/] {escape(line['reason'])}"
+            return _noted(line["at_s"], "connected", colour="green")
+        return _noted(line["at_s"], "not connected", line["reason"])
 
-    def _summary(self, line: Line) -> str:
+    def _summary(self, line: Line) -> Text:
         frames = line["frames"]
         speed = line["media_s"] / line["wall_s"] if line["wall_s"] else 0.0
         dropped = sum(count for cause, count in frames["dropped"].items() if cause == "late")
-        return (
-            f"[dim]{line['media_s']:.1f} s of video in {line['wall_s']:.1f} s ({speed:.1f} x real time), "
-            f"{frames['decoded']} frames, {dropped} dropped, {line['predictions']} answers, {line['events']} events[/]"
+        return Text(
+            f"{line['media_s']:.1f} s of video in {line['wall_s']:.1f} s ({speed:.1f} x real time), "
+            f"{frames['decoded']} frames, {dropped} dropped, {line['predictions']} answers, {line['events']} events",
+            "dim",
         )
+
+
+def _noted(at_s: float, what: str, more: str = "", colour: str = "yellow") -> Text:
+    return Text.assemble(f"{at_s:8.2f} s  ", (what, colour), f" {more}" if more else "")

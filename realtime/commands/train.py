@@ -71,7 +71,7 @@ def train(
     from engines.training.finetune import frozen_parts
     from engines.training.train import Schedule, Training, modalities
     from engines.training.train import train as run
-    from realtime.commands.teach import telling
+    from realtime.commands.progress import telling
     from realtime.teaching.read_videos import reader
 
     specs = [contract.stream(modality).spec for modality in modalities(contract, stream)]

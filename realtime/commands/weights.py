@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ import typer
 
 from engines.spec import Modality
 from realtime.commands.options import StreamsName
+from realtime.commands.progress import fetching
 
 app = typer.Typer(help="Trained weights: what there is, fetch them, import your own.", no_args_is_help=True)
 
@@ -107,22 +106,3 @@ def fetch_if_missing(model: str, streams: StreamsName) -> None:
     ):
         with fetching() as progress:
             fetch_set(model, "rgb", progress)
-
-
-@contextmanager
-def fetching() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A progress bar on stderr, on a terminal only; yields what the fetching functions call."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks = {}
-
-        def progress(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield progress

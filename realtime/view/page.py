@@ -2,6 +2,7 @@
 imports gradio."""
 
 import functools
+import html
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -186,12 +187,12 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
     _wire_settings(hub, controls)
     if controls.record:
         *given, button = controls.record
-        record = _shown_errors(functools.partial(actions.record, hub))
+        record = shown_errors(functools.partial(actions.record, hub))
         button.click(record, [controls.token, *given], None, js=_script("record"), **QUIETLY)
 
 
 def _wire_settings(hub: Hub, controls: Controls) -> None:
-    apply = _shown_errors(functools.partial(actions.apply, hub))
+    apply = shown_errors(functools.partial(actions.apply, hub))
     inputs = [controls.token, *controls.fields]
     mine = _script("withToken")
     changed = [event for field in controls.fields for event in _finished(field)]
@@ -226,13 +227,15 @@ def _finished(field: Any) -> list[Any]:
     return [field.submit, field.blur] if isinstance(field, gr.Textbox) else [field.input]
 
 
-def _shown_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
+def shown_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Errors raised on purpose, as a message on the page."""
 
     def wrapped(*given: Any) -> Any:
         try:
             return handler(*given)
         except I3DLiveError as error:
-            raise gr.Error(str(error), title="That cannot be", print_exception=False, duration=12) from error
+            # Gradio shows it as HTML, and it may repeat what somebody typed.
+            said = html.escape(str(error), quote=False)
+            raise gr.Error(said, title="That cannot be", print_exception=False, duration=12) from error
 
     return wrapped

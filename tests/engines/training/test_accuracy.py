@@ -230,3 +230,11 @@ def test_the_confusion_picture_is_written(classes: int, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="cannot be written"):
         confusion_picture(found, [str(n) for n in range(classes)], tmp_path / "nowhere" / "confusion.png")
+
+
+def test_dollars_in_a_label_begin_no_formula(tmp_path: Path) -> None:
+    labels = ["$\\frac$", "from $5 to $_6", "[b]"]  # the first is no formula that matplotlib could draw
+    picture = tmp_path / "confusion.svg"
+    confusion_picture(report("rgb", np.eye(3), np.arange(3)), labels, picture)
+    drawn = picture.read_text()
+    assert all(drawn.count(f"<!-- {label} -->") == 2 for label in labels)
