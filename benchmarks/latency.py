@@ -28,7 +28,7 @@ from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
 
 SECONDS, FPS = 10, 30
-LOAD = "import time; t = time.time(); from engines.load import load_engines; load_engines('kinetics', backend='openvino', precision={!r}); print(time.time() - t)"
+LOAD = "import time; t = time.time(); from engines import load_engines; load_engines('kinetics', backend='openvino', precision={!r}, mode='window'); print(time.time() - t)"
 
 
 def write_1080p(path: Path) -> None:
@@ -65,7 +65,7 @@ def window_figures() -> dict[str, Any]:
         for precision in backend_module(backend).precisions():
             if precision == "int8":
                 continue  # needs a clip to calibrate on: see benchmarks.engines
-            engine = load_engines("kinetics", backend=backend, precision=precision).rgb
+            engine = load_engines("kinetics", backend=backend, precision=precision, mode="window").rgb
             assert engine is not None
             logits = engine.step(chunk, engine.start())[0].logits
             reference = logits if reference is None else reference

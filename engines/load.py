@@ -10,7 +10,7 @@ from engines.backends.registry import Plan, backend_module, choose_backend
 from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.engine import Engine
 from engines.errors import UsageError
-from engines.spec import MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
+from engines.spec import DEFAULT_MODE, MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
 
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
@@ -41,7 +41,7 @@ def load_engines(
     model: str = "kinetics",
     backend: str = "auto",
     precision: str | None = None,
-    mode: Mode = "window",
+    mode: Mode = DEFAULT_MODE,
     streams: Streams = "auto",
     *,
     clips: Clips | None = None,
@@ -53,6 +53,8 @@ def load_engines(
     Args:
         backend: "auto" takes the best that this machine can run; a named one is taken or is an error.
         precision: "float32", "bfloat16", "float16" or "int8"; None takes the backend's default on this machine.
+        mode: "continual" computes each tick once and answers for 16 of them; "window" is the paper's network on 64 ticks, at eight
+            times the work; "preview" is "continual" with provisional answers in between.
         streams: "auto" takes what the model has weights for, and says in `reason` what it does without.
         clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without.
         rebuild: build even if the cache has the engine.
@@ -134,9 +136,8 @@ def load_features(
     spec: StreamSpec,
     backend: str = "auto",
     precision: str | None = None,
-    mode: Mode = "window",
 ) -> Engine:
-    """An engine whose logits are the features (1024 a position) of these weights, from the cache or built now.
+    """An engine whose logits are the features (1024) of a window by these weights, from the cache or built now.
 
     Raises: as `load_engines`.
     """
@@ -146,7 +147,7 @@ def load_features(
     module = backend_module(name)
     precision = precision or module.precisions()[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, module.precisions())
-    plan = Plan(spec, feature_weights(weights, tensors), mode, precision)
+    plan = Plan(spec, feature_weights(weights, tensors), "window", precision)
     return _load_plan(plan, name, lambda: feature_tensors(tensors), None, rebuild=False)[0]
 
 

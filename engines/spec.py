@@ -13,6 +13,8 @@ Tensors = Mapping[str, NDArray[Any]]
 """A state dict in pytorch-i3d's names."""
 Streams = Literal["auto", "rgb", "flow", "both"]
 MODES: tuple[Mode, ...] = ("window", "continual", "preview")
+DEFAULT_MODE: Mode = "continual"
+"""Where nobody says which: for the least work. Only the page has another, since whoever watches wants to see it react."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from engines.backends.registry import REGISTRY
 from engines.bundle import seal, write_engines
 from engines.load import Engines
 from realtime.commands.options import (
+    DEFAULT_MODE_NAME,
     BackendOption,
     ModelOption,
-    ModeName,
     ModeOption,
     PrecisionOption,
     StreamsName,
@@ -69,7 +69,7 @@ def bundle(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.continual,
+    mode: ModeOption = DEFAULT_MODE_NAME,
     streams: StreamsOption = StreamsName.auto,
 ) -> None:
     """Put an engine and all that runs it into a folder that needs neither torch nor this program."""

@@ -13,10 +13,10 @@ from engines.errors import EngineError
 from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.commands.options import (
+    DEFAULT_MODE_NAME,
     BackendOption,
     ImageFpsOption,
     ModelOption,
-    ModeName,
     ModeOption,
     PrecisionOption,
     RtspTransport,
@@ -43,7 +43,7 @@ def doctor(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.window,
+    mode: ModeOption = DEFAULT_MODE_NAME,
     streams: StreamsOption = StreamsName.auto,
     stride: Annotated[
         int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")

@@ -10,9 +10,9 @@ import typer
 
 from realtime.commands import weights
 from realtime.commands.options import (
+    DEFAULT_MODE_NAME,
     BackendOption,
     ModelOption,
-    ModeName,
     ModeOption,
     PrecisionOption,
     StreamsName,
@@ -32,7 +32,7 @@ def build(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.continual,
+    mode: ModeOption = DEFAULT_MODE_NAME,
     streams: StreamsOption = StreamsName.auto,
     clip: ClipOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
@@ -64,7 +64,7 @@ def check(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.continual,
+    mode: ModeOption = DEFAULT_MODE_NAME,
     streams: StreamsOption = StreamsName.auto,
     clip: ClipOption = None,
     as_json: Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from engines.errors import NoClip
 from engines.load import Engines, load_engines
-from engines.spec import Modality, Mode
+from engines.spec import DEFAULT_MODE, Modality, Mode
 from realtime.commands.progress import waiting
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ class ModeName(StrEnum):
     window = "window"
     continual = "continual"
     preview = "preview"
+
+
+DEFAULT_MODE_NAME = ModeName(DEFAULT_MODE)
 
 
 class StreamsName(StrEnum):

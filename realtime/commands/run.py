@@ -16,6 +16,7 @@ import typer
 from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.commands.options import (
+    DEFAULT_MODE_NAME,
     BackendOption,
     FlowName,
     FlowOption,
@@ -23,7 +24,6 @@ from realtime.commands.options import (
     FlowRegionOption,
     ImageFpsOption,
     ModelOption,
-    ModeName,
     ModeOption,
     PrecisionOption,
     RtspTransport,
@@ -94,7 +94,7 @@ def run(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.continual,
+    mode: ModeOption = DEFAULT_MODE_NAME,
     streams: StreamsOption = StreamsName.auto,
     stride: Annotated[
         int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")

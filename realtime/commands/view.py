@@ -30,11 +30,12 @@ from realtime.errors import UsageError
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
 from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
+from realtime.view.settings import Settings
 
 if TYPE_CHECKING:
     from realtime.pump import Source
-    from realtime.view.settings import Settings
 
+PAGE_MODE = ModeName(Settings.mode)
 PASSWORD_VARIABLE = "I3D_LIVE_PASSWORD"
 SHORTEST_PASSWORD = 8
 
@@ -60,7 +61,7 @@ def view(
     model: ModelOption = None,
     backend: BackendOption = "auto",
     precision: PrecisionOption = None,
-    mode: ModeOption = ModeName.preview,
+    mode: ModeOption = PAGE_MODE,
     streams: StreamsOption = StreamsName.auto,
     stride: Annotated[
         int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")
@@ -99,7 +100,6 @@ def view(
     """Show SOURCES, your webcam, a file or any address in the browser, with what is being done in them."""
     from realtime.sources.open import open_video
     from realtime.sources.reconnect import keep_open
-    from realtime.view.settings import Settings
 
     settings = Settings(
         mode.value, streams.value, backend, precision, stride, smooth, on, off, min_event, parse_region(region),

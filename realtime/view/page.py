@@ -130,7 +130,9 @@ def _settings(
 ) -> tuple[list[Any], gr.Textbox, dict[str, gr.Button]]:
     """Named as on the command line."""
     with gr.Row():
-        mode = gr.Radio(MODES, value=defaults.mode, label="mode", info="preview reacts fastest")
+        mode = gr.Radio(
+            MODES, value=defaults.mode, label="mode", info="preview reacts fastest: this page's default"
+        )
         streams = gr.Radio(
             STREAMS, value=defaults.streams, label="streams", info="flow needs weights of its own"
         )

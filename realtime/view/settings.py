@@ -18,6 +18,7 @@ class Settings:
     """Settings of one recogniser. Checks itself: what comes from a page may be anything."""
 
     mode: Mode = "preview"
+    """Not the default of everything else: who stands before the camera wants to see an answer while the action goes on."""
     streams: str = "auto"
     backend: str = "auto"
     precision: str | None = None

@@ -142,17 +142,17 @@ def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> N
     save_weights("whole", "rgb", trunk, LABELS, source="a test", licence="none")
     window = np.ones((1, 64, 224, 224, 3), np.uint8)
     for name, factor in heads.items():
-        engine = load_engines(name).rgb
+        engine = load_engines(name, mode="window").rgb
         assert engine is not None
         assert engine.weights == load_weights(name, "rgb")[0]
         features = np.full((1, 1, 4), trunk[FIRST].mean(), np.float32)
         wanted = (features @ trunk[KERNEL][:, :, 0, 0, 0].T + trunk[BIAS]) * factor
         np.testing.assert_allclose(engine.step(window, engine.start())[0].logits, wanted, rtol=1e-5)
     assert len(compiler.built) == 1
-    load_engines("apart")
+    load_engines("apart", mode="window")
     assert len(set(compiler.built)) == len(compiler.built) == 2, "another network needs another engine"
-    load_engines("whole")
+    load_engines("whole", mode="window")
     assert compiler.built[2] == "whole", "a model that shares nothing is built as ever"
-    load_engines("one", precision="int8")
+    load_engines("one", precision="int8", mode="window")
     assert compiler.built[3] == "one", "calibrated with its own head"
     assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()
