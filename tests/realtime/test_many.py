@@ -28,7 +28,7 @@ from realtime.sources.reconnect import Reconnecting
 from realtime.types import Event, Frame, Gap, Prediction
 from tests.conftest import ROOT
 from tests.realtime.commands.test_cli import Invoke, invoke, text_file  # noqa: F401
-from tests.support.doubles import SawTicks, constant_rate, frame
+from tests.support.doubles import SawTicks, constant_rate, exact, frame
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import free_port
 
@@ -309,4 +309,4 @@ def test_in_a_program_answers_are_iterated_over_or_told() -> None:
     assert kinds(told) == kinds(list(outputs(Made(stamps), Recognizer({"rgb": SawTicks()}))))
     assert {Prediction, Gap} <= set(kinds(told)) <= {Prediction, Gap, Event}
     predictions = list(stream(Made(stamps), Recognizer({"rgb": SawTicks()})))
-    assert list(map(repr, predictions)) == [repr(item) for item in told if isinstance(item, Prediction)]
+    assert exact(predictions) == exact(item for item in told if isinstance(item, Prediction))

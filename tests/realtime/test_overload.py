@@ -21,7 +21,7 @@ from realtime.stages import run_engines as lanes
 from realtime.stages.inputs import Input, RgbFeed
 from realtime.types import Frame, Gap, Image, Prediction, Tick
 from tests.support.clocks import ManualClock
-from tests.support.doubles import frame
+from tests.support.doubles import exact, frame
 
 FPS = Fraction(25)
 WAYS = levels_of("preview", ["rgb", "flow"])
@@ -209,7 +209,7 @@ def run(
 @pytest.mark.parametrize("way", WAYS[1:3], ids=lambda level: level.name)
 def test_without_previews_the_settled_answers_are_the_same(way: Level) -> None:
     full, less = (run("preview", 250, levels, "rgb", smooth=3) for levels in ({}, {100: way, 180: WAYS[0]}))
-    settled = [[repr(p) for _, p in found if p.settled] for found in (full, less)]
+    settled = [exact(p for _, p in found if p.settled) for found in (full, less)]
     assert settled[0] == settled[1]
     previews = [[i for i, p in found if not p.settled] for found in (full, less)]
     assert set(previews[1]) < set(previews[0])

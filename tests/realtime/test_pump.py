@@ -11,7 +11,7 @@ from realtime.errors import SourceError
 from realtime.pump import End, Mailbox, read_all, stream
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
-from tests.support.doubles import SawTicks, constant_rate, frame
+from tests.support.doubles import SawTicks, constant_rate, exact, frame
 
 
 class MadeVideo:
@@ -49,7 +49,7 @@ def test_through_the_pump_a_file_gives_what_it_gives_frame_by_frame() -> None:
     direct = Recognizer({"rgb": SawTicks()})
     expected = [out for f in items for out in direct.push(f)] + direct.flush()
     got = list(stream(MadeVideo(items), Recognizer({"rgb": SawTicks()})))
-    assert [repr(p) for p in got] == [repr(o) for o in expected if isinstance(o, Prediction)]
+    assert exact(got) == exact(o for o in expected if isinstance(o, Prediction))
 
 
 def test_a_slow_consumer_loses_nothing_of_a_file_and_holds_few_frames() -> None:

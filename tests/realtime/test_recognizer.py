@@ -1,5 +1,6 @@
 """The whole recogniser with engines that tell which ticks they saw."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from engines.spec import Mode
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Event, Frame, Gap, Prediction
-from tests.support.doubles import PositionTicks, SawTicks, constant_rate, frame, frames
+from tests.support.doubles import PositionTicks, SawTicks, constant_rate, exact, frame, frames
 
 
 def run(recognizer: Recognizer, items: list[Frame]) -> list[Output]:
@@ -94,18 +95,39 @@ def test_a_short_clip_gets_one_settled_answer_from_the_mean_of_its_repetition(mo
     assert spans(outputs, settled=True) == [(0, 40)]
 
 
-@pytest.mark.parametrize("engine", [SawTicks(), PositionTicks("continual"), PositionTicks("preview")])
-@pytest.mark.parametrize("length", [30, 64, 65, 131])
-def test_later_frames_change_nothing_and_flush_makes_it_new(engine: SawTicks, length: int) -> None:
-    recognizer = Recognizer({"rgb": engine})
-    items = constant_rate(length, Fraction(30))
-    whole = [repr(o) for o in run(recognizer, items)]
-    early = [repr(o) for f in items[: length // 2] for o in recognizer.push(f)]
-    late = [repr(o) for f in items[length // 2 :] for o in recognizer.push(f)] + [
-        repr(o) for o in recognizer.flush()
+def seen_and_more(cut: int) -> tuple[list[Frame], list[list[Frame]]]:
+    """The first `cut` frames of a video, and how it could go on: with other pictures, after a gap, or not at all."""
+    items = constant_rate(cut, Fraction(30))
+    other = [frame(1000 + i, Fraction(cut + i, 30), Fraction(1, 30)) for i in range(90)]
+    lost = [frame(7 * i, Fraction(cut + i, 30) + 10, Fraction(1, 30)) for i in range(90)]
+    return items, [other, lost, []]
+
+
+@pytest.mark.parametrize("cut", [30, 80, 131])
+@pytest.mark.parametrize("make", [SawTicks, PositionTicks, lambda: PositionTicks("preview")])
+def test_later_frames_change_nothing_and_flush_makes_it_new(make: Callable[[], SawTicks], cut: int) -> None:
+    items, tails = seen_and_more(cut)
+    recognizer = Recognizer({"rgb": make()})
+    fresh = exact(out for f in items for out in recognizer.push(f))
+    recognizer.flush()
+    assert cut < 78 or Prediction in {kind for kind, *_ in fresh}
+    for tail in tails:
+        early = [out for f in items for out in recognizer.push(f)]
+        assert exact(early) == fresh, "what came before is not forgotten"
+        run(recognizer, tail)
+        assert exact(early) == fresh, "what was given out has changed"
+
+
+@pytest.mark.parametrize("cut", [80, 131])
+def test_a_window_that_ends_before_frames_differ_is_the_same_to_the_last_bit(cut: int) -> None:
+    items, tails = seen_and_more(cut)
+    certain = cut * 25 // 30
+    found = [run(Recognizer({"rgb": SawTicks()}), items + tail) for tail in tails]
+    same = [
+        exact(p for p in outputs if isinstance(p, Prediction) and p.stop_tick <= certain) for outputs in found
     ]
-    assert early == whole[: len(early)]
-    assert early + late == whole
+    assert same[0] == same[1] == same[2] != []
+    assert exact(found[0]) != exact(found[1])
 
 
 def test_counts_add_up() -> None:

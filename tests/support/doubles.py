@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
+from realtime.recognizer import Output
 from realtime.types import Frame
 
 FPS = Fraction(25)
@@ -32,6 +33,12 @@ def frames(
     stamps: Iterable[Fraction], duration: Fraction = Fraction(1, 25), *, size_px: int = 256
 ) -> list[Frame]:
     return [frame(i, pts, duration, size_px=size_px) for i, pts in enumerate(stamps)]
+
+
+def exact(items: Iterable[Output]) -> list[tuple[Any, ...]]:
+    """All that is in them, to the last bit, so that `==` compares it. (Their `repr` is rounded.)"""
+    values = [(type(item), *vars(item).values()) for item in items]
+    return [tuple(v.tobytes() if isinstance(v, np.ndarray) else v for v in each) for each in values]
 
 
 def constant_rate(count: int, fps: Fraction) -> list[Frame]:
@@ -106,4 +113,15 @@ class PositionTicks(SawTicks):
 
 
 RGB_ONLY = {"rgb": SawTicks()}
-__all__ = ["FLOW", "FPS", "RGB", "RGB_ONLY", "PositionTicks", "SawTicks", "constant_rate", "frame", "frames"]
+__all__ = [
+    "FLOW",
+    "FPS",
+    "RGB",
+    "RGB_ONLY",
+    "PositionTicks",
+    "SawTicks",
+    "constant_rate",
+    "exact",
+    "frame",
+    "frames",
+]

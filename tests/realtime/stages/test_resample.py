@@ -75,9 +75,13 @@ def test_any_rate_follows_the_rule(stamps: list[Fraction]) -> None:
 @given(stamp_lists, st.data())
 def test_later_frames_never_change_earlier_ticks(stamps: list[Fraction], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(stamps)))
-    stage, whole = Resample(FPS), shown(run(frames(stamps, size_px=1)))
-    early = shown([t for f in frames(stamps, size_px=1)[:cut] for t in stage.push(f)])
-    assert early == whole[: len(early)]
+    gaps = data.draw(st.lists(st.fractions(Fraction(1, 1000), Fraction(9, 10)), max_size=10))
+    seen = frames(stamps, size_px=1)[:cut]
+    other = [frame(100 + i, stamps[cut - 1] + sum(gaps[: i + 1]), size_px=1) for i in range(len(gaps))]
+    stage = Resample(FPS)
+    early = shown([t for f in seen for t in stage.push(f)])
+    for tail in (frames(stamps, size_px=1)[cut:], other):
+        assert early == shown(run(seen + tail))[: len(early)]
 
 
 def test_days_later_the_arithmetic_is_still_exact() -> None:
