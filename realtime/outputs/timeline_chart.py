@@ -103,7 +103,8 @@ def _picture(chart: Chart) -> Image:
         end_s=float(max(ends_s, default=0)) or 1.0,
     )
     for y_px, text, size_px in ((23, chart.title, TITLE_PX), (48, chart.caption, TEXT_PX)):
-        write_line(_line(plot.canvas, y_px, MARGIN_PX, WIDTH_PX - MARGIN_PX), text, size_px, INK)
+        box = _line(plot.canvas, y_px, MARGIN_PX, WIDTH_PX - MARGIN_PX, size_px)
+        write_line(box, text, size_px, INK)
     _draw_gaps(plot, chart.gaps)
     _draw_scale(plot, chart.unit)
     _draw_curves(plot, chart)
@@ -112,9 +113,10 @@ def _picture(chart: Chart) -> Image:
     return plot.canvas
 
 
-def _line(canvas: Image, y_px: int, left_px: int, right_px: int) -> Image:
-    """The box of a line of text around that height."""
-    return canvas[y_px - LINE_PX // 2 : y_px + LINE_PX // 2 + 1, max(0, left_px) : right_px]
+def _line(canvas: Image, y_px: int, left_px: int, right_px: int, size_px: int = TEXT_PX) -> Image:
+    """The box of a line of text of that size around that height, with room for what hangs below the line."""
+    half = LINE_PX * size_px // TEXT_PX // 2
+    return canvas[y_px - half : y_px + half + 1, max(0, left_px) : right_px]
 
 
 def _centred(box: Image, text: str, colour: Colour) -> None:
