@@ -1,4 +1,4 @@
-"""The annotated video: at each frame what was known when it was shown."""
+"""The annotated video: each frame with what was known at its time."""
 
 import math
 from collections import deque
@@ -11,18 +11,20 @@ from realtime.types import Event, Frame, Gap, Image, Prediction
 
 
 class Recent:
-    """What a viewer knows by now: the newest answer, and what happened in the last `keep_s` seconds. Stage state."""
+    """What a viewer knows so far: the newest prediction, and the last `keep_s` seconds."""
 
     def __init__(self, keep_s: float = STRIP_S) -> None:
         self._keep_s = keep_s
         self.prediction: Prediction | None = None
         self.events: deque[Event] = deque()
         self.trail: deque[Event] = deque()
-        """Stretches and the label that led in them: like events, but from the first answer on and however unsure."""
+        """Stretches and the label that led in them: like events, but from the first prediction on and however
+        uncertain."""
         self._in_section = False
 
     def push(self, item: Prediction | Event | Gap) -> None:
-        """What the recogniser gave next. A gap takes the answer from the screen: it speaks of what is gone."""
+        """The recogniser's next output. A gap clears the prediction from the screen, since what it describes is
+        over."""
         if isinstance(item, Gap):
             self.prediction, self._in_section = None, False
         elif isinstance(item, Event):
@@ -33,13 +35,13 @@ class Recent:
                 self._extend_trail(item)
 
     def forget(self, now_s: float) -> None:
-        """Drop what is over for longer than `keep_s` at `now_s`."""
+        """Drop what ended more than `keep_s` before `now_s`."""
         for stretches in (self.events, self.trail):
             while stretches and stretches[0].end_s <= now_s - self._keep_s:
                 stretches.popleft()
 
     def _extend_trail(self, prediction: Prediction) -> None:
-        """As in `realtime.stages.events`, a change counts from the middle of the span in which it shows."""
+        """As in `realtime.stages.events`, a change counts from the middle of the span in which it appears."""
         start_s = prediction.start_s
         if self._in_section and self.trail:
             start_s = (prediction.start_s + prediction.end_s) / 2
@@ -60,11 +62,11 @@ class Writer(Protocol):
 
 
 class Annotator:
-    """Sink: frames, each followed by what the recogniser gave for it; writes each frame with what was known at its time.
+    """Sink for frames, each followed by the recogniser's output for it; writes each frame with what was known at its
+    time.
 
-    An answer is shown from the first frame at or after the end of the span it speaks of, as somebody watching live would
-    have seen it. So a frame is held until the next one comes. The last frame shows all that is known at the end.
-    """
+    A prediction is shown from the first frame at or after the end of its span, as somebody watching live would have
+    seen it. So each frame is held until the next one arrives. The last frame shows everything known at the end."""
 
     def __init__(self, writer: Writer, *, caption: str = "") -> None:
         """`caption`: streams and name of the weights; shown in every frame."""
@@ -83,7 +85,7 @@ class Annotator:
             self._write(held, float(held.pts))
 
     def close(self) -> None:
-        """Write the frame that is held, and close the file even where that fails. Closing again does nothing."""
+        """Write the held frame, and close the file even if that fails. Closing again does nothing."""
         held, self._held = self._held, None
         try:
             if held is not None:

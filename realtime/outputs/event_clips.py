@@ -1,11 +1,11 @@
-"""Each event as a video of its own, with two seconds before and after.
+"""Each event as a separate video, with two seconds before and after.
 
-An event is known only some seconds after it began, so frames wait in a row, as JPEG, for as long as that may take. What
-leaves the row is written to the clips of the events that it belongs to:
+An event is known only some seconds after it began, so frames wait in a queue, as JPEG, until it would be known. A
+frame that leaves the queue is written to the clips of the events that it belongs to:
 
-    event [10.2, 14.8) s, known to have begun at 13.1 s        row of 6 s
-    at 14.2 s the frame of 8.2 s leaves the row: the clip begins with it
-    at 22.8 s the frame of 16.8 s leaves the row: the clip ends with it
+    event [10.2, 14.8) s, known to have begun at 13.1 s        queue of 6 s
+    at 14.2 s the frame of 8.2 s leaves the queue: the clip begins with it
+    at 22.8 s the frame of 16.8 s leaves the queue: the clip ends with it
 """
 
 import re
@@ -27,14 +27,14 @@ from realtime.types import Event, Frame, Image
 
 BEFORE_S = AFTER_S = Fraction(2)
 WIDEST_PX = 1280
-"""Larger pictures are made smaller, so that the row of waiting frames stays small."""
+"""Larger pictures are scaled down, so that the queue of waiting frames stays small."""
 JPEG_QUALITY = 90
 CHECK_EVERY_FRAMES = 25
 OURS = re.compile(r"\d{8}-\d{6}-.*\d\.\ds-.+\.mp4")
 """Names of finished clips; nothing else is ever deleted to make room."""
 UNFINISHED = ".unfinished.mp4"
 LEFT_BEHIND_S = 60.0
-"""An unfinished clip that nobody has written to for so long is of a program that was killed; it can be played, and is kept."""
+"""An unfinished clip not written to for this long belongs to a program that was killed; it is playable, and kept."""
 
 
 class Writer(Protocol):
@@ -48,11 +48,11 @@ class Writer(Protocol):
 
 
 MakeWriter = Callable[[Path, tuple[int, int]], Writer]
-"""Of a path and (width, height) in px."""
+"""Path and (width, height) in px -> writer."""
 
 
 class EventClips:
-    """Sink: frames and what became certain with them, in; MP4 files in a folder, out."""
+    """Sink for frames and the outputs that became final with them; writes MP4 files into a folder."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class EventClips:
         name: str | None = None,
         started: datetime | None = None,
     ) -> None:
-        """`going_on`, `delay_s`: `Recognizer.open_event` and `.delay_s`. `largest_bytes`: of all clips in the folder, whoever
-        made them. `name`: of the source.
+        """`going_on`, `delay_s`: `Recognizer.open_event` and `.delay_s`. `largest_bytes`: limit for all clips in the
+        folder, including those of other programs. `name`: of the source.
 
-        Raises OutputError where the folder cannot be made.
+        Raises OutputError if the folder cannot be made.
         """
         self._folder, self._make_writer, self._going_on = folder, make_writer, going_on
         self._row_s, self._largest_bytes = delay_s + BEFORE_S, largest_bytes
@@ -86,29 +86,29 @@ class EventClips:
                     path.rename(path.with_name(_finished_name(path)))
 
     def push(self, item: Frame | Output) -> None:
-        """The next frame or answer."""
+        """The next frame or output."""
         if isinstance(item, Event):
             self._ended.append(item)
         elif isinstance(item, Frame):
-            # All that became certain with the frame before this one has come by now.
+            # All outputs that became final with the frame before this one have arrived by now.
             while self._row and self._row[0][0] + self._row_s < item.pts:
                 self._leave(*self._row.popleft())
             self._row.append((item.pts, _to_jpeg(item.rgb)))
             self._going = self._going_on()
 
     def close(self) -> None:
-        """No frame follows: the rest of the row belongs to what is known now."""
+        """No frame follows: the rest of the queue belongs to the events known now."""
         self._going = None
         while self._row:
             self._leave(*self._row.popleft())
         self._finish(lambda event: True)
 
     def _leave(self, pts: Fraction, jpeg: bytes) -> None:
-        """The oldest frame: by now it is known to which events it belongs."""
+        """The oldest frame leaves the queue: by now it is known to which events it belongs."""
         self._finish(lambda event: pts > Fraction(event.end_s) + AFTER_S)
         known: list[Event | OpenEvent] = [*self._ended, *([self._going] if self._going else [])]
         for start_s in self._clips.keys() - {event.start_s for event in known}:
-            self._clips.pop(start_s).discard()  # it was too short to count as an event
+            self._clips.pop(start_s).discard()  # too short to count as an event
         wanted = [event for event in known if pts >= Fraction(event.start_s) - BEFORE_S]
         if not wanted:
             return
@@ -131,7 +131,7 @@ class EventClips:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Delete the oldest clips until the folder is within the limit; a single one that is larger is cut off."""
+        """Delete the oldest clips until the folder is within the limit; a clip that exceeds it alone is cut off."""
         with _translated(self._folder):
             sizes: dict[Path, tuple[float, int]] = {}
             for path in self._folder.glob("*.mp4"):
@@ -149,7 +149,7 @@ class EventClips:
 
 
 class _Clip:
-    """The file of one event. Until it is kept it has a hidden name."""
+    """The file of one event. It has a hidden name until it is kept."""
 
     def __init__(self, path: Path, make_writer: MakeWriter, rgb: Image, begin: Fraction) -> None:
         self._path, self._begin = path, begin

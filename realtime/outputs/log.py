@@ -1,8 +1,7 @@
 """The log: JSON lines, described by `log.schema.json` beside this file.
 
-session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is written,
-so that whatever ends the program, all complete lines are valid.
-"""
+session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is
+written, so that whatever ends the program, all complete lines are valid."""
 
 import json
 import os
@@ -20,7 +19,7 @@ SCHEMA = Path(__file__).with_name("log.schema.json")
 
 
 def output_line(item: Output, latency_ms: float | None = None) -> Line:
-    """One prediction, event or gap as a line. `latency_ms`: from the frame that decided it to this moment."""
+    """One prediction, event or gap as a line. `latency_ms`: from the frame that decided it until now."""
     if isinstance(item, Event):
         return {
             "kind": "event",
@@ -40,7 +39,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
 
 
 def level_line(name: str, steps_down: int, lag_s: float, media_s: float) -> Line:
-    """From now on the recogniser works at another level; see `realtime.pace`."""
+    """The recogniser has changed its level; see `realtime.pace`."""
     return {
         "kind": "level",
         "at_s": round(media_s, 3),
@@ -51,7 +50,7 @@ def level_line(name: str, steps_down: int, lag_s: float, media_s: float) -> Line
 
 
 def connection_line(connection: Connection, media_s: float) -> Line:
-    """A live source was lost, could not be opened again, or is back."""
+    """A live source was lost, could not be reopened, or is back."""
     return {
         "kind": "connection",
         "at_s": round(media_s, 3),
@@ -90,14 +89,14 @@ class Log:
             raise self._failed(error) from error
 
     def write(self, line: Line) -> None:
-        """Add one line. Raises OutputError when it cannot be written; what is written already stays valid."""
+        """Add one line. Raises OutputError if it cannot be written; earlier lines stay valid."""
         text = json.dumps(line, ensure_ascii=False) + "\n"
         try:
             self._file.write(text)
             self._file.flush()
             self.written_bytes += len(text.encode())
         except BrokenPipeError as error:
-            # What Python still holds for stdout is flushed at exit, and there is nobody left to take it.
+            # Python flushes its buffer for stdout at exit, and nothing is left to read it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
             raise OutputError("stdout was closed by its reader; stopped") from error
         except OSError as error:

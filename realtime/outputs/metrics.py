@@ -1,7 +1,7 @@
 """Figures of a running program for Prometheus, and a health report. The only file that imports prometheus_client.
 
-GET /metrics    counters and gauges in Prometheus' text format, read from the sessions when they are asked for
-GET /health     200 while every source gives frames, 503 otherwise; JSON, what is wrong with which source
+GET /metrics    counters and gauges in Prometheus' text format, read from the sessions on request
+GET /health     200 while every source delivers frames, 503 otherwise; JSON says what is wrong with which source
 """
 
 import json
@@ -26,7 +26,8 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10
 
 
 def listen_at(text: str) -> tuple[str, int]:
-    """ "9100" -> this machine alone, "0.0.0.0:9100" -> all who can reach it. Raises UsageError for anything else."""
+    """ "9100" -> this machine alone, "0.0.0.0:9100" -> every machine that can reach it. Raises UsageError for anything
+    else."""
     host, colon, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or (colon and not host):
         raise UsageError(f"{text!r} is not where metrics can be served; give PORT or HOST:PORT, such as 9100")
@@ -34,10 +35,10 @@ def listen_at(text: str) -> tuple[str, int]:
 
 
 class Metrics(Collector):
-    """Serves from the moment it is made. `write` is to be given every line of the log. A context manager."""
+    """Serves as soon as it is created. `write` must be given every line of the log. A context manager."""
 
     def __init__(self, host: str, port: int, now_s: Callable[[], float] = time.monotonic) -> None:
-        """`port`: 0 for any free one. `now_s`: the clock of the sessions. Raises OutputError where it cannot listen."""
+        """`port`: 0 for any free one. `now_s`: the clock of the sessions. Raises OutputError if it cannot listen."""
         self._now_s = now_s
         self._sources: dict[str, tuple[Callable[[], Figures], float]] = {}
         self._registry = CollectorRegistry()
@@ -61,11 +62,11 @@ class Metrics(Collector):
         self._worker = Worker(self._server.serve_forever)
 
     def watch(self, name: str, figures: Callable[[], Figures], stall_s: float) -> None:
-        """Report on a source, too; without a frame for `stall_s` it is not healthy."""
+        """Report on this source too; after `stall_s` without a frame it counts as unhealthy."""
         self._sources = self._sources | {name: (figures, stall_s)}
 
     def write(self, line: Line) -> None:
-        """A line of the log: what cannot be read from a session later."""
+        """Count a line of the log: these figures cannot be read from a session later."""
         if line["kind"] == "prediction" and line["latency_ms"] is not None:
             self._latency.labels(line.get("name", self._only_name())).observe(line["latency_ms"] / 1000)
 
@@ -175,7 +176,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """As its base class, without asking the network for the name of this machine."""
+        """As in the base class, but without looking up this machine's name on the network."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
@@ -191,7 +192,7 @@ def _server_class(host: str) -> type[_Server]:
 
 class _Handler(WSGIRequestHandler):
     timeout = 5
-    """Seconds after which who connects and says nothing is let go."""
+    """Seconds after which a silent connection is closed."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are no news."""
+        """Requests are not logged."""

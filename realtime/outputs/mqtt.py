@@ -1,10 +1,10 @@
-"""The lines of the log as MQTT messages, as camera people want them. The only file that imports paho.
+"""The lines of the log as MQTT messages. The only file that imports paho.
 
 mqtt://user:password@host:1883/house/garden      (mqtts:// with TLS)
 
-house/garden/status                  online | offline, retained; offline also when this program is killed
-house/garden/prediction              what a log line of that kind holds, as JSON
-house/garden/cam1/event              the same where sources have names
+house/garden/status                  online | offline, retained; offline also if this program is killed
+house/garden/prediction              the contents of a log line of that kind, as JSON
+house/garden/cam1/event              the same for sources with names
 """
 
 import json
@@ -26,20 +26,20 @@ DEFAULT_TOPIC = "i3d-live"
 START_LIMIT_S = 5.0
 KEEP_ALIVE_S = 20
 MOST_WAITING = 1000
-"""Messages of events that are kept for a broker that is away. Predictions are not kept: they are of the moment."""
+"""Event messages kept while the broker is unreachable. Predictions are not kept: they soon lose their value."""
 LAST_WORDS_S = 2.0
 FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
 
 
 class Mqtt:
-    """Connected when it is made; a broker that goes away later is connected to again. A context manager."""
+    """Connects when created, and reconnects if the broker disappears later. A context manager."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError for what is no such address, OutputError where no broker answers or it refuses."""
+        """Raises UsageError if `url` is not such an address, OutputError if no broker answers or it refuses."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
         self.lost = 0
-        """Messages that nobody took because the broker was away."""
+        """Messages discarded because the broker was unreachable."""
         self._answer = threading.Event()
         self._refused: str | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -80,7 +80,7 @@ class Mqtt:
         self.lost += sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
 
     def close(self) -> None:
-        """Say goodbye after all that is still to be sent."""
+        """Send what is still queued, then disconnect."""
         goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
         if self.connected and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             goodbye.wait_for_publish(LAST_WORDS_S)
@@ -128,5 +128,5 @@ def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
 
 
 def _level(text: str) -> str:
-    """A topic may not hold wildcards; names of sources may."""
+    """A topic must not contain wildcards, but names of sources may."""
     return text.replace("+", "_").replace("#", "_")

@@ -1,12 +1,12 @@
-"""The answer drawn over the picture.
+"""Draws a prediction over the picture.
 
 ┌─────────────────────────┐
-│ tai chi              93%│     the answer: label, probability, four runners-up where the picture is large enough
+│ tai chi              93%│     the prediction: label, probability, four runners-up if the picture is large enough
 │ ███████████████████░░░░ │
 └─────────────────────────┘
 ╶──────────────────────────────────────╴
   rgb, kinetics                    last 20 s · 0:12.4     caption and media time
-  ▒▒▒▒▒▒▒▒│██ tai chi ████│▒▒▒▒▒▒▒▒▒▒▒▒▒▒     the last 20 s: events solid, what led by the way faint
+  ▒▒▒▒▒▒▒▒│██ tai chi ████│▒▒▒▒▒▒▒▒▒▒▒▒▒▒     the last 20 s: events solid, leading labels faint
 """
 
 import zlib
@@ -19,7 +19,7 @@ from realtime.outputs.text import BOLD, REGULAR, Colour, write_line
 from realtime.types import Event, Image, Prediction
 
 STRIP_S = 20.0
-"""Seconds of the past that the event strip shows; its right end is now."""
+"""Seconds that the event strip shows; its right end is now."""
 
 PALETTE: tuple[Colour, ...] = (
     (230, 159, 0),
@@ -31,15 +31,15 @@ PALETTE: tuple[Colour, ...] = (
     (168, 163, 43),
     (165, 111, 208),
 )
-"""R G B. Okabe and Ito's colours that show on black as well as on white, and three more between them."""
+"""R G B. Okabe and Ito's colours that are visible on both black and white, and three more between them."""
 
 WHITE, LIGHT, GREY = (255, 255, 255), (220, 220, 220), (175, 175, 175)
 MIN_TEXT_SIDE_PX = 72
-"""Below this the picture carries bars only: no letter would be legible."""
+"""Below this size the picture has bars only: letters would be illegible."""
 
 
 def label_colour(label: str) -> Colour:
-    """The same label has the same colour in every run and picture; two labels may share one."""
+    """A label has the same colour in every run and picture; two labels may share one."""
     return PALETTE[zlib.crc32(label.encode("utf-8", "replace")) % len(PALETTE)]
 
 
@@ -62,12 +62,11 @@ def draw(
     caption: str = "",
     flow: Image | None = None,
 ) -> Image:
-    """uint8 (H, W, 3) -> a new picture of the same size with the answer and the last `STRIP_S` seconds drawn in.
+    """uint8 (H, W, 3) -> a new picture of the same size with the prediction and the last `STRIP_S` seconds drawn on it.
 
-    `now_s`: media time of the picture, seconds. `events`: solid bars in the strip, with their names where there is room.
-    `trail`: stretches of time and the label that led in them, as faint bars under the events. `flow`: uint8 (h, w, 3), a
-    picture of the flow that is set into the upper right corner. A provisional answer is shown in grey over a hatched bar.
-    """
+    `now_s`: media time of the picture, seconds. `events`: solid bars in the strip, with their names if there is room.
+    `trail`: stretches of time and the label that led in them, as faint bars under the events. `flow`: uint8 (h, w, 3),
+    a picture of the flow for the upper right corner. A provisional prediction is shown in grey over a hatched bar."""
     out = rgb.copy()
     sizes = _Sizes.of(out)
     right = _answer(out, sizes, prediction)
@@ -79,7 +78,7 @@ def draw(
 
 @dataclass(frozen=True)
 class _Sizes:
-    """All lengths, in px, follow from the picture's size; small pictures get relatively larger letters."""
+    """All lengths, in px, derived from the picture's size; small pictures get relatively larger letters."""
 
     label: int
     small: int
@@ -133,7 +132,7 @@ def _answer(out: Image, sizes: _Sizes, prediction: Prediction | None) -> int:
 def _row(
     box: Image, label: str, probability: float, size_px: int, colour: Colour, weight: int = REGULAR
 ) -> None:
-    """The label at the left, its probability at the right."""
+    """The label on the left, its probability on the right."""
     used = write_line(box, _percent(probability), size_px, colour, weight, right=True)
     name = box[:, : -used - size_px // 3]
     write_line(name, label, size_px, colour, weight, least_px=max(9, round(0.7 * size_px)))
@@ -182,14 +181,14 @@ def _track(track: Image, sizes: _Sizes, now_s: float, trail: list[Event], events
     for event in events:
         bar = track[:, column(event.start_s) : column(event.end_s)]
         bar[:] = label_colour(event.label)
-        bar[:, 2:][:, -1:] = 0  # so that neighbours of one colour stay two
+        bar[:, 2:][:, -1:] = 0  # so that neighbours of the same colour stay apart
         if sizes.text and bar.shape[1] > 4 * sizes.small:
             pad = sizes.margin // 2
             write_line(bar[:, pad : -pad - 1], event.label, sizes.small, (0, 0, 0), BOLD)
 
 
 def _inset(corner: Image, sizes: _Sizes, flow: Image) -> None:
-    """Set `flow` into the upper right of `corner`, where a fair size finds room."""
+    """Put `flow` into the upper right of `corner`, if there is room for a reasonable size."""
     import cv2
 
     height, width = flow.shape[:2]

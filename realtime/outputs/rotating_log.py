@@ -1,4 +1,4 @@
-"""A log in parts, for programs that run for days: a new part by size or by time, the oldest ones deleted."""
+"""A log in parts, for programs that run for days: a new part by size or by time; the oldest are deleted."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,13 +10,12 @@ from realtime.outputs.log import Line, Log
 
 
 class RotatedLog:
-    """The part that is being written is at `path`; those before it lie beside it, named by when they began.
+    """The current part is at `path`; earlier ones are in the same folder, named by when they began.
 
         log.jsonl   log-20261124-101500.jsonl   log-20261123-101500.jsonl
 
-    Every part begins with the session lines of the sources that still run, so that it can be read by itself. A file that
-    is there already is kept as an older part, named by when it ended. A context manager.
-    """
+    Every part begins with the session lines of the sources that are still running, so that it can be read alone. A
+    file that exists already is kept as an older part, named by when it ended. A context manager."""
 
     def __init__(
         self,
@@ -27,7 +26,7 @@ class RotatedLog:
         keep: int,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """`largest_bytes`, `longest`: a part that reaches either is finished. `keep`: so many older parts stay."""
+        """`largest_bytes`, `longest`: a part that reaches either is finished. `keep`: number of older parts to keep."""
         self._path, self._keep, self._now = path, keep, now
         self._largest_bytes, self._longest = largest_bytes, longest
         self._sessions: dict[str, Line] = {}
@@ -37,7 +36,7 @@ class RotatedLog:
         self._open()
 
     def write(self, line: Line) -> None:
-        """Add one line. Raises OutputError when it cannot be written."""
+        """Add one line. Raises OutputError if it cannot be written."""
         full = self._log.written_bytes >= self._largest_bytes
         if self._log.written_bytes and (full or self._now() - self._began >= self._longest):
             self._next_part()

@@ -1,9 +1,8 @@
 """One line of text in a box of a picture.
 
-Text is set in OpenCV's built-in scalable font, which has Latin, Greek, Cyrillic, Chinese, Japanese and Korean letters and
-needs no file and no further package. A `FontFace` holds the size while it draws, so two threads must not share one; making
-one takes a microsecond, and each call makes its own.
-"""
+Text uses OpenCV's built-in scalable font, which has Latin, Greek, Cyrillic, Chinese, Japanese and Korean letters and
+needs no file or further package. A `FontFace` stores the size while it draws, so two threads must not share one;
+creating one takes a microsecond, so each call does."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,11 +24,10 @@ def write_line(
     least_px: int | None = None,
     right: bool = False,
 ) -> int:
-    """Write one line into `box`, a view of the picture, in its middle height; returns its width in px.
+    """Write one line into `box`, a view of the picture, vertically centred; returns its width in px.
 
-    Nothing is written outside the box, however long or strange the text. What is too long is set smaller, down to
-    `least_px` (`size_px` unless given), and then ends in an ellipsis. `right`: flush right instead of left.
-    """
+    Nothing is written outside the box, however long or strange the text. Text that is too long is set smaller, down to
+    `least_px` (`size_px` unless given), and then ends in an ellipsis. `right`: flush right instead of left."""
     import cv2
 
     height, width = box.shape[:2]
@@ -42,13 +40,14 @@ def write_line(
 
 
 def printable(text: str) -> str:
-    """Blanks for what is no letter: a lone surrogate ends the process inside OpenCV, a line feed starts a second line."""
+    """Replaces unprintable characters by blanks: a lone surrogate crashes the process inside OpenCV, a line feed
+    starts a second line."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 @lru_cache(maxsize=512)
 def _fit(text: str, size_px: int, least_px: int, weight: int, room_px: int) -> tuple[str, int, int]:
-    """What of the text fits, the size at which it does, and its width in px."""
+    """The part of the text that fits, the size at which it does, and its width in px."""
     clean = printable(text)
     for size in range(size_px, least_px - 1, -1):
         used = width_px(clean, size, weight)
@@ -59,7 +58,7 @@ def _fit(text: str, size_px: int, least_px: int, weight: int, room_px: int) -> t
 
 
 def shortened(text: str, fits: Callable[[str], bool]) -> str:
-    """The text where it `fits`, else as much of it as does, with an ellipsis; "" where not even one letter does."""
+    """The text if it `fits`, else as much of it as does, with an ellipsis; "" if not even one letter does."""
     if fits(text):
         return text
     fitting, too_long = 0, len(text)
@@ -73,7 +72,7 @@ def shortened(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def width_px(text: str, size_px: int, weight: int = REGULAR) -> int:
-    """How wide a line of text is, whatever is in it."""
+    """Width of a line of any text."""
     import cv2
 
     if not text:

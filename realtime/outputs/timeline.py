@@ -1,9 +1,8 @@
 """A picture of a whole run: the leading classes over media time, the events under them, gaps hatched.
 
-What is kept is bounded, whatever the length of the run: neighbouring answers share a bin that keeps the highest
-probability of each class, and bins are joined two by two when there are too many. In a day of video a bin holds about a
-minute, and an action of a few seconds still shows as a peak.
-"""
+Memory is bounded, whatever the length of the run: neighbouring predictions share a bin that keeps each class's highest
+probability, and when there are too many bins, they are joined in pairs. Over a day of video a bin covers about a
+minute, and an action of a few seconds still shows as a peak."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,16 +15,16 @@ from realtime.outputs.timeline_chart import Chart, save_chart
 from realtime.types import Event, Gap, Prediction
 
 CLASSES = 6
-"""Most classes that get a line and a row."""
+"""Maximum number of classes with a line and a row."""
 WORTH_SHOWING = 0.1
-"""A class without an event is shown where it reached this probability."""
+"""A class without an event is shown if it reached this probability."""
 MAX_BINS = 2048
 MAX_STRETCHES = 2000
-"""Most events, and most gaps, that are kept apart; the picture is 1200 px wide."""
+"""Maximum number of separate events, and of gaps; the picture is 1200 px wide."""
 
 
 class Timeline:
-    """Sink: collects what the recogniser gives; `save` draws it."""
+    """Sink: collects the recogniser's output; `save` draws it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         """`labels`: names of the classes, in the order of `Prediction.probabilities`."""
@@ -39,7 +38,7 @@ class Timeline:
         self._gaps: list[Event] = []
 
     def push(self, item: Prediction | Event | Gap) -> None:
-        """What came next. Provisional predictions are passed over: settled ones follow for the same time."""
+        """The next output. Provisional predictions are ignored: settled ones follow for the same time."""
         if isinstance(item, Event):
             self._events.append(item)
             self._events = _thinned(self._events)
@@ -52,7 +51,7 @@ class Timeline:
     def save(self, path: Path | str, *, title: str, caption: str = "") -> None:
         """Write a PNG, 1200 px wide. `title`: name of the source. `caption`: streams and name of the weights.
 
-        Raises OutputError when the file cannot be written.
+        Raises OutputError if the file cannot be written.
         """
         bins, shown = slice(self._bins), self._leading()
         chart = Chart(
@@ -92,7 +91,7 @@ class Timeline:
         self._bins, self._per_bin = half, 2 * self._per_bin
 
     def _leading(self) -> list[int]:
-        """Classes to show: those with the longest events, then the likeliest on the whole."""
+        """Classes to show: those with the longest events, then the likeliest overall."""
         if not self._bins:
             return []
         highest = self._highest[: self._bins]
@@ -106,7 +105,7 @@ class Timeline:
 
 
 def _thinned(stretches: list[Event]) -> list[Event]:
-    """The same list, or, where it has grown too long, one in which near neighbours of one label are joined."""
+    """The same list, or, if it has grown too long, one in which nearby stretches of the same label are joined."""
     if len(stretches) <= 2 * MAX_STRETCHES:
         return stretches
     span_s = max(s.end_s for s in stretches) - min(s.start_s for s in stretches)
@@ -118,7 +117,8 @@ def _thinned(stretches: list[Event]) -> list[Event]:
 
 
 def _joined(stretches: list[Event], apart_s: float) -> list[Event]:
-    """Stretches of one label that are at most `apart_s` apart become one, with the mean of their probabilities."""
+    """Joins stretches of the same label that are at most `apart_s` apart; the result has the mean of their
+    probabilities."""
     out: list[Event] = []
     for new in sorted(stretches, key=lambda s: (s.label, s.start_s)):
         old = out[-1] if out else None

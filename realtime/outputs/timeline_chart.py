@@ -1,4 +1,4 @@
-"""The drawing of the timeline, with OpenCV, which the annotated video needs too.
+"""Draws the timeline, with OpenCV, which the annotated video needs anyway.
 
 title
 caption
@@ -32,10 +32,10 @@ INK, FAINT, RULE, NO_FRAMES, OTHERS = (
     (153,) * 3,
 )
 HIGHEST = 1.04
-"""Probability at the upper end of the curves: room for a line at 1."""
+"""Probability at the top of the curves' area: leaves room for a line at 1."""
 STEPS_S = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 SUBPIXELS = 4
-"""Bits after the point in the coordinates of curves."""
+"""Fractional bits in the coordinates of curves."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Chart:
     """What is drawn. Times are seconds of media time."""
 
     names: Sequence[str]
-    """Classes with a curve and a row, at most as many as there are colours; the most important first."""
+    """Classes with a curve and a row, most important first; at most as many as there are colours."""
     spans_s: Array
-    """float64 (n, 2): start and end of each answer, in order."""
+    """float64 (n, 2): start and end of each prediction, in order."""
     probabilities: Array
     """float32 (n, classes)."""
     unit: str
-    """What the upright axis shows."""
+    """What the vertical axis shows."""
     events: Sequence[Event]
-    """Those of classes that have no row share one."""
+    """Events of classes without a row share one row."""
     gaps: Sequence[Event]
     title: str
     caption: str
@@ -67,7 +67,7 @@ def save_chart(path: Path | str, chart: Chart) -> None:
 
 @dataclass(frozen=True)
 class _Plot:
-    """Where on the picture time begins and ends, and which colour stands for which row."""
+    """Where in the picture time begins and ends, and the colour of each row."""
 
     canvas: Image
     left_px: int
@@ -114,7 +114,7 @@ def _picture(chart: Chart) -> Image:
 
 
 def _line(canvas: Image, y_px: int, left_px: int, right_px: int, size_px: int = TEXT_PX) -> Image:
-    """The box of a line of text of that size around that height, with room for what hangs below the line."""
+    """The box of a line of text of that size around that height, with room for descenders."""
     half = LINE_PX * size_px // TEXT_PX // 2
     return canvas[y_px - half : y_px + half + 1, max(0, left_px) : right_px]
 
@@ -126,8 +126,8 @@ def _centred(box: Image, text: str, colour: Colour) -> None:
 def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
     """Times (n,) and probabilities (n, classes) of each curve between two gaps.
 
-    An answer stands at the middle of its span, as changes of action do; the first and last of a section reach to its ends.
-    """
+    A prediction is drawn at the middle of its span, as changes of action are; the first and last of a section extend
+    to its ends."""
     spans_s, probabilities = chart.spans_s, chart.probabilities
     middles = spans_s.mean(axis=1)
     breaks = np.searchsorted(middles, [gap.start_s for gap in chart.gaps])
@@ -139,7 +139,7 @@ def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
 
 
 def _colours(names: Sequence[str]) -> list[Colour]:
-    """The colours of the annotated video; of two classes with the same, the second gets the next that is free."""
+    """The colours of the annotated video; if two classes share one, the second gets the next free colour."""
     free, out = list(PALETTE), []
     for name in names:
         colour = label_colour(name)
@@ -151,12 +151,12 @@ def _colours(names: Sequence[str]) -> list[Colour]:
 
 
 def _height(probability: Array | float) -> Any:
-    """Distance from the upper end of the curves, px."""
+    """Distance from the top of the curves' area, px."""
     return CURVES_PX * (1 - np.asarray(probability) / HIGHEST)
 
 
 def _draw_scale(plot: _Plot, unit: str) -> None:
-    """The upright axis: what it shows, its numbers, and a rule at each."""
+    """The vertical axis: its title, its numbers, and a rule at each."""
     for percent in (0, 25, 50, 75, 100):
         y_px = min(round(_height(percent / 100)), CURVES_PX - 1)
         plot.above()[y_px] = RULE
@@ -193,13 +193,13 @@ def _draw_curves(plot: _Plot, chart: Chart) -> None:
 
 
 def _points(px: Array) -> Array:
-    """As OpenCV takes coordinates with parts of a pixel; its whole ones are in the middle of pixels."""
+    """Subpixel coordinates as OpenCV takes them: whole numbers are at the centres of pixels."""
     whole: Array = np.rint((px - 0.5) * 2**SUBPIXELS).astype(np.int32)
     return whole
 
 
 def _draw_rows(plot: _Plot, events: Sequence[Event]) -> None:
-    """One row a class: its name with its colour, and a bar for each event."""
+    """One row per class: its name, its colour, and a bar for each event."""
     for row, (name, colour) in enumerate(zip(plot.rows, plot.colours, strict=False)):
         middle = TOP_PX + CURVES_PX + ROW_PX * row + ROW_PX // 2
         plot.canvas[middle, plot.left_px : -RIGHT_PX] = RULE
@@ -212,7 +212,7 @@ def _draw_rows(plot: _Plot, events: Sequence[Event]) -> None:
 
 
 def _columns(plot: _Plot, stretch: Event) -> slice:
-    """The columns of a stretch of time: one at the least, so that an event shorter than a pixel is seen."""
+    """The columns of a stretch of time: at least one, so that an event shorter than a pixel is visible."""
     width = WIDTH_PX - RIGHT_PX - plot.left_px
     first = min(int(plot.column(stretch.start_s)), width - 1)
     return slice(first, max(first + 1, round(float(plot.column(stretch.end_s)))))
@@ -249,7 +249,7 @@ def _time_unit(end_s: float) -> str:
 
 
 def _time_text(time_s: float, end_s: float) -> str:
-    """As the unit of an axis to `end_s` asks for."""
+    """In the unit that suits an axis up to `end_s`."""
     if end_s < 60:
         return f"{time_s:g}"
     whole = int(time_s) if end_s < 3600 else int(time_s) // 60

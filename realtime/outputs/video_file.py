@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 BT709, LIMITED_RANGE = 1, 1
 WRITER_TICKS_PER_S = 9_000_000
-"""Exact for stamps in 1/90000 s, microseconds, and the rates 24, 30 and 60 with or without the 1000/1001 of television."""
+"""Exact for stamps in 1/90000 s, microseconds, and the rates 24, 30 and 60 with or without the 1000/1001 of
+television."""
 LONGEST_STILL_TICKS = 100 * WRITER_TICKS_PER_S
-"""MP4 has 32 bits for the time that a picture stands: before they are full it is written again."""
+"""MP4 stores a picture's duration in 32 bits: before they overflow, the picture is written again."""
 ENCODER: Literal["libx264"] = "libx264"
 ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
 
@@ -26,9 +27,8 @@ ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
 class VideoWriter:
     """An H.264 file (.mp4, .mov) from RGB pictures with their times. A context manager.
 
-    What is written can be played even after a full disk or a killed process: the file is a row of fragments until it is
-    closed. All that can go wrong is an OutputError.
-    """
+    What is written stays playable even after a full disk or a killed process: the file consists of fragments until it
+    is closed. Every failure is an OutputError."""
 
     def __init__(self, path: str | Path, size_px: tuple[int, int]) -> None:
         """`size_px`: (width, height), made even; pictures of another size are scaled to it."""
@@ -49,7 +49,8 @@ class VideoWriter:
             self._file.start_encoding()
 
     def write(self, rgb: Image, pts: Fraction) -> None:
-        """uint8 (H, W, 3) at `pts` seconds, exact to `WRITER_TICKS_PER_S`; left out where it is not later than the last one."""
+        """uint8 (H, W, 3) at `pts` seconds, exact to `WRITER_TICKS_PER_S`; left out if it is not later than the last
+        one."""
         from av.video.frame import VideoFrame
 
         ticks = round(pts * WRITER_TICKS_PER_S)

@@ -1,4 +1,4 @@
-"""What the text that names a video source means, and how it may be shown. Opens nothing."""
+"""Parses the text that names a video source, and says how it may be shown. Opens nothing."""
 
 import os
 import re
@@ -21,9 +21,9 @@ OPEN_LIMIT_S = 10.0
 STALL_LIMIT_S: dict[Kind, float] = {"rtsp": 5.0, "http": 30.0, "webcam": 5.0}
 """Silence after which such a source is lost. HLS hands out whole segments, of ten seconds and more."""
 SOCKET_LIMIT_US = 5_000_000
-"""Silence of the network itself, in microseconds, that FFmpeg bears."""
+"""Network silence, in microseconds, after which FFmpeg gives up."""
 LOCAL_OPTIONS = {"pattern_type": "none"}
-"""Else %03d, * and ? in the name of an image mean other files to FFmpeg."""
+"""Without this, FFmpeg reads %03d, * and ? in an image's name as a pattern for other files."""
 
 _SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -34,7 +34,7 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """A source that has been understood, not opened."""
+    """A source that has been parsed but not opened."""
 
     kind: Kind
     target: str = field(repr=False)
@@ -44,7 +44,7 @@ class Address:
 
 
 def parse_source(source: str | Path) -> Address:
-    """Understand `source` (see `ALLOWED`); UsageError where it is none of these, SourceError where it is missing."""
+    """Parse `source` (see `ALLOWED`). Raises UsageError if it is none of these, SourceError if it does not exist."""
     text = str(source)
     if isinstance(source, Path):
         return _local(text)
@@ -64,9 +64,8 @@ def parse_source(source: str | Path) -> Address:
 def masked(source: str) -> str:
     """`source` without its credentials.
 
-    Everything between :// and the last @ goes, also where an unescaped / in a password hides the end of the host part;
-    so do values that are named like a secret, as cameras want them in the path or the query.
-    """
+    Everything between :// and the last @ is removed, even where an unescaped / in a password hides the end of the host
+    part. So are values named like a secret, which some cameras expect in the path or the query."""
     url = _URL.match(source)
     if not url:
         return source
@@ -104,9 +103,10 @@ def _local(text: str) -> Address:
 def ffmpeg_input(
     address: Address, transport: Transport, directshow: list[str]
 ) -> tuple[str, str | None, dict[str, str]]:
-    """What FFmpeg opens, by which input format (None: it finds out), with which options. `directshow`: see `camera_input`."""
+    """What FFmpeg opens, with which input format (None: FFmpeg detects it) and options. `directshow`: see
+    `camera_input`."""
     if address.kind == "webcam":
-        # Without a rate AVFoundation asks for one that its own cameras refuse.
+        # Without a rate, AVFoundation asks for one that its own cameras refuse.
         options = {"framerate": "30"} if sys.platform == "darwin" else {}
         return *camera_input(address, directshow), options
     if address.kind == "rtsp":
@@ -114,7 +114,7 @@ def ffmpeg_input(
             "rtsp_transport": transport,
             "timeout": str(SOCKET_LIMIT_US),
             "allowed_media_types": "video",
-            # Probing holds up the start: five frames, not a second of them, tell the rate well enough.
+            # Probing delays the start: five frames, rather than a second of them, give the rate well enough.
             "fpsprobesize": "5",
         }
         return address.target, None, options
@@ -124,7 +124,7 @@ def ffmpeg_input(
 
 
 def camera_input(address: Address, directshow: list[str]) -> tuple[str, str]:
-    """What FFmpeg opens for a camera, and by which of its input formats. `directshow`: names of the cameras on Windows."""
+    """What FFmpeg opens for a camera, and with which input format. `directshow`: names of the cameras on Windows."""
     number = int(address.target)
     if sys.platform == "darwin":
         return str(number), "avfoundation"

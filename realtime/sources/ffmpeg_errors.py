@@ -1,4 +1,5 @@
-"""One plain sentence for what FFmpeg reports, with what to do about it. Works by the names of its errors: imports no av."""
+"""One plain sentence for each error of FFmpeg, with what to do about it. Goes by the errors' names, so it does not
+import av."""
 
 import socket
 from urllib.parse import urlsplit
@@ -25,7 +26,8 @@ _INVALID = "not a video that can be read, or cut off before its index; check tha
 
 
 def reason(error: BaseException, address: Address) -> str:
-    """Why `error` of PyAV came up for `address`. Never holds the address itself: FFmpeg's texts would, with passwords."""
+    """Why PyAV raised `error` for `address`. Never contains the address, as FFmpeg's own texts would, passwords
+    included."""
     name = type(error).__name__
     number = abs(getattr(error, "errno", None) or 0)
     if address.kind in ("rtsp", "http") and isinstance(error, OSError) and _unknown_host(address.target):

@@ -1,4 +1,4 @@
-"""A folder of images as a source: which files, in which order, at which times. How one is decoded is passed in."""
+"""A folder of images as a source: which files, in which order, at which times. The decoder is passed in."""
 
 import os
 import re
@@ -18,12 +18,13 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".t
 
 
 class ImageFeed:
-    """The images of a folder in the order of their names, each for the same time. A damaged one is left out and counted."""
+    """The images of a folder in the order of their names, all shown equally long. Damaged ones are skipped and
+    counted."""
 
     live = False
 
     def __init__(self, address: Address, fps: Fraction, read: Read) -> None:
-        """`read`: path, options for FFmpeg -> picture, or None where it is damaged."""
+        """`read`: path, options for FFmpeg -> picture, or None if it is damaged."""
         self.address = address
         self.corrupt_packets = 0
         self.stopping = Event()
@@ -42,11 +43,12 @@ class ImageFeed:
                 yield Stamped(number * self._step, None, self._step, picture)
 
     def shut(self) -> None:
-        """Nothing stays open between two images."""
+        """Does nothing: no file stays open between images."""
 
 
 def image_files(folder: str, name: str) -> list[str]:
-    """Paths of the images in `folder`, which is shown as `name`: img2 before img10. SourceError where there is none."""
+    """Paths of the images in `folder`, img2 before img10. Errors show the folder as `name`. Raises SourceError if
+    there are none."""
     files = [file for file in os.listdir(folder) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
     if not files:
         allowed = " ".join(sorted(IMAGE_SUFFIXES))
@@ -57,6 +59,6 @@ def image_files(folder: str, name: str) -> list[str]:
 
 
 def _by_number(file: str) -> list[tuple[bool, int, str]]:
-    """Digits count as numbers, and come before letters."""
+    """Sort key: digits compare as numbers and come before letters."""
     parts = re.findall(r"[0-9]+|[^0-9]+", file)
     return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]

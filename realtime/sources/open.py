@@ -1,6 +1,7 @@
-"""Frames from files, folders of images, cameras and addresses, and H.264 files from frames. The only file that imports av.
+"""Frames from files, folders of images, cameras and addresses, and H.264 files from frames. The only file that imports
+av.
 
-`realtime.sources.timestamps` says where a frame stands in media time, `realtime.sources.address` what a source is.
+`realtime.sources.timestamps` gives a frame its media time, `realtime.sources.address` parses a source's name.
 """
 
 import sys
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 ONE_CORE_MAX_PX = 1920 * 1088
-"""Up to this size one core decodes a camera in time. Threads by frame are faster, but each makes pictures a frame late."""
+"""Up to this size one core decodes a camera in real time. Frame threads are faster, but each one delays pictures by a
+frame."""
 ENOUGH_LINES = 480
-"""Of several sizes that HLS offers the smallest with so many lines is taken, else the largest: more would be scaled away."""
+"""Of the sizes that HLS offers, the smallest with this many lines is taken, or else the largest: more would be scaled
+away."""
 KEY_WAIT_PACKETS = 500
-"""Who joins a stream between two key frames gets broken pictures up to the next; but some streams never mark one."""
+"""Packets to wait for a key frame: joining between key frames gives broken pictures until the next one, but some
+streams never mark any."""
 
 
 def open_video(
@@ -51,14 +55,13 @@ def open_video(
 ) -> Video:
     """Open `source` and decode its first frame.
 
-    source: path of a video, folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG), or
-        "-" for standard input. A `Path` is always a path.
-    image_fps: frames per second of a folder of images; needed there, an error elsewhere.
-    square_pixels: scale the width where pixels are stated not to be square, so that shapes are true.
-    rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
+    source: path of a video or folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG),
+    or "-" for standard input. A `Path` is always a path. image_fps: frames per second of a folder of images; required
+    for one, an error for anything else. square_pixels: scale the width if the source states that its pixels are not
+    square, so that shapes are right. rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
 
-    UsageError: no source, or options that do not fit. SourceError: missing, unreadable, refused, without a picture.
-    """
+    Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
+    is missing, unreadable, refused or without a picture."""
     from av.video.reformatter import VideoReformatter
 
     if rtsp_transport not in ("tcp", "udp"):
@@ -77,7 +80,8 @@ def open_video(
 def frame_times(
     source: str | Path, *, image_fps: Fraction | None = None
 ) -> Iterator[tuple[Fraction, Fraction]]:
-    """(pts, duration) of every frame that `open_video` gives of a file or folder; decodes, but converts no pixel."""
+    """(pts, duration) in seconds of every frame that `open_video` yields for a file or folder. Decodes, but converts
+    no pixels."""
     with open_video(source, image_fps=image_fps) as video:
         if video.live:
             raise UsageError(f"{video.name}: a live source has no known end; give a file")
@@ -95,7 +99,7 @@ def _read_image(path: str, options: dict[str, str]) -> "VideoFrame | None":
 
 
 class _StreamFeed:
-    """What FFmpeg opens, with the stamps of its container."""
+    """Frames of what FFmpeg opens, with the container's time stamps."""
 
     def __init__(self, address: Address, transport: Transport) -> None:
         self.address, self._name = address, address.name
@@ -164,7 +168,7 @@ class _StreamFeed:
         return stream
 
     def _packets(self) -> "Iterator[Packet[Any]]":
-        """Packets of the video that are whole, to the end or as far as the source goes."""
+        """The undamaged packets of the video, up to its end or to where the source breaks off."""
         import av
 
         wait_packets = KEY_WAIT_PACKETS if self.live and self.address.kind != "webcam" else 0
@@ -174,7 +178,7 @@ class _StreamFeed:
                 if self.stopping.is_set():
                     return
                 if self.live and time.monotonic() - heard_s > self._stall_limit_s:
-                    # FFmpeg's own limits pass over servers that send all but video, and count anew after a silence.
+                    # FFmpeg's own limits miss servers that send everything but video, and start again after a silence.
                     raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
                 if packet.stream_index != self._stream.index or packet.size == 0:
                     continue
@@ -189,7 +193,8 @@ class _StreamFeed:
             raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
 
     def _break_off(self, error: "FFmpegError") -> None:
-        """Reading failed: because of `close`, a lost connection, or the end of what is cut off or states no length."""
+        """Reading failed: because of `close`, a lost connection, or the end of a file that is cut off or states no
+        length."""
         import av
 
         remote = self.live or self.address.kind == "http"
@@ -215,7 +220,7 @@ class _StreamFeed:
         time_base = Fraction(self._stream.time_base or 1)
         for picture in pictures:
             if picture.is_corrupt:
-                self.corrupt_packets += 1  # half of it is guessed
+                self.corrupt_packets += 1  # the decoder guesses the damaged part
                 continue
             shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))
             yield Stamped(shown, decoded, max(0, picture.duration) * time_base, picture)

@@ -1,4 +1,4 @@
-"""A live source that is opened again whenever it is lost: the same frames as before, with a gap between."""
+"""A live source that is reopened whenever it is lost. Its frames continue after a gap."""
 
 import os
 import socket
@@ -20,9 +20,9 @@ from realtime.sources.video import Video
 from realtime.types import Frame
 
 LONGEST_WAIT_S = 30.0
-"""Tries are 1, 2, 4, 8, 16 and then always 30 seconds apart."""
+"""Attempts are 1, 2, 4, 8, 16 and then always 30 seconds apart."""
 KNOCK_EVERY_S = 0.5
-"""How often a source that has gone away is looked for, between two tries."""
+"""Between two attempts, how often to check whether a lost source is back."""
 KNOCK_LIMIT_S = 1.0
 MOST_UNTOLD = 100
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -30,17 +30,17 @@ PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Connection:
-    """Whether a source gives frames, and why not."""
+    """Whether a source delivers frames, and if not, why."""
 
     up: bool
     reconnects: int = 0
-    """Times that it was lost and came back."""
+    """How often it was lost and came back."""
     reason: str = ""
     """Why it is down, in one line."""
 
 
 def is_there(address: Address) -> bool:
-    """Whether something answers at the address, without opening a stream; True where that cannot be told."""
+    """Whether something answers at the address, without opening a stream; True if that cannot be told."""
     if address.kind == "webcam":
         return not sys.platform.startswith("linux") or os.path.exists(f"/dev/video{int(address.target)}")
     try:
@@ -57,11 +57,10 @@ def is_there(address: Address) -> bool:
 def keep_open(
     source: str | Path, open_video: Callable[[str | Path], Video] | None = None, *, may_be_away: bool = False
 ) -> "Video | Reconnecting":
-    """As `open_video`, but a live source is opened again whenever it is lost, for ever.
+    """As `open_video`, but a live source is reopened whenever it is lost, without limit.
 
-    `open_video`: with options, for instance; by default `realtime.sources.open.open_video`. `may_be_away`: an RTSP stream or a
-    camera that is not there now is waited for, too. Raises what `open_video` raises.
-    """
+    `open_video`: what to open with, by default `realtime.sources.open.open_video`; a partial can carry options.
+    `may_be_away`: also wait for an RTSP stream or a camera that is not there yet. Raises what `open_video` raises."""
     from realtime.sources.open import open_video as plain
 
     address = parse_source(source)
@@ -76,11 +75,10 @@ def keep_open(
 
 
 class Reconnecting:
-    """Source: the frames of a live video, for ever.
+    """Source: the frames of a live video, without end.
 
-    After a loss the first frame has `after_gap`, and times go on by the time that has passed. It waits longer from try to
-    try, unless the source went away and is there again: then it tries at once.
-    """
+    After a loss the first frame has `after_gap`, and its time includes the wall-clock time that passed. The wait grows
+    from attempt to attempt, but once a lost source is back, the next attempt is immediate."""
 
     live, duration_s = True, None
 
@@ -94,16 +92,16 @@ class Reconnecting:
         clock: Clock | None = None,
         reason: str = "",
     ) -> None:
-        """`first`: opened already; else it is opened, and waited for, like any later one, and `reason` is why it is not
-        there. `is_there`: whether something answers at the address, see the function of that name."""
+        """`first`: the video if it is open already. Without it the first one is opened, and waited for, like later
+        ones, and `reason` says why it is not there. `is_there`: see the function of that name."""
         self.name = name
         self.connection = Connection(up=first is not None, reason=reason)
         """Replaced at each change, by the reading thread."""
         self.changes: deque[Connection] = deque(maxlen=MOST_UNTOLD)
-        """What is still to be told; whoever tells it takes it from the left."""
+        """Changes not reported yet, oldest first; the reporter takes them from the left."""
         self._open, self._is_there, self._clock = open_again, is_there, clock or Clock()
         self.size_px = (0, 0) if first is None else first.size_px
-        """Of the first frame of `first`."""
+        """Width and height of the first frame of `first`."""
         self._video = first
         self._closing = threading.Event()
         self._corrupt_packets = 0
@@ -111,14 +109,14 @@ class Reconnecting:
         self._last_taken_s = 0.0
 
     def renew(self) -> None:
-        """Open it again before its first frame is read: what has waited since it was opened is no longer live."""
+        """Reopen it before its first frame is read: frames buffered since it was opened are no longer live."""
         if self._video is not None:
             self._video.close()
             self._video = None
 
     @property
     def corrupt_packets(self) -> int:
-        """As of `Video`, over all connections."""
+        """As in `Video`, over all connections."""
         video = self._video
         return self._corrupt_packets + (video.corrupt_packets if video is not None else 0)
 
@@ -143,14 +141,15 @@ class Reconnecting:
             self._is_down(reason)
 
     def close(self) -> None:
-        """From any thread: the iteration ends, also where it waits for the next try."""
+        """May be called from any thread: the iteration ends, even while it waits for the next attempt."""
         self._closing.set()
         video = self._video
         if video is not None:
             video.close()
 
     def _connect(self) -> Video | None:
-        """The next video, or None when closed. The first one of all is tried at once, later ones after a second."""
+        """The next video, or None once closed. The very first attempt is immediate; after a loss the first one comes
+        after a second."""
         wait_s = 1.0 if self._last is not None else 0.0
         while not self._pause(wait_s):
             try:
@@ -168,7 +167,7 @@ class Reconnecting:
         return None
 
     def _pause(self, wait_s: float) -> bool:
-        """Wait until the next try is due; True when closed."""
+        """Wait until the next attempt is due; True once closed."""
         due_s = self._clock.now_s() + wait_s
         gone = wait_s > 0 and not self._is_there()
         while (left_s := due_s - self._clock.now_s()) > 0:
@@ -181,7 +180,7 @@ class Reconnecting:
         return self._closing.is_set()
 
     def _placed(self, video: Video) -> Iterator[Frame]:
-        """Its frames, after those of the videos before it."""
+        """Its frames, with times that continue those of the videos before."""
         shift: Fraction | None = None
         for frame in video:
             taken_s = self._clock.now_s() if frame.taken_s is None else frame.taken_s
@@ -193,7 +192,8 @@ class Reconnecting:
             yield frame
 
     def _join(self, frame: Frame, taken_s: float) -> tuple[Fraction, Frame]:
-        """Of the first frame of a video: how far to shift it and all that follow, and the frame itself."""
+        """For the first frame of a video: how far to shift its time and those of all later frames, and the frame
+        itself."""
         if self._last is None:
             if not self.connection.up:
                 self._change(Connection(up=True))

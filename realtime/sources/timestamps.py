@@ -1,9 +1,8 @@
-"""Where each frame of a source stands in media time. Knows neither FFmpeg nor the wall clock.
+"""The media time of each frame of a source. Independent of FFmpeg and of the wall clock.
 
-A stamp is what the container says of a frame, in seconds; it may be missing, or wrong. A place is what the project goes
-by: seconds from the first frame, in the decoder's order, never decreasing. Both classes here are stages:
-`push` one frame, get those that could be placed.
-"""
+A stamp is the time that the container states for a frame, in seconds; it may be missing or wrong. A place is the time
+that this program uses: seconds from the first frame, in the decoder's order, never decreasing. Both classes here are
+stages: `push` one frame, get back those that can be placed."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,24 +12,24 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 LOOK_AHEAD_FRAMES = 12
-"""Frames of a file that are looked at before the first is placed: B-frames show their disorder within these."""
+"""Frames of a file to examine before the first is placed: any disorder from B-frames shows within these."""
 JITTER_S = Fraction(1, 10)
-"""A live stamp may be earlier than the one before by so much without meaning a change of the camera's clock."""
+"""A live stamp may be this much earlier than the one before without meaning a change of the camera's clock."""
 JUMP_S = Fraction(5)
 """A live stamp further ahead than this means a change of the camera's clock, not a pause."""
 FALLBACK_STEP_S = Fraction(1, 25)
-"""Where neither a rate nor two stamps tell how far frames are apart."""
+"""Step between frames if neither a rate nor two stamps determine it."""
 
 
 class Stamped(NamedTuple, Generic[T]):
-    """A frame as it came; times in seconds."""
+    """A frame as it arrived; times in seconds."""
 
     stamp: Fraction | None
-    """When it is to be shown."""
+    """Presentation time."""
     decoded: Fraction | None
-    """When the packet that brought it out was to be decoded."""
+    """Decoding time of the packet that completed it."""
     duration: Fraction | None
-    """None or 0 where it is not stated."""
+    """None or 0 if not stated."""
     item: T
 
 
@@ -44,7 +43,8 @@ class Placed(NamedTuple, Generic[T]):
 
 
 class _Ruler:
-    """The last place, and those that follow at the usual distance. Multiplies, so that nothing is accumulated.
+    """The last place, and those that follow it at a constant step. Multiplies rather than adds, so that errors do not
+    accumulate.
 
     Before the first place `last` is one step before zero.
     """
@@ -72,13 +72,12 @@ class _Ruler:
 
 
 class FileTimes(Generic[T]):
-    """Places for the frames of a file.
+    """Places the frames of a file.
 
-    Increasing stamps are taken as they are. A frame without a stamp, or with that of the frame before it, is put midway
-    between its neighbours. Where stamps run backwards the decoder's order is right and the stamps are not (AVI
-    stores them in the order of decoding): from there on, or from the start where it shows within
-    `LOOK_AHEAD_FRAMES`, frames follow one another at the average rate.
-    """
+    Increasing stamps are used as they are. Frames without a stamp, or with the stamp of the frame before, are spaced
+    evenly between their neighbours. If stamps run backwards, the decoder's order is right and the stamps are wrong
+    (AVI stores them in decoding order): from there on, or from the start if it shows within `LOOK_AHEAD_FRAMES`,
+    frames follow one another at the average rate."""
 
     def __init__(self, rate: Fraction | None) -> None:
         self._rate = rate
@@ -125,14 +124,14 @@ class FileTimes(Generic[T]):
         return placed
 
     def _spread(self, end: Fraction) -> list[Placed[T]]:
-        """Those without a stamp, evenly between the last place and `end`."""
+        """The frames without a stamp, evenly between the last place and `end`."""
         held, self._held = self._held, []
         start = self._ruler.last
         gap = (end - start) / (len(held) + 1)
         return [self._placed(frame, start + (i + 1) * gap) for i, frame in enumerate(held)]
 
     def _follow(self) -> list[Placed[T]]:
-        """Those without a stamp, each a step after the last place."""
+        """The frames without a stamp, each one step after the last place."""
         held, self._held = self._held, []
         return [self._placed(frame, self._ruler.advance()) for frame in held]
 
@@ -141,12 +140,12 @@ class FileTimes(Generic[T]):
 
 
 class LiveTimes(Generic[T]):
-    """Places for the frames of a live source, each at once.
+    """Places the frames of a live source, each immediately.
 
-    A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places go on a step after the
-    last one, with `after_gap`. A frame without a stamp is put a step after the last one. Where stamps run backwards more
-    often than the times of decoding do, these are taken: some servers stamp B-frames in the order in which they send them.
-    """
+    Stamps jump when a camera sets its clock or a stream was cut and joined: places then continue one step after the
+    last, with `after_gap`. A frame without a stamp is put one step after the last. If presentation times run backwards
+    more often than decoding times, decoding times are used: some servers stamp B-frames in the order in which they
+    send them."""
 
     def __init__(self, rate: Fraction | None) -> None:
         self._rate = rate
@@ -177,7 +176,7 @@ class LiveTimes(Generic[T]):
         return []
 
     def _better_stamp(self, frame: Stamped[T]) -> Fraction | None:
-        """After FFmpeg's guess_correct_pts; counts over the whole stream, so that one slip changes nothing."""
+        """Follows FFmpeg's guess_correct_pts; counts over the whole stream, so that a single slip changes nothing."""
         stamps = frame.stamp, frame.decoded
         for i, (stamp, latest) in enumerate(zip(stamps, self._latest, strict=True)):
             if stamp is not None:
@@ -190,12 +189,13 @@ class LiveTimes(Generic[T]):
 
 
 def plausible_rate(rate: Fraction | None) -> Fraction | None:
-    """`rate` in frames per second where it can be one: what containers state may be a time base, or nothing."""
+    """`rate` in frames per second if it is plausible, else None: a container may state a time base instead, or
+    nothing."""
     return Fraction(rate) if rate and 0 < rate <= 1000 else None
 
 
 def _usual_step(stamps: Sequence[Fraction]) -> Fraction:
-    """Mean distance of increasing stamps, where nothing states a rate."""
+    """Mean distance of increasing stamps, for sources that state no rate."""
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return FALLBACK_STEP_S
     return (stamps[-1] - stamps[0]) / (len(stamps) - 1)

@@ -1,4 +1,4 @@
-"""From FFmpeg's pictures to upright RGB with square pixels. Takes them as they are: imports no av."""
+"""From FFmpeg's pictures to upright RGB with square pixels. Does not import av."""
 
 from fractions import Fraction
 from typing import Any
@@ -8,21 +8,23 @@ import numpy as np
 from realtime.types import Image
 
 CONVERTIBLE_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
-"""Colour matrices (ITU-T H.273) that swscale converts from; others (YCgCo, ICtCp, reserved) are read as not stated."""
+"""Colour matrices (ITU-T H.273) that swscale converts from; others (YCgCo, ICtCp, reserved) are treated as not
+stated."""
 UNSTATED_MATRIX = 2
 
 
 class ToRgb:
-    """Converts pictures of one source, by the colour matrix, range and rotation that each states."""
+    """Converts the pictures of one source, using the colour matrix, range and rotation that each states."""
 
     def __init__(self, reformatter: Any, pixel_aspect: Fraction | None) -> None:
-        """`reformatter`: av's VideoReformatter. `pixel_aspect`: width over height of a pixel, None to leave it."""
+        """`reformatter`: av's VideoReformatter. `pixel_aspect`: width over height of a pixel; None keeps pixels as
+        they are."""
         absurd = pixel_aspect is None or not Fraction(1, 8) <= pixel_aspect <= 8
         self._aspect = Fraction(1) if absurd else Fraction(pixel_aspect or 1)
         self._reformatter = reformatter
 
     def size_px(self, picture: Any) -> tuple[int, int]:
-        """(width, height) of what `__call__` gives."""
+        """(width, height) of what `__call__` returns."""
         width, height = self._square_size(picture)
         return (height, width) if _left_turns(picture) % 2 else (width, height)
 
@@ -31,7 +33,7 @@ class ToRgb:
         if picture.colorspace not in CONVERTIBLE_MATRICES:
             picture.colorspace = UNSTATED_MATRIX
         width, height = self._square_size(picture)
-        # One thread: more of them would get in the way of those that decode.
+        # One thread: more would compete with the decoder's.
         rgb = self._reformatter.reformat(picture, width=width, height=height, format="rgb24", threads=1)
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), _left_turns(picture)))
 
@@ -40,6 +42,6 @@ class ToRgb:
 
 
 def _left_turns(picture: Any) -> int:
-    """Quarter turns to the left that put the picture upright."""
+    """Quarter turns to the left that bring the picture upright."""
     rotation: int = picture.rotation
     return round(rotation / 90) % 4

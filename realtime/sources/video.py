@@ -22,20 +22,20 @@ class Feed(Protocol):
     duration_s: float | None
     corrupt_packets: int
     stopping: Event
-    """Set by `Video.close`, in any thread: `frames` ends as soon as it notices."""
+    """Set by `Video.close`, in any thread; `frames` ends soon after."""
 
     def frames(self) -> Iterator[Stamped[Any]]:
-        """What there is, once."""
+        """All frames; may be iterated once."""
 
     def shut(self) -> None:
-        """Let go of files and sockets; again does nothing."""
+        """Close files and sockets; calling it again does nothing."""
 
 
 class Converter(Protocol):
     """From a feed's pictures to upright RGB."""
 
     def size_px(self, picture: Any) -> tuple[int, int]:
-        """(width, height) of what a call gives."""
+        """(width, height) of what a call returns."""
 
     def __call__(self, picture: Any) -> Image:
         """uint8 (H, W, 3)."""
@@ -52,11 +52,11 @@ class Video:
         self.name: str = feed.address.name
         """Safe to print: without credentials."""
         self.live: bool = feed.live
-        """True for a camera, RTSP, and HTTP without a known end: what is not read in time is lost."""
+        """True for a camera, RTSP, and HTTP without a known end: frames that are not read in time are lost."""
         self.average_fps: Fraction | None = feed.average_fps
-        """As stated or probed: it may be wrong."""
+        """As stated or probed; it may be wrong."""
         self.duration_s: float | None = feed.duration_s
-        """As stated; None where no end is known."""
+        """As stated; None if no end is known."""
         self._feed, self._to_rgb = feed, to_rgb
         self._lock = Lock()
         self._placed = _place(feed)
@@ -70,7 +70,7 @@ class Video:
 
     @property
     def corrupt_packets(self) -> int:
-        """Packets and images so far that were damaged, and whose pictures are left out."""
+        """Damaged packets and images so far; their pictures are left out."""
         return self._feed.corrupt_packets
 
     def __enter__(self) -> Self:
@@ -90,16 +90,15 @@ class Video:
         return Frame(self._to_rgb(placed.item), placed.pts, placed.duration, placed.after_gap, taken_s)
 
     def times(self) -> Iterator[tuple[Fraction, Fraction]]:
-        """(pts, duration) of what is left, decoded but not converted."""
+        """(pts, duration) in seconds of the remaining frames, decoded but not converted."""
         while (placed := self._next()) is not None:
             yield placed.pts, placed.duration
 
     def close(self) -> None:
-        """Let go of the source. A thread that iterates over it comes to the end.
+        """Release the source. A thread that iterates over it reaches the end.
 
-        Where that thread waits for the network it notices when data comes, at the latest when the source counts as lost
-        (`realtime.sources.address.STALL_LIMIT_S`). This call itself never waits.
-        """
+        If that thread is waiting for the network, it notices when data arrives, or at the latest when the source
+        counts as lost (`realtime.sources.address.STALL_LIMIT_S`). This call itself never waits."""
         self._feed.stopping.set()
         if self._lock.acquire(blocking=False):
             try:
@@ -108,7 +107,7 @@ class Video:
                 self._lock.release()
 
     def _next(self) -> Placed[Any] | None:
-        """The lock is held while FFmpeg works: whoever finishes last, reader or `close`, shuts the feed."""
+        """The lock is held while FFmpeg works: reader or `close`, the one that finishes last shuts the feed."""
         try:
             with self._lock:
                 return None if self._feed.stopping.is_set() else next(self._placed, None)
