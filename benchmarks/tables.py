@@ -3,7 +3,8 @@
     python -m benchmarks.tables      writes each between its marks: <!-- benchmarks NAME --> ... <!-- end -->
 
 A mark whose result is not there stays empty. Under each table stand the machine, the versions, the date and the
-command."""
+command.
+"""
 
 import json
 import re

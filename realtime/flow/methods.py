@@ -1,4 +1,4 @@
-"""The ways to compute flow, behind one signature and chosen by name."""
+"""The methods of computing flow, with one signature and chosen by name."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from engines.extras import install
 Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
 Flow = Callable[[Grey, Grey], Field]
-"""uint8 (H, W) and the picture that follows it -> float32 (2, H, W): where each pixel of the first went, px, u then v."""
+"""uint8 (H, W) and the next picture -> float32 (2, H, W): displacement of each pixel of the first, px, u then v."""
 
 
 Maker = Callable[[int, int], Flow]
@@ -59,19 +59,21 @@ METHODS: dict[str, Callable[[], Maker]] = {
     "opencv-tvl1": _opencv_tvl1,
     "dis": _dis,
 }
-"""Name -> what imports the method.
+"""Name -> function that imports the method.
 
-"tvl1": this project's, on one core. "tvl1-cuda": the same on an NVIDIA GPU. "opencv-tvl1": the reference, OpenCV's DualTVL1
-with its defaults. "dis": OpenCV's dense inverse search (Kroeger 2016) with its fast preset: quickest and coarsest.
+"tvl1": this project's, on one core. "tvl1-cuda": the same on an NVIDIA GPU. "opencv-tvl1": the reference, OpenCV's
+DualTVL1 with its defaults. "dis": OpenCV's dense inverse search (Kroeger 2016) with its fast preset: the quickest and
+coarsest.
 """
 
 
 def flow_method(name: str) -> Flow:
-    """The method of that name. It keeps its scratch memory for the size of the last pair; one stream, one thread.
+    """The method of that name. It keeps scratch memory for the size of the last pair: use one per stream, in one
+    thread.
 
-    All is imported (and "tvl1" compiled, if it never was) before this returns. Raises UsageError for another name, or where
-    the method cannot run here; the method itself raises ValueError for pictures that are not two uint8 (H, W) of one size,
-    and UsageError for a size that it cannot do.
+    Everything is imported (and "tvl1" compiled, if it has never been) before this returns. Raises UsageError for an
+    unknown name, or if the method cannot run here. The method itself raises ValueError unless it is given two uint8
+    (H, W) pictures of the same size, and UsageError for a size that it does not support.
     """
     if name not in METHODS:
         raise UsageError(f"flow method {name!r} is not known; choose one of {', '.join(METHODS)}")
@@ -79,12 +81,12 @@ def flow_method(name: str) -> Flow:
 
 
 def compile_ahead() -> None:
-    """Compile "tvl1" into the user's cache folder, so that no stream waits for it; some 20 s the first time."""
+    """Compile "tvl1" into the user's cache folder, so that no stream waits for it; takes about 20 s the first time."""
     import realtime.flow.tvl1  # noqa: F401
 
 
 class _SizedFlow:
-    """The method for the size of the pictures that come."""
+    """The method, recreated whenever the size of the pictures changes."""
 
     def __init__(self, make: Maker) -> None:
         self._make = make

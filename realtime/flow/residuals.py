@@ -1,4 +1,4 @@
-"""How well a field explains two pictures."""
+"""How well a flow field explains two pictures."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ Field = NDArray[np.float32]
 
 
 def residuals(previous: Grey, following: Grey, field: Field) -> tuple[float, float, float]:
-    """Mean absolute difference of two pictures, grey levels: as they are, with the flow taken out of the second, and with its
-    opposite taken out. A good field leaves least in the middle. Sampled linearly, every second pixel both ways."""
+    """Mean absolute difference of two pictures in grey levels: as they are, with the second warped back along the
+    flow, and along its opposite. For a good field the second is the smallest. Sampled linearly, every second pixel
+    both ways."""
     import cv2
 
     height, width = previous.shape
@@ -32,7 +33,7 @@ def residuals(previous: Grey, following: Grey, field: Field) -> tuple[float, flo
 def energy(previous: Grey, following: Grey, field: Field, *, cubic: float = -0.75) -> float:
     """What TV-L1 minimises: mean(0.15 |I1(x + u) - I0(x)| + |grad u1| + |grad u2|), bicubic sampling, border repeated.
 
-    `cubic`: parameter of the bicubic kernel; -0.75 is OpenCV's, -0.5 the other usual one.
+    `cubic`: parameter of the bicubic kernel; -0.75 is OpenCV's, -0.5 the other common one.
     """
     height, width = previous.shape
     y, x = np.mgrid[:height, :width]

@@ -1,4 +1,4 @@
-"""The flow stream: from ticks to flow fields, and from those to what the flow network takes.
+"""The flow stream: from ticks to flow fields, and from those to the flow network's input.
 
 The field of tick t is the motion from its frame to the one that follows, so it is known one distinct frame later.
 """
@@ -21,45 +21,46 @@ from realtime.types import Beside, FlowRegion, Image, Tick
 T = TypeVar("T")
 
 CUT_BEFORE, CUT_AFTER = 35.0, 8.0
-"""Grey levels between two frames, on average: a cut is a large difference of which flow leaves much. Between frames half a
-second apart of five real clips it is at most 28 before and 10 after, across cuts between them at least 56 and 11."""
+"""Mean difference of two frames, in grey levels, before and after the flow is taken out: a cut exceeds both. Between
+frames half a second apart in five real clips the figures are at most 28 and 10, across cuts between the clips at least
+56 and 11."""
 BLANK_PX = 0.01
-"""A field whose largest vector is shorter than this is blank."""
+"""A field whose longest vector is shorter than this is blank."""
 LEVELS = (np.arange(256, dtype=np.float32) / np.float32(127.5) - 1).astype(np.float16)
-"""What the network takes for each of the 256 levels of the paper's release."""
+"""The network's input value for each of the 256 levels of the paper's release."""
 BEHIND = 1
-"""Pairs of frames that are still under way when the next one comes, where flow is computed beside the caller."""
+"""Pairs of frames still being computed when the next one arrives, if flow is computed on worker threads."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two distinct frames whose flow is under way."""
+    """Two distinct frames whose flow is being computed."""
 
     shape: tuple[int, ...]
     ticks: list[int]
-    """Those that show the first of the two."""
+    """Ticks that show the first of the two."""
     ticks_between: float
     measured: Callable[[], tuple[Field, float, float, float]] | None
-    """Waits for the field, px, and `residuals`. None: the two differ in size."""
+    """Waits for the field, in px, and `residuals`. None if the two differ in size."""
 
 
 @dataclass
 class FlowHealth:
-    """What the flow of a stream looks like; a wrong range or sign shows here before it shows in the labels."""
+    """Statistics of a stream's flow; a wrong range or sign shows here before it shows in the labels."""
 
     fields: int = 0
     blank: int = 0
     """Fields without any motion."""
     cuts: int = 0
-    """Scene cuts: pairs of frames that no flow joins."""
+    """Scene cuts: pairs of frames without flow between them."""
     clipped: float = 0.0
-    """Sum over the fields of the share of values beyond the bound, which the network does not see."""
+    """Sum over the fields of the share of values beyond the bound, which are clipped."""
     largest_px: float = 0.0
     residual_before: float = 0.0
     residual_after: float = 0.0
     """Sums over the fields of the mean grey difference of two frames, without and with the flow taken out."""
     backwards: int = 0
-    """Fields that explain the frames worse than their opposite does."""
+    """Fields that explain the frames worse than their opposites do."""
 
     def report(self) -> dict[str, float | int | str]:
         """Means and a verdict, for the log."""
@@ -85,9 +86,10 @@ class FlowHealth:
 class FlowStage:
     """Stage: ticks in, (tick number, field) out; fields are float32 (2, H, W), u then v, in px a tick.
 
-    Flow is computed between distinct frames and divided by the time between them in ticks, so that a tick that repeats a
-    frame has the same share of the motion as the one before it: a slower camera gives the same field, not a blank one
-    between doubled ones. Across a scene cut there is no flow: the frame before it keeps the field of the frames before.
+    Flow is computed between distinct frames and divided by the number of ticks between them, so that a tick that
+    repeats a frame gets the same share of the motion as the tick before: a slower camera gives equal fields, not
+    doubled and blank ones in turn. Across a scene cut there is no flow: the frame before the cut keeps the previous
+    field.
     """
 
     def __init__(
@@ -100,21 +102,22 @@ class FlowStage:
         region: FlowRegion = "square",
         beside: Beside | None = None,
     ) -> None:
-        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release.
+        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as in the paper's
+        release.
 
-        `beside`: computes two pairs at a time; the fields are the same, and each comes one distinct frame later.
+        `beside`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
         """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
         self._beside: Beside = beside or _at_once
         self._behind = BEHIND if beside else 0
-        # Each keeps scratch memory, and serves one pair at a time.
+        # Each has its scratch memory, and serves one pair at a time.
         self._flows = deque(flow_method(method) for _ in range(self._behind + 1))
         self._pairs: deque[Pair] = deque()
         self.health = FlowHealth()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames; the health goes on."""
+        """Forget all frames; the health statistics continue."""
         for pair in self._pairs:
             if pair.measured is not None:
                 pair.measured()  # it uses the scratch memory
@@ -130,7 +133,7 @@ class FlowStage:
         return self._last
 
     def push(self, tick: Tick, resized: Image) -> list[tuple[int, Field]]:
-        """`resized`: the tick's frame with its shorter side at `side_px`."""
+        """`resized`: the tick's frame with its shorter side scaled to `side_px`."""
         if tick.repeated and self._grey is not None:
             self._owed.append(tick.index)
             return []
@@ -141,7 +144,7 @@ class FlowStage:
         return self._finish(self._behind)
 
     def flush(self) -> list[tuple[int, Field]]:
-        """The last frame has no successor: its ticks keep the motion before it, or none."""
+        """The last frame has no successor: its ticks keep the previous motion, or none."""
         out = self._finish(0)
         if self._grey is not None and self._last is None:
             self._last = np.zeros((2, *self._grey.shape), np.float32)
@@ -157,7 +160,7 @@ class FlowStage:
         self._pairs.append(Pair(before.shape, self._owed, ticks_between, measured))
 
     def _finish(self, but: int) -> list[tuple[int, Field]]:
-        """The fields of all pairs but the last so many."""
+        """The fields of all pairs except the last `but`."""
         out: list[tuple[int, Field]] = []
         while len(self._pairs) > but:
             pair = self._pairs.popleft()
@@ -173,7 +176,7 @@ class FlowStage:
         return np.asarray(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY), np.uint8)
 
     def _field(self, pair: Pair) -> Field:
-        """px a tick between two distinct frames; the field before it where they do not belong together."""
+        """The field between two distinct frames, in px per tick; the previous field across a cut."""
         if pair.measured is None:
             return self._cut(pair)
         raw, was, left, opposite = pair.measured()
@@ -206,13 +209,13 @@ def _measure(flow: Flow, before: Grey, after: Grey) -> tuple[Field, float, float
 
 
 def _at_once(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
-    """A `Beside` that is not beside: done before it returns."""
+    """A `Beside` that computes in the caller's thread, before it returns."""
     done = call(*arguments)
     return lambda: done
 
 
 class FlowFeed:
-    """Feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
+    """Input of the flow network: the centre of each field, clipped, quantised and in [-1, 1], as (224, 224, 2)."""
 
     def __init__(
         self,
@@ -240,7 +243,7 @@ class FlowFeed:
 
     @property
     def health(self) -> FlowHealth:
-        """What the flow looks like so far."""
+        """Statistics of the flow so far."""
         return self.stage.health
 
     @property
@@ -255,7 +258,7 @@ class FlowFeed:
 
 
 def network_input(field: Field, bound_px: float, *, quantise: bool = True) -> NDArray[np.float16]:
-    """Flow (..., 2) in px a tick -> float16 in [-1, 1].
+    """Flow (..., 2) in px per tick -> float16 in [-1, 1].
 
     Clipped to [-bound, bound] and, as the paper's release did, truncated to 256 levels: a still background becomes
     -0.0039, not 0.

@@ -1,7 +1,7 @@
-"""TV-L1 optical flow on one processor core, compiled by Numba. `realtime.flow.tvl1_plan` says what is computed.
+"""TV-L1 optical flow on one CPU core, compiled by Numba. `realtime.flow.tvl1_plan` says what is computed.
 
-The inner loops run along rows of one array, on columns padded left and right, so that they hold no branch and the compiler
-turns them into vector code. Several iterations follow each other down the picture, a row apart, and find their rows in the
+The inner loops run along rows of one array that is padded left and right, so that they need no branch and the compiler
+vectorises them. Several iterations follow one another down the picture, a row apart, and find their rows in the
 second-level cache; the arithmetic is that of one iteration after the other.
 """
 
@@ -28,15 +28,15 @@ from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scal
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 PAD = LANES = 16
-"""Columns left and right of a row of the state: the neighbours of its first and last pixel. As many as fill a cache line, so
-that the rows of an aligned state begin with one."""
+"""Columns left and right of a row of the state: the neighbours of its first and last pixel. They fill a cache line, so
+that the rows of an aligned state start on one."""
 LEVELS = f32(256)
-"""Steps that a grey level is divided into where the second picture is sampled: two pixels then go into 32 bits, and one look-up
-fetches both. The two finest scales consist of such steps; the others are rounded by at most 1/512."""
+"""Steps per grey level when the second picture is sampled: two pixels then fit into 32 bits, and one look-up fetches
+both. The two finest scales are exact in these steps; the others are rounded by at most 1/512."""
 EDGE = 2
 """Pixels around a picture that repeat its border."""
 BLOCK = 16
-"""Iterations that follow each other down the picture."""
+"""Iterations that follow one another down the picture."""
 # Channels of a row of the state: the field and the dual variables of its gradients; gradient, constant part and inverse
 # squared gradient of the linearised difference; the field extrapolated.
 U, V, U_X, U_Y, V_X, V_Y, G_X, G_Y, REST, INVERSE, U_BAR, V_BAR = range(12)
@@ -87,7 +87,7 @@ def halve(fine: Plane, coarse: Plane, line: Plane) -> None:
 
 @compiled(PICTURE, PAIRS)
 def pair_up(picture: Plane, pairs: Pairs) -> None:
-    """Each pixel and the one right of it, in steps of 1 / `LEVELS`, as the lower and upper half of 32 bits."""
+    """Each pixel and its right neighbour, in steps of 1 / `LEVELS`, as the lower and upper half of 32 bits."""
     height, width = picture.shape
     for y in range(height):
         row, out = picture[y], pairs[y * width : (y + 1) * width]
@@ -107,7 +107,7 @@ def both(pair: np.uint32) -> tuple[np.float32, np.float32]:
 def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Plane) -> None:
     """Field (doubled) and dual variables of a scale from those of the next coarser one, interpolated linearly.
 
-    Dual variables that would lead out of the picture are zero at the coarser scale, and so at this one.
+    Dual variables that point out of the picture are zero at the coarser scale, and therefore at this one.
     """
     coarse_height, height = coarse.shape[0] - 1, fine.shape[0] - 1
     for y in range(height):
@@ -125,7 +125,7 @@ def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Pla
 
 @row_loop
 def cubic(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Weights of the four pixels around the place t behind the second."""
+    """Weights of the four pixels around the point t beyond the second."""
     s = ONE - t
     first, last = A * t * s * s, A * s * t * t
     second = ((A + TWO) * t - (A + THREE)) * t * t + ONE
@@ -143,7 +143,7 @@ def cubic_slope(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.f
 
 @inlined
 def channels(state: Plane, y: int, x: int) -> Row:
-    """Each channel of row y of the state, from column x on."""
+    """Each channel of row y of the state, starting at column x."""
     row = state[y]
     return (
         row[0, x:], row[1, x:], row[2, x:], row[3, x:], row[4, x:], row[5, x:],
@@ -174,7 +174,7 @@ def linearise_row(
             g_y += slope * across
             g_x += weight * (s0 * p0 + s1 * p1 + s2 * p2 + s3 * p3)
             first += pitch
-        # What leaves the picture is compared with nothing: only its neighbours move it.
+        # A pixel that leaves the picture is not compared: only its neighbours move it.
         seen = STEP if (to_x == at_x) & (to_y == at_y) else ZERO
         g_x, g_y = g_x * seen, g_y * seen
         row[G_X][i], row[G_Y][i] = g_x, g_y
@@ -184,7 +184,8 @@ def linearise_row(
 
 @compiled(PAIRS, PICTURE, STATE, FLOAT)
 def linearise(pairs: Pairs, previous: Plane, state: Plane, rounding: np.float32) -> None:
-    """Samples the second picture and its gradient where the field points: the difference to `previous`, linear in u and v."""
+    """Samples the second picture and its gradient where the field points: the difference to `previous`, linear in u
+    and v."""
     height, width = previous.shape[0] - 2 * EDGE, previous.shape[1] - 2 * EDGE
     for y in range(height):
         line, row = previous[y + EDGE, EDGE : EDGE + width], channels(state, y + 1, PAD)
@@ -193,7 +194,8 @@ def linearise(pairs: Pairs, previous: Plane, state: Plane, rounding: np.float32)
 
 @row_loop
 def primal_row(row: Row, left: Row, above: Row, width: int, tau: np.float32, limit: np.float32) -> None:
-    """Step along the divergence of the dual variables, then to the minimum of the data term, at most `limit` |g|."""
+    """Step along the divergence of the dual variables, then towards the minimum of the data term, by at most `limit`
+    |g|."""
     for x in range(width):
         i = u64(x)
         u_was, v_was, g_x, g_y = row[U][i], row[V][i], row[G_X][i], row[G_Y][i]
@@ -231,9 +233,9 @@ def dual_row(row: Row, right: Row, below: Row, width: int, sigma: np.float32) ->
 def solve(
     state: Plane, width: int, iterations: int, tau: np.float32, sigma: np.float32, limit: np.float32
 ) -> None:
-    """So many primal-dual iterations. The dual update of a row needs the primal one of the row below it, and no more."""
+    """Run primal-dual iterations. The dual update of a row needs no more than the primal update of the row below it."""
     height = state.shape[0] - 1
-    lanes = state.shape[2] - 2 * PAD  # what is computed right of the picture never comes back into it
+    lanes = state.shape[2] - 2 * PAD  # values computed right of the picture never flow back into it
     end = PAD + width
     for start in range(0, iterations, BLOCK):
         block = min(BLOCK, iterations - start)
@@ -248,7 +250,7 @@ def solve(
                         state[y, U_BAR, end - 1],
                         state[y, V_BAR, end - 1],
                     )
-                if y > 1:  # the row below the last is itself: no gradient leads out of the picture
+                if y > 1:  # the last row counts as the one below itself: no gradient leads out of the picture
                     below = channels(state, min(y, height), PAD)
                     dual_row(
                         channels(state, y - 1, PAD), channels(state, y - 1, PAD + 1), below, lanes, sigma
@@ -256,7 +258,7 @@ def solve(
 
 
 def aligned(shape: tuple[int, ...]) -> Plane:
-    """Zeros whose first lies at the beginning of a cache line."""
+    """Zeros, starting at a cache line."""
     room = np.zeros(math.prod(shape) + LANES, f32)
     start = -room.ctypes.data % (4 * LANES) // 4
     return room[start : start + math.prod(shape)].reshape(shape)
@@ -266,7 +268,7 @@ class TvL1:
     """Flow between two grey pictures of one size; holds the scratch memory for it."""
 
     def __init__(self, height: int, width: int, plan: Sequence[Scale] | None = None) -> None:
-        """`plan`: another pyramid than `scales` gives, finest scale first."""
+        """`plan`: a pyramid to use instead of `scales`, finest scale first."""
         self.plan = list(plan or scales(height, width))
         padded = [(scale.height + 2 * EDGE, scale.width + 2 * EDGE) for scale in self.plan]
         self._previous, self._following = ([np.zeros(shape, f32) for shape in padded] for _ in range(2))
@@ -278,7 +280,7 @@ class TvL1:
         self._line = np.zeros(width + 2 * PAD, f32)
 
     def __call__(self, previous: Grey, following: Grey) -> Plane:
-        """uint8 (H, W) twice -> float32 (2, H, W): where each pixel of `previous` went, px, u then v."""
+        """uint8 (H, W) twice -> float32 (2, H, W): displacement of each pixel of `previous`, px, u then v."""
         for grey, pyramid in ((previous, self._previous), (following, self._following)):
             load(np.ascontiguousarray(grey), pyramid[0])
             for fine, coarse in pairwise(pyramid):

@@ -1,17 +1,18 @@
-"""TV-L1 optical flow of many pairs at once on an NVIDIA GPU: the kernels, in Triton, and the graph that launches them.
+"""TV-L1 optical flow of a batch of pairs on an NVIDIA GPU: the kernels, in Triton, and the graph that launches them.
 
-`realtime.flow.tvl1_plan` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel. Everything stays on
-the device: a call copies two batches of pictures, replays one CUDA graph and returns without waiting. Triton's interpreter
-(TRITON_INTERPRET=1, before this file is imported) runs the same kernels on the processor, slowly; tests do.
+`realtime.flow.tvl1_plan` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel.
+Everything stays on the device: a call copies two batches of pictures, replays one CUDA graph and returns without
+waiting. Triton's interpreter (TRITON_INTERPRET=1, before this file is imported) runs the same kernels on the CPU,
+slowly; tests do that.
 """
 
-# Triton has no types, and what it compiles is no Python.
+# Triton has no types, and what it compiles is not Python.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
 import os
 from typing import Any
 
-# Triton is about to change what it does where this is unset, and warns.
+# Triton warns if this is unset, because its default is about to change.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 import numpy as np
@@ -25,9 +26,9 @@ from engines.errors import UsageError
 from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
 
 BLOCK = 512
-"""Pixels that one program computes."""
+"""Pixels per program."""
 CHANNELS, CARRIED = 12, 6
-"""Planes of a scale's state, in the order of `planes`, and how many of them are handed to the next finer scale."""
+"""Planes of a scale's state, in the order of `planes`, and how many of them are passed to the next finer scale."""
 Pictures = NDArray[np.uint8] | Tensor
 
 
@@ -76,7 +77,7 @@ def enlarge(coarse, fine, coarse_height, coarse_width, height, width, BLOCK: tl.
 
 @triton.jit
 def _cubic(t, k: tl.constexpr, A: tl.constexpr):
-    """Weight of pixel k - 1 at the place t behind pixel 0, k from 0 to 3, and its derivative."""
+    """Weight of pixel k - 1 at the point t beyond pixel 0, k from 0 to 3, and its derivative."""
     s = 1 - t
     if k == 0:
         weight, slope = A * t * s * s, A * s * (1 - 3 * t)
@@ -125,7 +126,7 @@ def linearise(
             value += down * across * grey
             g_x += down * across_slope * grey
             g_y += down_slope * across * grey
-    seen = (to_x == at_x) & (to_y == at_y)  # what leaves the picture is compared with nothing
+    seen = (to_x == at_x) & (to_y == at_y)  # a pixel that leaves the picture is not compared
     g_x, g_y = tl.where(seen, g_x, 0.0), tl.where(seen, g_y, 0.0)
     rest = value - tl.load(previous + at, mask=exists, other=0.0) - g_x * u - g_y * v
     tl.store(state + 6 * size + at, g_x, mask=exists)
@@ -136,7 +137,8 @@ def linearise(
 
 @triton.jit
 def primal(state, height, width, tau, limit, OVER: tl.constexpr, BLOCK: tl.constexpr):
-    """Step along the divergence of the dual variables, then to the minimum of the data term, at most `limit` |g|."""
+    """Step along the divergence of the dual variables, then towards the minimum of the data term, by at most `limit`
+    |g|."""
     at, y, x, exists = _pixels(height, width, BLOCK)
     size = height * width
     here = state + tl.program_id(1).to(tl.int64) * 12 * size + at
@@ -188,7 +190,7 @@ def dual(state, height, width, sigma, OVER: tl.constexpr, BLOCK: tl.constexpr):
 
 
 def require_gpu() -> None:
-    """Raises UsageError where torch finds no NVIDIA GPU."""
+    """Raises UsageError if torch finds no NVIDIA GPU."""
     if not torch.cuda.is_available():
         raise UsageError("flow method 'tvl1-cuda' needs an NVIDIA GPU and torch for CUDA; use tvl1")
 
@@ -199,7 +201,7 @@ class TvL1Cuda:
     def __init__(
         self, batch: int, height: int, width: int, *, device: str = "cuda", plan: list[Scale] | None = None
     ) -> None:
-        """`device` "cpu" is for Triton's interpreter alone. Raises UsageError without an NVIDIA GPU."""
+        """`device`: "cpu" works only with Triton's interpreter. Raises UsageError without an NVIDIA GPU."""
         if device != "cpu":
             require_gpu()
         self._batch, self._plan = batch, plan or scales(height, width)
@@ -216,9 +218,10 @@ class TvL1Cuda:
             self._capture()
 
     def __call__(self, previous: Pictures, following: Pictures) -> Tensor:
-        """uint8 (B, H, W) twice, arrays or tensors -> float32 (B, 2, H, W) on the device, px, u then v. Does not wait for it."""
+        """uint8 (B, H, W) twice, arrays or tensors -> float32 (B, 2, H, W) on the device, px, u then v. Does not wait
+        for it."""
         for held, given in zip(self._inputs, (previous, following), strict=True):
-            if isinstance(given, np.ndarray):  # torch wants memory that it may write, even to read it
+            if isinstance(given, np.ndarray):  # torch requires writable memory, even to read it
                 given = torch.from_numpy(np.require(given, requirements=["C", "W"]))
             held.copy_(given, non_blocking=True)
         if self._graph is None:
@@ -228,7 +231,7 @@ class TvL1Cuda:
         return self._states[0][:, :2].clone()
 
     def _capture(self) -> None:
-        """Once as it is, which compiles the kernels, then once into the graph."""
+        """Run once, which compiles the kernels, then once more to capture the graph."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

@@ -1,37 +1,41 @@
-"""How this project's TV-L1 goes about it, the same on the processor and on the GPU.
+"""How this project computes TV-L1, the same on the CPU and on the GPU.
 
-It minimises, over fields u, mean(0.15 |I1(x + u) - I0(x)| + |grad u1| + |grad u2|), after Zach, Pock and Bischof (2007): coarse
-to fine, the second picture warped and linearised a few times a scale. Two things differ from the usual program (IPOL 2013):
+It minimises, over fields u, mean(0.15 |I1(x + u) - I0(x)| + |grad u1| + |grad u2|), after Zach, Pock and Bischof
+(2007): coarse to fine, with the second picture warped and linearised a few times per scale. Two things differ from the
+common implementation (IPOL 2013):
 
-- Each linearised problem is solved by the over-relaxed primal-dual method of Chambolle and Pock (2011) on u itself. The
-  usual split into u and a copy v tied to it by |u - v|^2 / (2 theta) can be solved for v in closed form: what is left is the
-  data term with its tip rounded over a width `THETA`, which costs one factor and converges in a fraction of the iterations.
-- The dual variables, too, are carried from warp to warp and from scale to scale.
+- Each linearised problem is solved by the over-relaxed primal-dual method of Chambolle and Pock (2011) on u itself.
+  The usual split into u and a copy v tied to it by |u - v|^2 / (2 theta) can be solved for v in closed form: what
+  remains is the data term with its tip rounded over a width `THETA`, which costs one factor and converges in a
+  fraction of the iterations.
+- The dual variables, too, are carried over from warp to warp and from scale to scale.
 """
 
 from dataclasses import dataclass
 
 LAMBDA = 0.15
-"""Weight of a grey level of difference against a px of total variation."""
+"""Weight of a difference of one grey level relative to one px of total variation."""
 THETA = 0.1
-"""Width over which the tip of the data term is rounded. OpenCV's 0.3 ends at a higher energy, 0 at more bias on known motion."""
+"""Width over which the tip of the data term is rounded. OpenCV's 0.3 ends at a higher energy, 0 with more bias on
+known motion."""
 TAU = 0.0625
-"""Primal step at the finest scale; doubles from scale to scale. The dual step is 1 / (8 tau), the largest that converges."""
+"""Primal step at the finest scale; doubles from scale to scale. The dual step is 1 / (8 tau), the largest that
+converges."""
 RELAXATION = 1.6
-"""Each step goes so much further than the plain method's; must stay below 2."""
+"""Factor by which each step exceeds the plain method's; must stay below 2."""
 FINEST_WARPS, WARPS, ITERATIONS = 2, 3, 15
 """Linearisations at the finest and at each other scale, and iterations for each. Chosen from docs/flow_curve.png."""
 SMALLEST_PX = 16
-"""A picture is not halved where its shorter side would fall below this."""
+"""A picture is not halved if its shorter side would fall below this."""
 CUBIC = -0.6
 """Parameter of the bicubic kernel: between OpenCV's -0.75 (sharper) and Keys' -0.5 (exact for parabolas)."""
 FLAT = 1e-3
-"""Squared gradients are taken to be at least this."""
+"""Lower bound for squared gradients."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """One scale of the pyramid and what is done at it."""
+    """One scale of the pyramid, and the work at that scale."""
 
     height: int
     width: int
@@ -46,7 +50,7 @@ class Scale:
 
     @property
     def rounding(self) -> float:
-        """Share of the step to the minimum of the data term that is taken because its tip is round."""
+        """Share of the step to the minimum of the data term that is taken, since its tip is rounded."""
         return self.tau / (self.tau + THETA)
 
 
@@ -58,7 +62,7 @@ def scales(
     warps: int = WARPS,
     iterations: int = ITERATIONS,
 ) -> list[Scale]:
-    """The pyramid of a picture, finest first; each next one has half the size, rounded up."""
+    """The pyramid of a picture, finest first; each scale has half the size of the one before, rounded up."""
     plan = [Scale(height, width, finest_warps, iterations, TAU)]
     while min(plan[-1].height, plan[-1].width) >= 2 * SMALLEST_PX:
         last = plan[-1]

@@ -66,7 +66,8 @@ class Annotator:
     time.
 
     A prediction is shown from the first frame at or after the end of its span, as somebody watching live would have
-    seen it. So each frame is held until the next one arrives. The last frame shows everything known at the end."""
+    seen it. So each frame is held until the next one arrives. The last frame shows everything known at the end.
+    """
 
     def __init__(self, writer: Writer, *, caption: str = "") -> None:
         """`caption`: streams and name of the weights; shown in every frame."""

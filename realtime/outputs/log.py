@@ -1,7 +1,8 @@
 """The log: JSON lines, described by `log.schema.json` beside this file.
 
 session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is
-written, so that whatever ends the program, all complete lines are valid."""
+written, so that whatever ends the program, all complete lines are valid.
+"""
 
 import json
 import os

@@ -15,7 +15,8 @@ class RotatedLog:
         log.jsonl   log-20261124-101500.jsonl   log-20261123-101500.jsonl
 
     Every part begins with the session lines of the sources that are still running, so that it can be read alone. A
-    file that exists already is kept as an older part, named by when it ended. A context manager."""
+    file that exists already is kept as an older part, named by when it ended. A context manager.
+    """
 
     def __init__(
         self,

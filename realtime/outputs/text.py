@@ -2,7 +2,8 @@
 
 Text uses OpenCV's built-in scalable font, which has Latin, Greek, Cyrillic, Chinese, Japanese and Korean letters and
 needs no file or further package. A `FontFace` stores the size while it draws, so two threads must not share one;
-creating one takes a microsecond, so each call does."""
+creating one takes a microsecond, so each call does.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,7 +28,8 @@ def write_line(
     """Write one line into `box`, a view of the picture, vertically centred; returns its width in px.
 
     Nothing is written outside the box, however long or strange the text. Text that is too long is set smaller, down to
-    `least_px` (`size_px` unless given), and then ends in an ellipsis. `right`: flush right instead of left."""
+    `least_px` (`size_px` unless given), and then ends in an ellipsis. `right`: flush right instead of left.
+    """
     import cv2
 
     height, width = box.shape[:2]

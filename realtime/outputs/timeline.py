@@ -2,7 +2,8 @@
 
 Memory is bounded, whatever the length of the run: neighbouring predictions share a bin that keeps each class's highest
 probability, and when there are too many bins, they are joined in pairs. Over a day of video a bin covers about a
-minute, and an action of a few seconds still shows as a peak."""
+minute, and an action of a few seconds still shows as a peak.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence

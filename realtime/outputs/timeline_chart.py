@@ -127,7 +127,8 @@ def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
     """Times (n,) and probabilities (n, classes) of each curve between two gaps.
 
     A prediction is drawn at the middle of its span, as changes of action are; the first and last of a section extend
-    to its ends."""
+    to its ends.
+    """
     spans_s, probabilities = chart.spans_s, chart.probabilities
     middles = spans_s.mean(axis=1)
     breaks = np.searchsorted(middles, [gap.start_s for gap in chart.gaps])

@@ -28,7 +28,8 @@ class VideoWriter:
     """An H.264 file (.mp4, .mov) from RGB pictures with their times. A context manager.
 
     What is written stays playable even after a full disk or a killed process: the file consists of fragments until it
-    is closed. Every failure is an OutputError."""
+    is closed. Every failure is an OutputError.
+    """
 
     def __init__(self, path: str | Path, size_px: tuple[int, int]) -> None:
         """`size_px`: (width, height), made even; pictures of another size are scaled to it."""

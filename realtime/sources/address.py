@@ -65,7 +65,8 @@ def masked(source: str) -> str:
     """`source` without its credentials.
 
     Everything between :// and the last @ is removed, even where an unescaped / in a password hides the end of the host
-    part. So are values named like a secret, which some cameras expect in the path or the query."""
+    part. So are values named like a secret, which some cameras expect in the path or the query.
+    """
     url = _URL.match(source)
     if not url:
         return source

@@ -56,12 +56,14 @@ def open_video(
     """Open `source` and decode its first frame.
 
     source: path of a video or folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG),
-    or "-" for standard input. A `Path` is always a path. image_fps: frames per second of a folder of images; required
-    for one, an error for anything else. square_pixels: scale the width if the source states that its pixels are not
-    square, so that shapes are right. rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
+        or "-" for standard input. A `Path` is always a path.
+    image_fps: frames per second of a folder of images; required for one, an error for anything else.
+    square_pixels: scale the width if the source states that its pixels are not square, so that shapes are right.
+    rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
-    is missing, unreadable, refused or without a picture."""
+    is missing, unreadable, refused or without a picture.
+    """
     from av.video.reformatter import VideoReformatter
 
     if rtsp_transport not in ("tcp", "udp"):

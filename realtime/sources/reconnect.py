@@ -60,7 +60,8 @@ def keep_open(
     """As `open_video`, but a live source is reopened whenever it is lost, without limit.
 
     `open_video`: what to open with, by default `realtime.sources.open.open_video`; a partial can carry options.
-    `may_be_away`: also wait for an RTSP stream or a camera that is not there yet. Raises what `open_video` raises."""
+    `may_be_away`: also wait for an RTSP stream or a camera that is not there yet. Raises what `open_video` raises.
+    """
     from realtime.sources.open import open_video as plain
 
     address = parse_source(source)
@@ -78,7 +79,8 @@ class Reconnecting:
     """Source: the frames of a live video, without end.
 
     After a loss the first frame has `after_gap`, and its time includes the wall-clock time that passed. The wait grows
-    from attempt to attempt, but once a lost source is back, the next attempt is immediate."""
+    from attempt to attempt, but once a lost source is back, the next attempt is immediate.
+    """
 
     live, duration_s = True, None
 

@@ -2,7 +2,8 @@
 
 A stamp is the time that the container states for a frame, in seconds; it may be missing or wrong. A place is the time
 that this program uses: seconds from the first frame, in the decoder's order, never decreasing. Both classes here are
-stages: `push` one frame, get back those that can be placed."""
+stages: `push` one frame, get back those that can be placed.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -77,7 +78,8 @@ class FileTimes(Generic[T]):
     Increasing stamps are used as they are. Frames without a stamp, or with the stamp of the frame before, are spaced
     evenly between their neighbours. If stamps run backwards, the decoder's order is right and the stamps are wrong
     (AVI stores them in decoding order): from there on, or from the start if it shows within `LOOK_AHEAD_FRAMES`,
-    frames follow one another at the average rate."""
+    frames follow one another at the average rate.
+    """
 
     def __init__(self, rate: Fraction | None) -> None:
         self._rate = rate
@@ -145,7 +147,8 @@ class LiveTimes(Generic[T]):
     Stamps jump when a camera sets its clock or a stream was cut and joined: places then continue one step after the
     last, with `after_gap`. A frame without a stamp is put one step after the last. If presentation times run backwards
     more often than decoding times, decoding times are used: some servers stamp B-frames in the order in which they
-    send them."""
+    send them.
+    """
 
     def __init__(self, rate: Fraction | None) -> None:
         self._rate = rate

@@ -98,7 +98,8 @@ class Video:
         """Release the source. A thread that iterates over it reaches the end.
 
         If that thread is waiting for the network, it notices when data arrives, or at the latest when the source
-        counts as lost (`realtime.sources.address.STALL_LIMIT_S`). This call itself never waits."""
+        counts as lost (`realtime.sources.address.STALL_LIMIT_S`). This call itself never waits.
+        """
         self._feed.stopping.set()
         if self._lock.acquire(blocking=False):
             try:

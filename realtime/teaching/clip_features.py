@@ -1,6 +1,7 @@
-"""The clips that a model is taught from: a folder with a subfolder a class, and the features of each clip, computed once.
+"""The clips that a model is taught from: a folder with a subfolder per class, and the features of each clip, computed
+once.
 
-Features are kept in the cache under the clip's content and the network, so whoever is interrupted goes on where they were.
+Features are cached by the clip's content and the network, so an interrupted run continues where it was.
 """
 
 import hashlib
@@ -24,10 +25,10 @@ from realtime.offline import clip_inputs
 from realtime.sources.open import open_video
 
 FORMAT = 2
-"""Of the cached features; another way to compute them needs another number."""
+"""Version of the cached features; a change in how they are computed needs a new number."""
 MIDDLE = slice(2, 5)
-"""Positions of a window that are learnt from. Those at its ends see blank ticks in place of half of what a position sees in the
-midst of a live stream, and their features are half as large again."""
+"""Positions of a window that are learnt from. Near its ends, positions see blank ticks in place of half of what a
+position in the interior of a live stream sees, and their features are 50 % larger."""
 Floats = NDArray[np.float32]
 
 
@@ -35,17 +36,17 @@ Floats = NDArray[np.float32]
 class Example:
     path: Path
     label: int
-    """Number of its class."""
+    """Index of its class."""
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file."""
 
 
 def find_examples(folder: Path) -> tuple[tuple[str, ...], tuple[Example, ...]]:
-    """Classes by name, and the videos in each one's subfolder at any depth; a file that is there twice counts once.
+    """Classes by name, and the videos in each one's subfolder at any depth; a file that occurs twice counts once.
 
     Raises:
-        UsageError: fewer than two classes, a class without a video, two names that differ in case alone, or one video in
-            two classes.
+        UsageError: fewer than two classes, a class without a video, two names that differ only in case, or one video
+            in two classes.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; give one with a subfolder of clips for each class")
@@ -87,9 +88,10 @@ def _check_names(labels: Sequence[str]) -> None:
 def features_of(
     examples: Iterable[Example], engine: Engine, done: Callable[[bool], object] = lambda computed: None
 ) -> tuple[dict[str, Floats], list[tuple[Path, str]]]:
-    """By hash of the clip its features, float32 (2, positions, features): as it is, and mirrored. And what could not be read.
+    """Hash of a clip -> its features, float32 (2, positions, features): plain, and mirrored. Second: files that could
+    not be read, and why.
 
-    `engine`: of features, in `window` mode. `done` is called after each clip, with False for one that was in the cache.
+    `engine`: gives features, in `window` mode. `done` is called after each clip, with False if it was in the cache.
     """
     found: dict[str, Floats] = {}
     unread: list[tuple[Path, str]] = []
@@ -133,13 +135,13 @@ def _store(path: Path, features: Floats) -> None:
 
 
 def window_features(path: Path, engine: Engine) -> Floats:
-    """Features of a video, float32 (2, positions, features): as it is, and mirrored.
+    """Features of a video, float32 (2, positions, features): plain, and mirrored.
 
-    Windows follow each other; what is left at the end counts if it is at least half of one, which then reaches back. A clip
-    shorter than a window is repeated, as for `classify`.
+    Windows follow one another without overlap. If at least half a window is left over at the end, one more window
+    covers it and reaches back. A clip shorter than a window is repeated, as for `classify`.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the video cannot be read.
     """
     size, modality = engine.spec.window_ticks, engine.spec.modality
     last: deque[NDArray[Any]] = deque(maxlen=size)
@@ -164,7 +166,7 @@ def _both_ways(window: NDArray[Any], engine: Engine, modality: Modality) -> Floa
 
 
 def mirrored(ticks: NDArray[Any], modality: Modality) -> NDArray[Any]:
-    """Network inputs (T, H, W, C) as a mirror shows them: flow to the right becomes flow to the left."""
+    """Network inputs (T, H, W, C), mirrored: flow to the right becomes flow to the left."""
     seen = ticks[:, :, ::-1].copy()
     if modality == "flow":
         seen[..., 0] = -seen[..., 0]

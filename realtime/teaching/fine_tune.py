@@ -1,4 +1,5 @@
-"""What `i3d-live teach --finetune` does with a stream that was studied: clips held out, clips on disk, the network trained on."""
+"""What `i3d-live teach --finetune` does with a stream once its head is fitted: hold clips out, cache clips, train the
+network further."""
 
 import hashlib
 import shutil
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def finetune(studied: "Studied", layers: "Layers", tell: "Tell") -> "Tuned":
-    """Train a stream's network on from its frozen trunk and a head that knows only the clips that are not held out.
+    """Train a stream's network further, starting from its trunk and a head fitted without the clips that are held out.
 
-    Interrupted, the same call goes on from the last round. It wants a GPU.
+    After an interruption the same call continues from the last round. A GPU is advisable.
     """
     from engines.training.finetune import SCHEDULE
     from engines.training.finetune import finetune as run
@@ -61,7 +62,7 @@ def finetune(studied: "Studied", layers: "Layers", tell: "Tell") -> "Tuned":
 
 
 def _checkpoints(studied: "Studied", layers: "Layers") -> Path:
-    """Named by everything that shapes the training, so that no run goes on from another's."""
+    """Named by everything that shapes the training, so that no run continues from another's checkpoint."""
     clips = [(example.sha256, example.label) for example in studied.examples]
     facts = (studied.weights.sha256, studied.spec, studied.judged.setting, layers, clips)
     return cache_dir() / "finetune" / hashlib.sha256(repr(facts).encode()).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""From a folder of clips to a model that `run` and `view` take: the work behind `i3d-live teach`."""
+"""From a folder of clips to a model for `run` and `view`: the work behind `i3d-live teach`."""
 
 import json
 import shutil
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from engines.training.finetune import Layers, Tuned
 
 Tell = Callable[[str, int, int | None], object]
-"""What is being done, so many steps, of how many where that is known."""
+"""Progress: what is being done, the steps done, and their total if known."""
 GOOD_ENOUGH = 0.95
-"""Share of clips held out that rgb alone must get right, or flow is tried."""
+"""Flow is tried if RGB alone gets fewer than this share of the held-out clips right."""
 REPORT, PICTURE = "report.json", "confusion.png"
-"""Beside the weights of a model that was taught."""
+"""Stored next to a taught model's weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Studied:
-    """What one stream can tell of the examples."""
+    """One stream's features of the examples, and the head fitted on them."""
 
     weights: Weights
     tensors: Tensors
-    """Of the network whose features they are."""
+    """Weights of the network that the features come from."""
     spec: StreamSpec
     examples: tuple[Example, ...]
-    """Those that could be read."""
+    """The examples that could be read."""
     features: tuple[Floats, ...]
-    """Of each example: see `engines.training.fit_head.learn`."""
+    """For each example, as `engines.training.fit_head.learn` takes them."""
     judged: Judged
     unread: tuple[tuple[Path, str], ...]
     ready: int
@@ -69,30 +69,30 @@ class Lesson:
     base: str
     labels: tuple[str, ...]
     report: Report
-    """Of the clips held out in turn, by the streams that the model has; classes in the order of `labels`."""
+    """Results on the clips, each held out in turn, with the model's streams; classes in the order of `labels`."""
     studied: tuple[Studied, ...]
     """The streams that the model has."""
     trials: dict[str, int]
-    """What was tried -> clips right of those held out: "rgb", "flow", "rgb + flow"."""
+    """What was tried ("rgb", "flow", "rgb + flow") -> held-out clips that it got right."""
     tuned: "dict[Modality, Tuned]"
-    """By stream what fine-tuning made of it, where that was asked for. `report` and `trials` are of the networks before."""
+    """The result of fine-tuning each stream, if requested. `report` and `trials` describe the networks before it."""
     unread: tuple[tuple[Path, str], ...]
     ready: int
     """Clips whose features were in the cache."""
 
     @property
     def right(self) -> int:
-        """Of the clips held out."""
+        """Number of held-out clips that are right."""
         return int(self.report.confusion.diagonal().sum())
 
     @property
     def range(self) -> tuple[float, float]:
-        """Where the true accuracy lies, most likely."""
+        """Where the true accuracy most likely lies."""
         return likely_range(self.right, self.report.clips)
 
     @property
     def cautions(self) -> list[str]:
-        """What a reader of the accuracy must know; one line each."""
+        """Caveats about the accuracy, one line each."""
         counts = self.report.confusion.sum(axis=1).tolist()
         lines = [
             f"{label!r} has {count} clips: too few to tell how well it is known; ten or more would do"
@@ -105,10 +105,10 @@ class Lesson:
 
 
 def check_name(name: str, *, replace: bool) -> None:
-    """Whether a model may be stored under that name.
+    """Check that a model may be stored under that name.
 
     Raises:
-        UsageError: it is no name, a public set's, or taken; names are compared without regard to case.
+        UsageError: it is not a valid name, is a public set's, or is taken; case is ignored.
     """
     model_dir(name)
     if public := [other for other in PUBLIC if other.casefold() == name.casefold()]:
@@ -131,9 +131,9 @@ def teach(
 ) -> Lesson:
     """Learn the classes of `folder` on the features of the model `base`, and store the result as the model `name`.
 
-    streams: "auto" tries flow, which takes longer than all the rest, only where rgb alone errs on more than one in twenty of
-        the clips held out, and keeps it only if both err less.
-    layers: to fine-tune then, each stream by itself; kept only where that does better on clips held out.
+    streams: "auto" tries flow, which takes longer than everything else, only if RGB alone errs on more than one in
+        twenty of the held-out clips, and keeps it only if both together err less.
+    layers: then fine-tune these, each stream separately; kept only where that does better on held-out clips.
 
     Raises:
         UsageError: the name is taken, or the folder cannot be learnt from.
@@ -158,7 +158,7 @@ def teach(
 
 
 def base_of(name: str) -> str | None:
-    """The model that a stored one was taught on; None where there is none, or none that was taught."""
+    """The model whose features a stored model was taught on; None if there is no such model, or it was not taught."""
     try:
         report = json.loads((model_dir(name) / REPORT).read_text("utf-8"))
         return str(report["base"])
@@ -196,7 +196,7 @@ def study(
 
 
 def trunk(base: str, modality: Modality) -> tuple[Weights, Tensors, StreamSpec]:
-    """The network whose features are learnt on. Flow starts from the RGB weights where there are none of its own."""
+    """The network whose features are learnt from. Flow starts from the RGB weights if there are no flow weights."""
     if modality == "flow" and not has_weights(base, "flow"):
         return *as_flow(*load_weights(base, "rgb")), FLOW
     return *load_weights(base, modality), load_spec(base, modality)
@@ -218,7 +218,7 @@ def _targets(examples: tuple[Example, ...]) -> Integers:
 
 
 def _logits(studied: list[Studied]) -> Floats:
-    """The streams' logits added, as the recogniser does."""
+    """The sum of the streams' logits, as in the recogniser."""
     total: Floats = np.sum([one.judged.logits for one in studied], axis=0)
     return total
 
@@ -228,7 +228,7 @@ def _right(studied: list[Studied], targets: Integers) -> int:
 
 
 def _store(lesson: Lesson, *, replace: bool) -> None:
-    """An ordinary model, with a report and a picture beside it."""
+    """Store an ordinary model, with a report and a picture next to it."""
     folder = model_dir(lesson.name)
     if replace:
         with locked(f"model-{lesson.name}"):
@@ -254,7 +254,7 @@ def _store(lesson: Lesson, *, replace: bool) -> None:
 
 
 def facts(lesson: Lesson) -> dict[str, Any]:
-    """What report.json says."""
+    """The contents of report.json."""
     found = lesson.report
     return {
         "name": lesson.name,
@@ -282,7 +282,7 @@ def facts(lesson: Lesson) -> dict[str, Any]:
 
 
 def _facts_of(tuned: "Tuned") -> dict[str, Any]:
-    """Before and after."""
+    """Figures before and after."""
     return {
         "layers": tuned.layers,
         "clips": tuned.held_out,

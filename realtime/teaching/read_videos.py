@@ -1,4 +1,4 @@
-"""Videos as training takes them: whole frames of both streams, read through the same stages as everywhere."""
+"""Videos as training needs them: whole frames of both streams, read through the same stages as in a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,11 @@ from realtime.sources.open import open_video
 
 
 def reader(specs: Sequence[StreamSpec]) -> Reader:
-    """For `engines.training.clip_cache.cache_clips`: a video to its streams, (T, H, W, C) with the shorter side as the contracts say.
+    """For `engines.training.clip_cache.cache_clips`: video -> its streams, (T, H, W, C) with the shorter side as the
+    specs say.
 
-    Flow is that of the whole frame, so that crops can be taken from it. UsageError for streams of different sizes.
+    Flow is computed on the whole frame, so that crops can be taken from it. Raises UsageError if the streams differ in
+    size.
     """
     sizes = {(spec.fps, spec.short_side_px) for spec in specs}
     if len(sizes) != 1:
