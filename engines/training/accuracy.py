@@ -1,4 +1,4 @@
-"""Accuracy as in the paper's tables: top-1, top-5, per class, what is taken for what; RGB, flow and both. No torch.
+"""Accuracy as in the paper's tables: top-1, top-5, per class, confusion; RGB, flow and both. No torch.
 
 Decoding and the engine are passed in as one function; everything else is arithmetic on its scores.
 """
@@ -20,19 +20,19 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What the networks said of every clip."""
+    """The networks' output for every clip."""
 
     logits: dict[str, Floats]
-    """Stream ("rgb", "flow") -> float (clips, classes), each the mean over the clip's temporal positions."""
+    """Stream ("rgb", "flow") -> float (clips, classes), each row the mean over the clip's temporal positions."""
     targets: Integers
-    """int64 (clips,): number of the right class."""
+    """int64 (clips,): index of the right class."""
     unread: tuple[tuple[Path, str], ...]
-    """Clips that could not be scored and why; they count nowhere."""
+    """Clips that could not be scored, and why; they are not counted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """How well one stream, or both together, do."""
+    """Accuracy of one stream, or of both together."""
 
     stream: str
     clips: int
@@ -40,9 +40,9 @@ class Report:
     top5: float
     """Shares of clips, 0 to 1."""
     per_class: Floats
-    """(classes,): share of each class's clips that is recognised; NaN where there is none."""
+    """(classes,): share of each class's clips that is recognised; NaN if it has no clips."""
     confusion: Integers
-    """int64 (classes, classes): clips of class [row] that were taken for class [column]."""
+    """int64 (classes, classes): clips of class [row] that were classified as [column]."""
 
 
 def score_clips(
@@ -51,9 +51,10 @@ def score_clips(
     columns: Integers | None = None,
     done: Callable[[], object] = lambda: None,
 ) -> Scores:
-    """Every clip through `score`: path -> stream -> logits (classes,). `done` is called after each, for a progress bar.
+    """Score every clip. `score`: path -> stream -> logits (classes,). `done` is called after each clip, for a progress
+    bar.
 
-    `columns` (see `columns_of`) picks the dataset's classes among the model's.
+    `columns` (see `columns_of`) selects the dataset's classes among the model's.
     """
     rows: list[Mapping[str, Floats]] = []
     targets: list[int] = []
@@ -75,7 +76,7 @@ def score_clips(
 
 
 def columns_of(labels: Sequence[str], model_labels: Sequence[str]) -> Integers:
-    """For each class of a dataset its number in the model. Case, spaces and underscores do not count."""
+    """For each class of a dataset, its index in the model. Case, spaces and underscores are ignored."""
     number = {_plain(label): n for n, label in enumerate(model_labels)}
     if unknown := [label for label in labels if _plain(label) not in number]:
         raise UsageError(
@@ -90,7 +91,7 @@ def _plain(label: str) -> str:
 
 
 def reports(scores: Scores) -> list[Report]:
-    """One report a stream, and one of both where there are two: their logits added, as the paper does."""
+    """One report per stream, and if there are two, one for both: their logits added, as in the paper."""
     every = dict(scores.logits)
     if len(every) > 1:
         every[" + ".join(every)] = np.sum(list(every.values()), axis=0)
@@ -109,14 +110,15 @@ def report(stream: str, logits: Floats, targets: Integers) -> Report:
 
 
 def top_k(logits: Floats, targets: Integers, k: int) -> float:
-    """Share of clips with fewer than k classes at or above the right one: a tie counts as lost, so a constant gets none."""
+    """Share of clips with fewer than k classes scoring at least as high as the right one. Ties count as wrong, so a
+    constant gets none."""
     right = np.take_along_axis(logits, targets[:, None], axis=1)
     at_or_above = (logits >= right).sum(axis=1) - 1
     return float((at_or_above < k).mean())
 
 
 def summary_rows(found: Sequence[Report]) -> list[dict[str, str]]:
-    """One row a report, column title -> text."""
+    """One row per report, column title -> text."""
     return [
         {
             "stream": r.stream,
@@ -130,7 +132,7 @@ def summary_rows(found: Sequence[Report]) -> list[dict[str, str]]:
 
 
 def class_rows(found: Sequence[Report], labels: Sequence[str]) -> list[dict[str, str]]:
-    """One row a class that has clips, worst first in the last report (both streams where there are two)."""
+    """One row per class with clips, sorted by the last report (both streams if there are two), worst first."""
     last = found[-1]
     of_class = last.confusion.sum(axis=1)
     order = sorted(np.flatnonzero(of_class).tolist(), key=lambda n: last.per_class[n])
@@ -150,7 +152,7 @@ def _mistaken(row: Integers, right: int, labels: Sequence[str]) -> str:
 
 
 def confusion_picture(found: Report, labels: Sequence[str], path: Path) -> None:
-    """The confusion matrix as a picture (PNG, SVG or PDF by its ending), each row as shares of its class."""
+    """The confusion matrix as a picture (PNG, SVG or PDF by its suffix), each row as shares of its class."""
     from matplotlib.figure import Figure  # without pyplot: no windows, no global state
 
     classes = len(labels)
@@ -163,7 +165,7 @@ def confusion_picture(found: Report, labels: Sequence[str], path: Path) -> None:
     axes.set_title(f"{found.stream}: {found.top1:.1%} of {found.clips} clips right")
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
-    if classes <= 120:  # more do not fit the page and go by their numbers
+    if classes <= 120:  # more names do not fit on the page; the axes then show indices
         size = 10 if classes <= 60 else 7
         axes.set_xticks(range(classes), labels, rotation=90, fontsize=size, parse_math=False)
         axes.set_yticks(range(classes), labels, fontsize=size, parse_math=False)

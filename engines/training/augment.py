@@ -1,7 +1,7 @@
 """Training examples from whole clips, as in *Quo Vadis* (arXiv 1705.07750, section 2.5). Pure NumPy.
 
-A clip is uint8 (T, H, W, C) with its shorter side as the data contract says: pixels for rgb, for flow the 256 levels of
-the contract, floor((f + 20) / 40 * 255), which `value / 127.5 - 1` brings to [-1, 1] like the pixels.
+A clip is uint8 (T, H, W, C) with its shorter side as the data contract says: pixels for rgb, and for flow the
+contract's 256 levels, floor((f + 20) / 40 * 255), which `value / 127.5 - 1` maps to [-1, 1] like pixels.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ def flow_levels(flow: NDArray[Any]) -> Levels:
 
 
 def mirror(ticks: Levels, modality: Modality) -> Levels:
-    """(T, H, W, C) seen from behind: left and right change places, and the x component of flow its sign."""
+    """(T, H, W, C) mirrored: left and right are swapped, and the x component of flow changes sign."""
     mirrored = ticks[:, :, ::-1].copy()
     if modality == "flow":
-        # Levels were cut down to whole numbers, so the negative of level q is 254 - q: a still 127 stays 127.
+        # Levels were rounded down, so the negative of level q is 254 - q: 127, no motion, stays 127.
         mirrored[..., 0] = 254 - np.minimum(mirrored[..., 0], 254)
     return mirrored
 
@@ -33,7 +33,7 @@ def mirror(ticks: Levels, modality: Modality) -> Levels:
 def cut(
     ticks: NDArray[np.uint8], start_tick: int, wanted_ticks: int, top_px: int, left_px: int, size_px: int
 ) -> Levels:
-    """(T, H, W, C) -> (wanted_ticks, size, size, C) from that place on; a clip that is too short is repeated."""
+    """(T, H, W, C) -> (wanted_ticks, size, size, C) from that position on; a clip that is too short is repeated."""
     window = repeat_to(ticks[start_tick : start_tick + wanted_ticks], wanted_ticks)
     return window[:, top_px : top_px + size_px, left_px : left_px + size_px]
 
@@ -46,9 +46,10 @@ def random_example(
     *,
     mirrors: bool = True,
 ) -> dict[Modality, Levels]:
-    """A random window that starts early enough to be whole, a random square, mirrored every other time; as one for all streams.
+    """A random window that starts early enough to be complete, a random square, mirrored half of the time; the same
+    for all streams.
 
-    `mirrors`: false where left and right tell classes apart.
+    `mirrors`: False if left and right distinguish classes.
     """
     length, height, width = _common_shape(clip, size_px)
     start = int(rng.integers(max(length - wanted_ticks, 0) + 1))
@@ -71,7 +72,7 @@ def centre_example(
 
 
 def _common_shape(clip: Mapping[Modality, Levels], size_px: int) -> tuple[int, int, int]:
-    """(T, H, W); the flow of a clip may have one field less than it has frames."""
+    """(T, H, W); a clip may have one flow field fewer than frames."""
     shapes = {ticks.shape[1:3] for ticks in clip.values()}
     if len(shapes) != 1:
         raise ValueError(f"the streams of a clip must be of one size, got {sorted(shapes)}")

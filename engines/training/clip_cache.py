@@ -1,7 +1,7 @@
 """Decoded clips and their flow, kept on disk so that training computes them once.
 
-A clip takes a .npy file a stream, uint8 (T, H, W, C) as in `engines.training.augment`; training maps it into memory and reads
-the window it wants. Ten seconds at 340 x 256 are 65 MB of rgb and 44 MB of flow.
+A clip takes one .npy file per stream, uint8 (T, H, W, C) as in `engines.training.augment`; training maps it into
+memory and reads the window it needs. Ten seconds at 340 x 256 take 65 MB of rgb and 44 MB of flow.
 """
 
 import hashlib
@@ -19,11 +19,12 @@ from engines.training.augment import Levels, flow_levels
 from engines.training.datasets import Clip
 
 Reader = Callable[[Path], Mapping[Modality, NDArray[Any]]]
-"""Video file -> whole clip a stream: uint8 (T, H, W, 3), and flow (T, H, W, 2) in [-1, 1] or already as levels."""
+"""Video file -> the whole clip per stream: uint8 (T, H, W, 3), and flow (T, H, W, 2) in [-1, 1] or already as
+levels."""
 
 
 def cached_files(video: Path, specs: Sequence[StreamSpec], folder: Path) -> dict[Modality, Path]:
-    """Where the streams of a video are kept. The name changes with the file and with what its contract asks of the frames."""
+    """Paths of a video's cached streams. The name changes with the file and with how its contract prepares frames."""
     stat = video.stat()
     files: dict[Modality, Path] = {}
     for spec in specs:
@@ -41,7 +42,8 @@ def cached_files(video: Path, specs: Sequence[StreamSpec], folder: Path) -> dict
 
 
 def cache_clip(video: Path, specs: Sequence[StreamSpec], folder: Path, read: Reader) -> dict[Modality, Path]:
-    """Read the video unless it is there already. A file appears only when it is whole, so a killed run leaves no half one."""
+    """Read the video unless it is cached already. A file appears only once complete, so a killed run leaves no partial
+    one."""
     files = cached_files(video, specs, folder)
     if all(file.is_file() for file in files.values()):
         return files
@@ -65,7 +67,7 @@ def cache_clips(
     read: Reader,
     done: Callable[[], object] = lambda: None,
 ) -> tuple[list[Clip], list[tuple[Path, str]]]:
-    """All of them; returns those that are in the cache now, and those that could not be read with the reason."""
+    """Cache all clips; returns those in the cache afterwards, and those that could not be read, with the reason."""
     kept: list[Clip] = []
     unread: list[tuple[Path, str]] = []
     for clip in clips:

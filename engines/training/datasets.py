@@ -1,6 +1,6 @@
-"""The annotation formats that action datasets come with: Kinetics CSV, UCF-101 and HMDB-51 splits, a folder a class.
+"""The annotation formats of action datasets: Kinetics CSV, UCF-101 and HMDB-51 splits, a folder per class.
 
-`read_dataset` finds out which one it is. The `parse_*` functions are pure: text in, (file name without ending, label) out.
+`read_dataset` detects the format. The `parse_*` functions are pure: text -> (file name without suffix, label).
 """
 
 import csv
@@ -16,14 +16,14 @@ VIDEO_SUFFIXES = frozenset(
 _SPLIT_ALIASES = ({"val", "validate", "validation"}, {"test", "testing"}, {"train", "training"})
 
 Named = tuple[str, str]
-"""File name without folder and ending, and label."""
+"""File name without folder and suffix, and label."""
 
 
 @dataclass(frozen=True)
 class Clip:
     path: Path
     label: int
-    """Number of the class in `Dataset.labels`."""
+    """Index of the class in `Dataset.labels`."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Dataset:
 def read_dataset(
     annotations: Path, split: str = "test", fold: int = 1, videos: Path | None = None
 ) -> Dataset:
-    """The clips of one split ("train", "val", "test"), and of UCF-101 and HMDB-51 of one fold (1, 2, 3).
+    """The clips of one split ("train", "val", "test"), for UCF-101 and HMDB-51 of one fold (1, 2, 3).
 
-    `annotations` is a Kinetics CSV, or a folder: with CSV files named after their split, with UCF-101's `classInd.txt`
-    and `testlist01.txt`, with HMDB-51's `*_test_split1.txt`, or with a folder a class (or so inside a folder named after
-    the split). Videos are looked for by name at any depth in `videos`, by default the same place.
+    `annotations` is a Kinetics CSV, or a folder that holds CSV files named after their split, UCF-101's `classInd.txt`
+    and `testlist01.txt`, HMDB-51's `*_test_split1.txt`, or a folder per class (possibly inside a folder named after
+    the split). Videos are found by name at any depth in `videos`, which defaults to the same place.
     """
     if not annotations.exists():
         raise UsageError(f"{annotations} does not exist; give an annotation CSV or a folder")
@@ -65,7 +65,8 @@ def read_dataset(
 
 
 def parse_kinetics(text: str, split: str) -> list[Named]:
-    """Columns label, youtube_id, time_start, time_end (s) and maybe split; a file is named id_start_end, six digits each."""
+    """Columns label, youtube_id, time_start, time_end (s) and optionally split; files are named id_start_end, six
+    digits per time."""
     rows = list(csv.DictReader(text.splitlines()))
     wanted = {"label", "youtube_id", "time_start", "time_end"}
     if not rows or not wanted <= rows[0].keys():
@@ -85,7 +86,7 @@ def parse_kinetics(text: str, split: str) -> list[Named]:
 
 
 def parse_ucf(text: str) -> list[Named]:
-    """Lines "Class/v_Class_g01_c01.avi", in training lists with the number of the class behind."""
+    """Lines "Class/v_Class_g01_c01.avi", in training lists followed by the number of the class."""
     paths = [Path(line.split()[0]) for line in text.splitlines() if line.strip()]
     return [(path.stem, path.parent.name) for path in paths]
 
@@ -130,7 +131,7 @@ def _same_split(one: str, other: str) -> bool:
 
 
 def _ucf_name(split: str) -> str:
-    # UCF-101 and HMDB-51 have no validation split of their own; the literature reports their test split.
+    # UCF-101 and HMDB-51 have no validation split; the literature reports their test split.
     return "train" if _same_split("train", split) else "test"
 
 
@@ -153,7 +154,7 @@ def _read_hmdb(folder: Path, split: str, fold: int) -> tuple[list[Named], list[s
 
 
 def _resolve(kind: str, named: Iterable[Named], labels: list[str], videos: Path) -> Dataset:
-    """Annotated names to the files of the folder. Where a name occurs in two folders, the one named as the class counts."""
+    """Match annotated names to files. If a name occurs in two folders, the one named after the class counts."""
     files = _videos_below(videos)
     number = {label: n for n, label in enumerate(labels)}
     clips, missing = [], []

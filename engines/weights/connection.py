@@ -1,7 +1,7 @@
 """HTTP(S) connections that are made within a few seconds or not at all. Standard library alone.
 
-A host that could not be reached is not waited for again by the same `Network`: hand it to everything that tries several places one
-after the other. Proxies come from the environment, as urllib takes them.
+A `Network` does not wait a second time for a host that could not be reached: share it between calls that try several
+hosts in turn. Proxies come from the environment, as in urllib.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
 CONNECT_S = 3.0
 """For name resolution, TCP and TLS together."""
 READ_S = 30.0
-"""A connection that brings no byte for this long counts as broken."""
+"""A connection that delivers no byte for this long counts as broken."""
 
 Place = tuple[str, int]
 """Host and port."""
@@ -27,26 +27,26 @@ class Unreachable(OSError):
     def __init__(self, text: str, *, final: bool) -> None:
         super().__init__(text)
         self.final = final
-        """It has not answered before either, so that trying again is of no use."""
+        """It has failed before as well, so trying again is pointless."""
 
 
 class Network:
-    """What is learnt of hosts while some files are fetched. For one thread."""
+    """What is known about hosts while files are fetched. For one thread."""
 
     def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
         self.connect_s, self.read_s = connect_s, read_s
         self._down: dict[Place, str] = {}
         self._up: set[Place] = set()
         self._connected: list[Place] = []
-        """By the call of `open` that goes on, redirects included."""
+        """Places that the current call of `open` has connected to, redirects included."""
         self._opener = build_opener(_Handler(self))
 
     def open(self, request: Request) -> HTTPResponse:
-        """As `urlopen` does it. Raises Unreachable, or URLError with it as its reason."""
+        """As `urlopen`. Raises Unreachable, or URLError with it as its reason."""
         self._connected.clear()
         try:
             response = self._opener.open(request, timeout=self.connect_s)
-        except TimeoutError as error:  # it let us connect and said nothing
+        except TimeoutError as error:  # it accepted the connection and sent nothing
             raise self._unreachable(
                 self._connected[-1], f"did not answer within {self.read_s:g} s"
             ) from error
@@ -54,7 +54,7 @@ class Network:
         return cast(HTTPResponse, response)
 
     def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
-        """Carry out `connect` in time. Raises Unreachable."""
+        """Call `connect` within the time limit. Raises Unreachable."""
         place = connection.host, connection.port
         if place in self._down:
             raise Unreachable(self._down[place], final=True)
@@ -70,13 +70,14 @@ class Network:
 
     def _unreachable(self, place: Place, why: str) -> Unreachable:
         text = f"{place[0]} {why}"
-        if place not in self._up:  # else it may be back in a moment
+        if place not in self._up:  # a host that was up before may be back in a moment
             self._down[place] = text
         return Unreachable(text, final=place in self._down)
 
 
 def _within(limit_s: float, connection: HTTPConnection, connect: Callable[[], None]) -> None:
-    """Call `connect`, or raise TimeoutError. The system's name resolution knows no limit, so a thread waits for it."""
+    """Call `connect`, or raise TimeoutError. The system's name resolution has no time limit, so a thread waits for
+    it."""
     outcome: SimpleQueue[Exception | None] = SimpleQueue()
     given_up: SimpleQueue[bool] = SimpleQueue()
 
@@ -114,7 +115,7 @@ class _SecureConnection(_Connection, HTTPSConnection):
 
 
 class _Handler(HTTPHandler, HTTPSHandler):
-    """In place of both of urllib's own."""
+    """Replaces both of urllib's handlers."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The clip of a first run: one that shows a known action where it can be had, else one from the Python package index.
+"""The clip of a first run: one that shows a known action if it can be fetched, else one from the Python package index.
 
-As with weights (`engines.weights.best_set`), what is stored decides unless a better one is asked for.
+As with weights (`engines.weights.best_set`), what is stored decides unless a better one is requested.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from engines.weights.fixed_clip import DEMO_CLIP, demo_clip, kept_demo_clip
 
 @dataclass(frozen=True)
 class KnownClip:
-    """A public clip, and what is done in it."""
+    """A public clip, and the action in it."""
 
     source: WebFile
     label: str
@@ -24,7 +24,7 @@ class KnownClip:
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """Where it is stored."""
         return cache_dir() / "clips" / f"{self.label.replace(' ', '-')}.mp4"
 
 
@@ -69,9 +69,9 @@ class ChosenClip:
 
     path: Path
     label: str | None
-    """What is done in it; None where it is none of the 400 actions."""
+    """The action in it; None if it is none of the 400."""
     why: str
-    """Which one it is and why, on one line."""
+    """Which clip it is and why, on one line."""
 
 
 def choose_clip(
@@ -81,12 +81,12 @@ def choose_clip(
     *,
     again: bool = False,
 ) -> ChosenClip:
-    """The first known clip that is here, else the first that can be had, else `demo_clip`.
+    """The first known clip that is stored, else the first that can be fetched, else `demo_clip`.
 
-    `again`: try to get a known one although `demo_clip` is here.
+    `again`: try to get a known one even if `demo_clip` is stored.
 
     Raises:
-        NotFetched: none is here, and none could be fetched.
+        NotFetched: none is stored, and none could be fetched.
         EngineError: the cache folder cannot be written.
     """
     for clip in clips:

@@ -16,11 +16,11 @@ from engines.weights.connection import Network, Unreachable
 
 CHUNK_BYTES = 1 << 18
 MAX_CONNECTIONS = 20
-"""That one download may use; each goes on where the one before it broke."""
+"""Maximum per download; each continues where the one before broke off."""
 MAX_STALLED = 3
-"""Connections in a row that brought nothing before it gives up."""
+"""Consecutive connections without data before it gives up."""
 PAUSE_S = 0.5
-"""Wait before the next connection; doubled for each that brought nothing."""
+"""Wait before the next connection; doubled after each without data."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class WebFile:
 
     address: str
     blob_id: str
-    """SHA-1 over "blob <size>", a zero byte and the content: what git calls it."""
+    """Git's id of it: SHA-1 over "blob <size>", a zero byte and the content."""
     licence: str
     sha256: str | None = None
-    """Where it is known: git's id alone is only as good as SHA-1."""
+    """If known: git's id is only as good as SHA-1."""
 
     @property
     def file(self) -> str:
@@ -47,16 +47,16 @@ class WebFile:
 
 
 class _Broken(Exception):
-    """The server could not be reached, refused, or stopped in the middle."""
+    """The server could not be reached, refused, or stopped midway."""
 
     def __init__(self, why: str, *, final: bool = False) -> None:
         super().__init__(why)
         self.final = final
-        """Trying again is of no use."""
+        """Whether trying again is pointless."""
 
 
 def git_blob_id(path: Path) -> str:
-    """The id under which git keeps this content."""
+    """Git's id of this content."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -65,12 +65,12 @@ def git_blob_id(path: Path) -> str:
 
 
 def download(web: WebFile, folder: Path, progress: Progress = silent, network: Network | None = None) -> Path:
-    """The file in `folder`, its id checked. An unfinished one stays there as *.part, and the next call goes on with it.
+    """The file in `folder`, its id checked. An unfinished one stays there as *.part, and the next call continues it.
 
-    The caller holds a lock that covers the folder. `network`: shared by calls that try one place after the other.
+    The caller holds a lock that covers the folder. `network`: shared by calls that try several hosts in turn.
 
     Raises:
-        NotFetched: no answer, a refusal, or another file than expected.
+        NotFetched: no answer, a refusal, or not the expected file.
         EngineError: the folder cannot be written.
     """
     network = network or Network()
@@ -82,7 +82,7 @@ def download(web: WebFile, folder: Path, progress: Progress = silent, network: N
             return path
         resumed = _size(part) > 0
         found = _complete(web, part, progress, network)
-        if found != web.blob_id and resumed:  # what was kept was of another file
+        if found != web.blob_id and resumed:  # the partial file was of another version
             found = _complete(web, part, progress, network)
         another = f"{web.host} has another file"
         if found != web.blob_id:
@@ -99,7 +99,8 @@ def download(web: WebFile, folder: Path, progress: Progress = silent, network: N
 
 
 def _complete(web: WebFile, part: Path, progress: Progress, network: Network) -> str:
-    """Fetch until the end, over several connections if need be; the blob id, and no part is left if it is wrong."""
+    """Fetch to the end, over several connections if necessary; returns the blob id. If it is wrong, no partial file is
+    left."""
     stalled = 0
     for connection in range(1, MAX_CONNECTIONS + 1):
         had = _size(part)
@@ -121,7 +122,7 @@ def _transfer(web: WebFile, part: Path, progress: Progress, network: Network) ->
     """One connection: append to `part` from where it ends."""
     done = _size(part)
     with _open(web, done, network) as response:
-        if response.status == 416:  # nothing lies behind what is here
+        if response.status == 416:  # there is nothing beyond what is here
             return
         if response.status == 206:
             start, total = _content_range(response)

@@ -1,4 +1,4 @@
-"""Trained weights: which there are, and how they get into the user's cache folder. Entry point; no torch.
+"""Trained weights: which exist, and how they get into the user's cache folder. Entry point; no torch.
 
 fetch("kinetics")                                             # a public set
 import_file(Path("mine.pt"), name="mine", labels=Path("mine.txt"))
@@ -60,12 +60,12 @@ KINETICS_CLASSES = 400
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """One stream of a model: where it comes from and whether it is here."""
+    """One stream of a model: where it comes from and whether it is stored."""
 
     modality: Modality
     stored: bool
     sha256: str | None
-    """Of the stored file."""
+    """Hash of the stored file."""
     source: str
     licence: str
 
@@ -116,13 +116,13 @@ def fetch(
     network: Network | None = None,
     public: PublicSets = PUBLIC,
 ) -> ModelInfo:
-    """Get a public set into the cache, all its streams or one. What is there and undamaged is not fetched again.
+    """Fetch a public set into the cache, all its streams or one. Undamaged files are not fetched again.
 
-    `network`: shared by all that is fetched now, so that a host that does not answer is waited for once.
+    `network`: shared by all current fetches, so that a host that does not answer is waited for only once.
 
     Raises:
         UsageError: no such set, or no such stream in it.
-        NotFetched: no source of the set gave the right file.
+        NotFetched: no source of the set delivered the right file.
         EngineError: the cache folder cannot be written.
     """
     if name not in public:
@@ -134,7 +134,7 @@ def fetch(
     network = network or Network()
     if _missing(name, wanted):
         with locked(f"model-{name}"):
-            for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
+            for stream in _missing(name, wanted):  # another process may have fetched it in the meantime
                 _fetch_stream(name, stream, public[name][stream], progress, network)
     return _info(name, public)
 
@@ -144,7 +144,7 @@ def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
 
 
 def is_there(name: str, modality: Modality) -> bool:
-    """Whether it is stored and undamaged; where the manifest is damaged, nothing in the folder can be believed."""
+    """Whether it is stored and undamaged; if the manifest is damaged, nothing in the folder can be trusted."""
     try:
         return is_intact(name, modality)
     except WeightsError:
@@ -154,7 +154,7 @@ def is_there(name: str, modality: Modality) -> bool:
 def _fetch_stream(
     name: str, modality: Modality, sources: Sequence[Source], progress: Progress, network: Network
 ) -> None:
-    """From the first of its sources that has it."""
+    """Fetch it from the first of its sources that has it."""
     forget_damaged(name)
     failures: list[NotFetched] = []
     for source in sources:
@@ -189,13 +189,14 @@ def import_file(
     """Store weights from a file: flax pickle, PyTorch state dict of either public layout, or safetensors.
 
     Args:
-        name: of the model; a public file brought by hand is known by its hash and needs none.
-        modality: None takes what the file was made for (3 input channels: rgb, 2: flow).
-        labels: text file of class names, one a line; without it 400 classes are those of Kinetics-400.
+        name: of the model; not needed for a public file, which is recognised by its hash.
+        modality: None takes the stream that the file is for (3 input channels: rgb, 2: flow).
+        labels: text file of class names, one per line; without it, 400 classes are taken to be those of Kinetics-400.
 
     Raises:
-        UsageError: no name, or not a name.
-        WeightsError: the file cannot be read, does not fit the network or the labels, or bears a name that is not its.
+        UsageError: the name is missing or invalid.
+        WeightsError: the file cannot be read, does not fit the network or the labels, or the name is a public set's
+            that it is not.
         EngineError: the cache folder cannot be written.
     """
     try:

@@ -1,4 +1,4 @@
-"""The clip that engines are calibrated and measured on: always the same, wherever it is run."""
+"""The clip that engines are calibrated and measured on: the same on every machine."""
 
 from pathlib import Path
 
@@ -20,18 +20,18 @@ DEMO_FILE = "demo.mp4"
 
 
 def kept_demo_clip() -> Path | None:
-    """`demo_clip` where it is here already."""
+    """`demo_clip` if it is stored already."""
     path = cache_dir() / "clips" / DEMO_FILE
     return path if sha256_of(path) == DEMO_CLIP.member_sha256 else None
 
 
 def demo_clip(progress: Progress = silent) -> Path:
-    """A real clip, always the same (one person jumps down from a wall, one walks by), fetched when it is not here.
+    """A real clip, always the same (one person jumps down from a wall, another walks by), fetched unless it is stored.
 
-    Engines are calibrated and measured on it. What a first run shows is in `engines.weights.demo_clips`.
+    Engines are calibrated and measured on it. For the clip that a first run shows see `engines.weights.demo_clips`.
 
     Raises:
-        NotFetched: it is not here and could not be fetched.
+        NotFetched: it is not stored and could not be fetched.
         EngineError: the cache folder cannot be written.
     """
     if kept := kept_demo_clip():

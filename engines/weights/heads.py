@@ -1,4 +1,4 @@
-"""The last layer of a network apart from the rest: weights with another one, with none, and for flow."""
+"""The last layer of a network: replace it, remove it; and weights for a flow network."""
 
 import hashlib
 from dataclasses import replace
@@ -17,13 +17,13 @@ def with_head(tensors: Tensors, head: Head) -> dict[str, NDArray[Any]]:
 
 
 def feature_tensors(tensors: Tensors) -> dict[str, NDArray[Any]]:
-    """The same network with the identity for its last layer: its logits are the features."""
+    """The same network with the identity as its last layer: its logits are the features."""
     count = tensors[KERNEL].shape[1]
     return with_head(tensors, Head(np.eye(count, dtype=np.float32), np.zeros(count, np.float32)))
 
 
 def feature_weights(weights: Weights, tensors: Tensors) -> Weights:
-    """What `feature_tensors` are: named by all but the last layer, so that it is the same whichever head they had."""
+    """Description of `feature_tensors`: its hash covers all but the last layer, so it does not depend on the head."""
     digest = hashlib.sha256()
     for name in sorted(tensors.keys() - {KERNEL, BIAS}):
         digest.update(name.encode())
@@ -34,7 +34,7 @@ def feature_weights(weights: Weights, tensors: Tensors) -> Weights:
 
 
 def as_flow(weights: Weights, tensors: Tensors) -> tuple[Weights, dict[str, NDArray[Any]]]:
-    """A start for a flow network from RGB weights, where there are none for flow: the first kernel averaged over the colours.
+    """Initial weights of a flow network, from RGB weights: the first kernel averaged over the colours.
 
     See `engines.nets.inflate.adapt_channels`.
     """

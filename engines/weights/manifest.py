@@ -1,4 +1,4 @@
-"""model.json: what a folder of the cache's `models` holds, written so that a stranger can read it. Imports no torch.
+"""model.json: what a folder of the cache's `models` holds, in readable form. Imports no torch.
 
 {"format": 1, "name": "kinetics", "architecture": "i3d",
  "streams": {"rgb": {"file": "rgb.safetensors", "sha256": "...", "source": "...", "licence": "...", "spec": {...}}},
@@ -22,34 +22,35 @@ FILE = "model.json"
 
 @dataclass(frozen=True)
 class StoredStream:
-    """One stream of a model, as it lies in the model's folder."""
+    """One stream of a model, as stored in the model's folder."""
 
     file: str
     """Name of the safetensors file in the same folder."""
     sha256: str
-    """Of that file."""
+    """Hash of that file."""
     source: str
     """Where the weights came from."""
     licence: str
     spec: StreamSpec
     """How the input of the network is made."""
     shared_trunk: bool = False
-    """Its engine is one of features, with the last layer behind it: it serves every model with the same layers before that one."""
+    """Whether its engine gives features, with the last layer applied after it: every model with the same earlier
+    layers can share it."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One model: a network a stream, all with the same labels."""
+    """One model: a network per stream, all with the same labels."""
 
     name: str
     architecture: str
     labels: tuple[str, ...]
-    """One name a class, in the order of the logits."""
+    """One name per class, in the order of the logits."""
     streams: Mapping[Modality, StoredStream]
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """What the folder holds, None where there is no model.
+    """The folder's manifest; None if there is no model.
 
     Raises:
         WeightsError: its model.json cannot be understood.

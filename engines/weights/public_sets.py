@@ -1,7 +1,7 @@
-"""The public sets of trained weights: where each file is and how it is told from any other. No torch.
+"""The public sets of trained weights: where each file is and how it is recognised. No torch.
 
-`kinetics` was trained on Kinetics-400 alone (RGB: 68.4 % top-1), `imagenet-kinetics` on ImageNet first (RGB 71.1 %, flow
-63.4 %, both 74.2 %; arXiv 1705.07750). Never mixed up: figures of one set do not hold for the other.
+`kinetics` was trained on Kinetics-400 alone (RGB: 68.4 % top-1), `imagenet-kinetics` on ImageNet first (RGB 71.1 %,
+flow 63.4 %, both 74.2 %; arXiv 1705.07750). Never mix them up: figures for one set do not hold for the other.
 """
 
 from collections.abc import Mapping
@@ -52,11 +52,11 @@ PUBLIC: dict[str, dict[Modality, tuple[Source, ...]]] = {
         ),
     },
 }
-"""By name, the streams of a set; for each stream the places that have it, the preferred one first."""
+"""Name of a set -> its streams; for each stream the sources that have it, the preferred one first."""
 
 
 def recognise(path: Path) -> tuple[str, Modality, Source] | None:
-    """Set, stream and source of a file that is one of the public ones, wherever it was fetched; None for any other.
+    """Set, stream and source of a public file, wherever it came from; None for any other file.
 
     Raises:
         OSError: it cannot be read.
@@ -76,7 +76,7 @@ def recognise(path: Path) -> tuple[str, Modality, Source] | None:
 
 
 def read_public(path: Path, source: Source) -> Arrays:
-    """Arrays of a file that `recognise` knows: the source's own file, or the member of a package by itself."""
+    """Arrays of a file that `recognise` knows: the source's file, or a package's member alone."""
     if isinstance(source, WebFile):
         return read_torch(path)
     inside = sha256_of(path) == source.sha256

@@ -1,4 +1,4 @@
-"""Models in the user's cache folder: what is stored under a name, and tensors in and out of it. No torch.
+"""Models in the user's cache folder: what is stored under a name, and reading and writing its tensors. No torch.
 
 A model is one folder, <cache>/models/<name>, with `rgb.safetensors` and `flow.safetensors` (or one of them) and
 `model.json` (see `engines.weights.manifest`).
@@ -26,10 +26,10 @@ CLASSIFIER = "logits.conv3d.bias"
 
 
 def model_dir(name: str) -> Path:
-    """The folder of the model of that name; it need not exist yet.
+    """The folder of the model of that name; it may not exist yet.
 
     Raises:
-        UsageError: not a name.
+        UsageError: the name is not valid.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise UsageError(
@@ -39,7 +39,7 @@ def model_dir(name: str) -> Path:
 
 
 def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
-    """The class names of a text file, one a line; blank lines do not count. By default those of Kinetics-400.
+    """The class names in a text file, one per line, ignoring blank lines. By default those of Kinetics-400.
 
     Raises:
         WeightsError: it cannot be read, is empty, or names a class twice.
@@ -65,14 +65,14 @@ def has_weights(name: str, modality: Modality) -> bool:
 
 
 def is_intact(name: str, modality: Modality) -> bool:
-    """Whether it is stored and the file is still the one that was stored."""
+    """Whether it is stored and the file is unchanged since."""
     manifest = read_manifest(model_dir(name))
     stored = manifest.streams.get(modality) if manifest else None
     return stored is not None and sha256_of(model_dir(name) / stored.file) == stored.sha256
 
 
 def forget_damaged(name: str) -> None:
-    """Remove a manifest that cannot be understood, so that the model can be stored anew. The caller holds its lock."""
+    """Remove a manifest that cannot be understood, so that the model can be stored again. The caller holds its lock."""
     try:
         read_manifest(model_dir(name))
     except WeightsError:
@@ -107,7 +107,7 @@ def _again(name: str) -> str:
 
 
 def describe(name: str, modality: Modality) -> Weights:
-    """What stored weights are, from the manifest alone: the tensors are not read, nor their hash checked.
+    """Description of stored weights, from the manifest alone: the tensors are not read, nor is their hash checked.
 
     Raises:
         WeightsError: not stored.
@@ -120,7 +120,7 @@ def _weights(name: str, modality: Modality, manifest: Manifest, stored: StoredSt
 
 
 def shares_trunk(name: str, modality: Modality) -> bool:
-    """Whether a stored model has all but its last layer from another one.
+    """Whether a stored model shares all but its last layer with another one.
 
     Raises:
         WeightsError: not stored.
@@ -138,7 +138,7 @@ def load_spec(name: str, modality: Modality) -> StreamSpec:
 
 
 def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
-    """Stored weights: what they are, and float32 tensors under the names of `engines.nets.i3d.I3D`'s state dict.
+    """Stored weights: their description, and float32 tensors under the names of `engines.nets.i3d.I3D`'s state dict.
 
     Raises:
         WeightsError: not stored, damaged, or not of the network's shapes.
@@ -179,13 +179,13 @@ def save_weights(
     licence: str,
     shared_trunk: bool = False,
 ) -> Weights:
-    """Store one stream of a model, replacing what was there; `tensors` under pytorch-i3d's names, all of them.
+    """Store one stream of a model, replacing any earlier one; `tensors` must be complete, under pytorch-i3d's names.
 
     `shared_trunk`: see `engines.weights.manifest.StoredStream`.
 
     Raises:
         UsageError: the name is a public set's.
-        WeightsError: not the network's tensors, or labels that do not fit them or the model's other stream.
+        WeightsError: these are not the network's tensors, or the labels do not fit them or the model's other stream.
         EngineError: the cache folder cannot be written.
     """
     if name in PUBLIC:
@@ -209,7 +209,7 @@ def store(
     source: str,
     licence: str,
 ) -> None:
-    """`save_weights` for tensors that are checked already, under any name. The caller holds the model's lock."""
+    """`save_weights` for tensors that have been checked, under any name. The caller holds the model's lock."""
     import safetensors.numpy
 
     _check_count(labels, tensors, source)

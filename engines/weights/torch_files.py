@@ -1,10 +1,10 @@
 """Reads PyTorch's .pt and .pth files without torch, in both of their formats.
 
 zip (since 1.6)    <name>/data.pkl, a file <name>/data/<key> for each storage, and <name>/byteorder
-legacy             pickles of a magic number, a version, facts of the machine, the object and the keys of its storages; then for
-                   each storage its count of numbers in 8 bytes and the numbers
+legacy             pickles of a magic number, a version, facts of the machine, the object and the keys of its storages;
+                   then for each storage its count of numbers, in 8 bytes, and the numbers
 
-See `engines.weights.torch_pickle` for what may be in the pickles.
+See `engines.weights.torch_pickle` for what the pickles may contain.
 """
 
 import os
@@ -23,10 +23,10 @@ LEGACY_VERSION = 1001
 
 
 def read_torch_file(path: Path) -> Any:
-    """The object that was saved: tensors as `Tensor`, in dicts, lists, tuples and plain values as they were.
+    """The saved object: tensors as `Tensor`, in the original dicts, lists, tuples and plain values.
 
     Raises:
-        WeightsError: it cannot be opened, is damaged, or holds anything else.
+        WeightsError: it cannot be opened, is damaged, or contains anything else.
     """
     try:
         with open(path, "rb") as file:
@@ -44,7 +44,7 @@ def read_torch_file(path: Path) -> Any:
         raise WeightsError(
             f"{path} holds tensors that are not plain arrays: {error}; store them as float32"
         ) from error
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # a damaged file can raise almost anything
         why = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(f"{path} cannot be read as a PyTorch file, it is damaged: {why}") from error
 

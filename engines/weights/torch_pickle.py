@@ -1,8 +1,8 @@
-"""The pickles inside of PyTorch's files, read without torch.
+"""Reads the pickles inside PyTorch's files without torch.
 
-A tensor is pickled as a view (offset, size, stride) of a storage that is named by its key; the numbers lie elsewhere in the file.
-`pickle` would call whatever a file asks for. Here an interpreter for the few instructions that `torch.save` writes builds dicts,
-lists, tuples and tensors, and calls nothing but the constructors listed below.
+A tensor is pickled as a view (offset, size, stride) of a storage that is named by its key; the numbers are elsewhere
+in the file. `pickle` would call anything that a file names. Here an interpreter for the few instructions that
+`torch.save` writes builds dicts, lists, tuples and tensors, and calls nothing but the constructors listed below.
 """
 
 import pickletools
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BFLOAT16 = "bfloat16"
-"""numpy lacks it: the upper halves of float32 numbers."""
+"""The upper halves of float32 numbers; numpy lacks this type."""
 STORAGES = {
     "DoubleStorage": "f8",
     "FloatStorage": "f4",
@@ -30,30 +30,30 @@ STORAGES = {
     "ComplexFloatStorage": "c8",
     "ComplexDoubleStorage": "c16",
 }
-"""Classes of storages by their names in torch: how numpy writes the type of their numbers."""
+"""torch's name of a storage class -> numpy's type code of its numbers."""
 DTYPES = {
     "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128",
 }  # fmt: skip
-"""Types that a checkpoint may mention beside its tensors."""
+"""Types that a checkpoint may mention besides its tensors."""
 
 
 class Refused(Exception):
-    """The file holds more than tensors and the plain values around them."""
+    """The file contains more than tensors and the plain values around them."""
 
 
 class NotPlain(Exception):
-    """A tensor that is no view of plain numbers: sparse, quantised, or of a type that numpy lacks."""
+    """A tensor that is not a view of plain numbers: sparse, quantised, or of a type that numpy lacks."""
 
 
 @dataclass(eq=False)
 class Storage:
-    """Numbers in a row that tensors share."""
+    """Consecutive numbers that tensors share."""
 
     kind: str
     """See `STORAGES`."""
     count: int
     start: int = 0
-    """Where it begins in `parent`."""
+    """Its offset in `parent`."""
     parent: "Storage | None" = None
     values: NDArray[Any] = field(default_factory=lambda: np.empty(0))
     """Filled when the file's numbers are read; half precision is widened to float32."""
@@ -63,13 +63,13 @@ class Storage:
         return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
 
     def numbers(self) -> NDArray[Any]:
-        """Those of the file, once they are read."""
+        """The file's numbers, once they have been read."""
         if self.parent is None:
             return self.values
         return self.parent.values[self.start : self.start + self.count]
 
     def fill(self, data: bytes, order: Literal["<", ">"]) -> None:
-        """Take the file's numbers, which lie in this order of bytes."""
+        """Store the file's numbers, which have this byte order."""
         if self.kind == BFLOAT16:
             upper = np.frombuffer(data, f"{order}u2").astype(np.uint32)
             self.values = (upper << 16).view(np.float32)
@@ -81,7 +81,7 @@ class Storage:
 
 
 class Tensor(NamedTuple):
-    """A view of a storage: element (i, j, ...) is its number offset + i * stride[0] + j * stride[1] + ..."""
+    """A view of a storage: element (i, j, ...) is at offset + i * stride[0] + j * stride[1] + ..."""
 
     storage: Storage
     offset: int
@@ -89,9 +89,9 @@ class Tensor(NamedTuple):
     stride: tuple[int, ...]
 
     def array(self) -> NDArray[Any]:
-        """As numpy has it, read-only. Half precision comes as float32.
+        """The tensor as a read-only numpy array. Half precision becomes float32.
 
-        Raises ValueError where it reaches beyond its storage.
+        Raises ValueError if it reaches beyond its storage.
         """
         numbers = self.storage.numbers()
         if len(self.size) != len(self.stride) or min((self.offset, *self.size, *self.stride)) < 0:
@@ -109,7 +109,7 @@ LITERALS = {
     "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING",
     "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES",
 }  # fmt: skip
-"""Instructions that put their argument on the stack. The two of STRING are how Python 2 wrote names."""
+"""Instructions that push their argument onto the stack. Python 2 wrote names with the two STRING instructions."""
 FRESH: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -122,7 +122,7 @@ FRESH: dict[str, Callable[[], Any]] = {
 
 
 class _Constructor(NamedTuple):
-    """What a pickle may call."""
+    """Something that a pickle may call."""
 
     make: Callable[..., Any]
 
@@ -132,7 +132,7 @@ class _StorageClass(NamedTuple):
 
 
 def _tensor(storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int], *rest: Any) -> Tensor:
-    """`rest`: whether it wants gradients, and hooks."""
+    """`rest`: whether it requires gradients, and hooks; both are ignored."""
     numbers = (offset, *size, *stride)
     if not isinstance(storage, Storage) or not all(type(number) is int for number in numbers):
         raise ValueError("a tensor has no storage, or no numbers for its place in it")
@@ -148,7 +148,7 @@ CONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "collections.OrderedDict": OrderedDict,
-    # Checkpoints have these beside the tensors; they are not looked at.
+    # Checkpoints contain these besides the tensors; they are ignored.
     "collections.Counter": dict,
     "torch.Size": tuple,
     "torch.device": lambda *where: where,
@@ -158,7 +158,7 @@ CONSTRUCTORS: dict[str, Callable[..., Any]] = {
 
 
 def _admitted(name: str) -> Any:
-    """What a pickle gets where it asks for `name`."""
+    """What a pickle gets when it asks for `name`."""
     module, _, last = name.rpartition(".")
     if name in CONSTRUCTORS:
         return _Constructor(CONSTRUCTORS[name])
@@ -174,7 +174,7 @@ def _admitted(name: str) -> Any:
 
 
 class Unpickler:
-    """Carries out one pickle of `torch.save`. `storages` gets those that its tensors are views of, by key."""
+    """Executes one pickle of `torch.save`. Afterwards `storages` holds the storages of its tensors, by key."""
 
     def __init__(self, file: IO[bytes], storages: dict[str, Storage]) -> None:
         self._file, self._storages = file, storages
@@ -183,7 +183,7 @@ class Unpickler:
         self._memo: dict[int, Any] = {}
 
     def load(self) -> Any:
-        """The object; afterwards the file stands behind its pickle."""
+        """The object; afterwards the file is positioned after its pickle."""
         for instruction, argument, _ in pickletools.genops(self._file):
             name = instruction.name
             if name in LITERALS:
@@ -225,7 +225,7 @@ class Unpickler:
                 raise Refused(f"it has the instruction {name}, which torch.save does not write")
 
     def _taken(self, count: int | None) -> list[Any]:
-        """The last `count` values of the stack, or those since the last mark, off it."""
+        """Pop the last `count` values of the stack, or those since the last mark."""
         start = self._marks.pop() if count is None else len(self._stack) - count
         taken = self._stack[start:]
         if start < 0 or len(taken) < (count or 0):
@@ -248,14 +248,14 @@ class Unpickler:
         if name == "REDUCE" and isinstance(target, _Constructor):
             self._stack.append(target.make(*argument))
         elif name == "BUILD" and isinstance(target, OrderedDict):
-            self._stack.append(target)  # what hangs on it, the versions of modules, is of no use here
+            self._stack.append(target)  # its attributes, the versions of modules, are not needed here
         else:
             raise Refused(f"it makes or changes a {type(target).__name__}")
 
     def _storage(
         self, what: str, kind: _StorageClass, key: str, place: str, count: int, view: Any = None
     ) -> Storage:
-        """The storage of a key. `view`: that of another key, the first number and the count of a part of it."""
+        """The storage of a key. `view`: key, first number and count of a part of it, as a storage in itself."""
         if what != "storage" or not isinstance(kind, _StorageClass) or type(count) is not int or count < 0:
             raise ValueError("a tensor's storage is not described as torch.save does it")
         storage = self._storages.setdefault(key, Storage(kind.kind, count))
