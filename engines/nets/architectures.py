@@ -1,6 +1,7 @@
-"""The five architectures that *Quo Vadis* compares (arXiv 1705.07750, section 2), each with its data contract. No torch.
+"""The five architectures that *Quo Vadis* compares (arXiv 1705.07750, section 2), each with its data contract. No
+torch.
 
-`engines.nets.factory` builds their networks and `engines.nets.cost` counts what they hold and cost.
+`engines.nets.factory` builds their networks and `engines.nets.cost` counts their parameters and multiply-adds.
 """
 
 from dataclasses import dataclass
@@ -14,43 +15,43 @@ FPS = Fraction(25)
 
 @dataclass(frozen=True)
 class StreamInput:
-    """What one network, or one entrance of a fused one, is given. It picks its frames from the ticks by itself."""
+    """The input of one network, or one input of a fused one. The network picks its frames from the ticks itself."""
 
     spec: StreamSpec
-    """`window_ticks` are those that the network needs for one answer; it takes any multiple of `every_ticks` from there on."""
+    """`window_ticks` is what the network needs for one output; beyond that it takes any multiple of `every_ticks`."""
     every_ticks: int = 1
-    """Ticks from one frame, or stack of fields, that it looks at to the next."""
+    """Ticks between the frames, or stacks of fields, that it looks at."""
     stack: int = 1
     """Consecutive fields that are stacked as channels, u0 v0 u1 v1 ..."""
 
     def frames(self, ticks: int) -> int:
-        """Frames or flow fields that the network looks at among so many ticks."""
+        """Number of frames or flow fields that the network looks at in `ticks` ticks."""
         return ((ticks - self.stack) // self.every_ticks + 1) * self.stack
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One of the five, with the paper's figures beside what was built."""
+    """One of the five, with the paper's figures."""
 
     name: str
     made_of: str
     streams: tuple[StreamInput, ...]
     train_ticks: int
-    """Ticks of a training example (paper, table 1)."""
+    """Length of a training example (paper, table 1)."""
     test_ticks: int
-    """Ticks over which the paper averages at test, or runs the LSTM."""
+    """Ticks over which the paper averages in its test, or runs the LSTM."""
     position_ticks: int
-    """Ticks from one temporal position of the answer to the next; `test_ticks` where there is only one answer."""
+    """Ticks from one temporal position of the output to the next; `test_ticks` if there is only one output."""
     receptive_ticks: int
-    """Ticks that can change one temporal position of the answer."""
+    """Ticks that can affect one temporal position of the output."""
     paper_parameters_m: float
     """Parameters in millions (paper, table 1)."""
     joint: bool
-    """True where the paper trains both streams as one network; else each is trained by itself."""
+    """True if the paper trains both streams as one network; else each is trained separately."""
     fused_inside: bool = False
-    """True where one network needs both streams; else each stream is a network and their class scores are averaged."""
+    """True if one network needs both streams; else each stream is a network and their class scores are averaged."""
     every_step: bool = False
-    """True where training looks at the answer of each position by itself; else at their average."""
+    """True if training uses each position's output separately; else it uses their average."""
 
     def stream(self, modality: Modality) -> StreamInput:
         for stream in self.streams:

@@ -1,14 +1,14 @@
-"""C3D (Tran et al., 2015) in the variation of *Quo Vadis* (arXiv 1705.07750, section 2.2).
+"""C3D (Tran et al., 2015) in the variant of *Quo Vadis* (arXiv 1705.07750, section 2.2).
 
 Batch norm follows every convolution and fully connected layer, and the first pool halves time as well. Video of any
-length is cut into clips of 16 ticks, each of which is answered by itself.
+length is cut into clips of 16 ticks, each of which is classified separately.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 CLIP_TICKS = 16
-# Output channels of the convolutions between one pool and the next.
+# Output channels of the convolutions between consecutive pools.
 STAGES: tuple[tuple[int, ...], ...] = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
@@ -34,12 +34,12 @@ class C3D(nn.Module):
             for out in stage:
                 layers.append(conv_bn_relu(channels, out // divide))
                 channels = out // divide
-            # C3D's pools are 2x2x2; the last one finds a single position in time.
+            # C3D's pools are 2x2x2; at the last one a single position in time is left.
             layers.append(nn.MaxPool3d((min(2, ticks), 2, 2), ceil_mode=True))
             ticks = -(-ticks // 2)
         self.trunk = nn.Sequential(*layers)
         side = -(-size_px // 2 ** len(STAGES))
-        # No biases where batch norm follows: it takes them out again.
+        # No biases before batch norm: it would remove them again.
         self.fc6 = nn.Linear(channels * side * side, 4096 // divide, bias=False)
         self.bn6 = nn.BatchNorm1d(4096 // divide, eps=0.001)
         self.fc7 = nn.Linear(4096 // divide, 4096 // divide, bias=False)

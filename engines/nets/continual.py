@@ -1,9 +1,9 @@
 """I3D over an endless stream: 8 new ticks in, one temporal position out, nothing computed twice.
 
-Every layer that looks along time runs without padding on what it remembers and what is new, and remembers the last positions
-that it needs again. Position by position that is the network over the whole video (anchored, or behind blank ticks, see
-`engines.runtime.whole_clip.lead_ticks`). What a layer remembers, and by how much its output trails the input, follows from its kernel
-and stride alone: see `Place.after`.
+Every layer that looks along time runs without padding on its memory and the new input, and remembers the last
+positions that it will need again. Position by position, that is the network over the whole video (anchored, or after
+blank ticks, see `engines.runtime.whole_clip.lead_ticks`). What a layer remembers, and by how much its output trails
+its input, follows from its kernel and stride alone: see `Place.after`.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from engines.nets.place import Place
 
 
 class Step(Generic[V]):
-    """The timeline of one step. `kept`: what is to be remembered next, in the order in which it was asked for.
+    """The timeline of one step. `kept`: the next memories, in the order in which they were asked for.
 
-    Memories are (N, positions, H, W, C): so processors keep activations, and nothing is copied.
+    Memories are (N, positions, H, W, C): CPUs keep activations in that order, so nothing is copied.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Step(Generic[V]):
     ) -> None:
         """
         Args:
-            recall: gives the next memory, of this shape.
-            bounds: for the steps in which a video begins or ends, int32 (N, 2): its first tick and the tick after its last, both
-                counted from the first new one. What lies outside counts as zero in every layer. Without it all that is
-                remembered must lie inside, which it does after `engines.engine.SETTLED_AFTER_STEPS` steps.
-            preview: zeros in place of the ticks to come, so that there is an answer up to the last tick; what is remembered is the
-                same.
+            recall: returns the next memory, of the given shape.
+            bounds: for steps at the boundaries of a video, int32 (N, 2): its first tick and the tick after its last,
+                both counted from the first new one. Everything outside counts as zero in every layer. Without it,
+                everything remembered must be inside, as it is after `engines.engine.SETTLED_AFTER_STEPS` steps.
+            preview: put zeros in place of the ticks to come, so that there is an output up to the last tick; the
+                memories are the same.
             dtype: see `engines.nets.network.Network`.
         """
         self._ops, self._recall, self._bounds = ops, recall, bounds
@@ -55,14 +55,15 @@ class Step(Generic[V]):
         return Part(self._blank_outside(known, part.place, count), place), self._padding(kernel, stride)
 
     def centre(self, x: V, positions: int) -> V:
-        """The branches beside a 3x3x3 wait for it: it looks one position ahead."""
+        """The branches next to a 3x3x3 wait for it: it looks one position ahead."""
         return self._ops.slice(x, 2, 1, 1 + positions)
 
     def _padding(self, kernel: int, stride: int) -> tuple[int, int]:
         return 0, same_padding(stride, kernel, stride)[1] if self._preview else 0
 
     def _behind_memory(self, part: Part[V], count: int) -> V:
-        """The positions of `part` behind the `count` before them, which are remembered in turn."""
+        """The positions of `part` preceded by the `count` remembered before them; the last `count` are remembered in
+        turn."""
         ops, news = self._ops, part.place.news
         batch, channels, _, height, width = ops.shape(part.x)
         memory = self._recall((batch, count, height, width, channels))
@@ -71,10 +72,10 @@ class Step(Generic[V]):
         return known
 
     def _blank_outside(self, x: V, place: Place, count: int) -> V:
-        """Zeros where the padded network has zeros: before the first tick of the video and after its last.
+        """Put zeros where the padded network has them: before the first tick of the video and after its last.
 
-        `x` begins `count` positions before those that become final in this step. A position is inside as soon as one of
-        its ticks is.
+        `x` begins `count` positions before those that become final in this step. A position is inside if any of its
+        ticks is.
         """
         if self._bounds is None:
             return x

@@ -1,4 +1,4 @@
-"""Inception-V1 a frame and an LSTM over the frames (arXiv 1705.07750, section 2.1)."""
+"""Inception-V1 on each frame and an LSTM over the frames (arXiv 1705.07750, section 2.1)."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from engines.nets.two_stream import snapshots
 
 
 class ConvNetLSTM(nn.Module):
-    """One frame in `every_ticks` goes in; the paper trains on the answers at all steps and tests on the last one."""
+    """Takes one frame in `every_ticks`; the paper trains on the outputs of all steps and tests on the last one."""
 
     def __init__(
         self, num_classes: int = 400, dropout: float = 0.5, divide: int = 1, every_ticks: int = 5
@@ -22,7 +22,8 @@ class ConvNetLSTM(nn.Module):
         self.fc = nn.Linear(hidden, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, T, H, W) in [-1, 1] -> class scores: (N, steps, classes) in training, else of the last, (N, 1, classes)."""
+        """(N, 3, T, H, W) in [-1, 1] -> class scores: (N, steps, classes) in training, else those of the last step,
+        (N, 1, classes)."""
         pictures = snapshots(x, self.every_ticks)
         features = self.bn(self.base.features(pictures.flatten(0, 1)))
         steps, _ = self.lstm(features.reshape(*pictures.shape[:2], -1))

@@ -1,4 +1,4 @@
-"""What a network holds and costs, counted from its modules; nothing is computed (torch's meta device)."""
+"""Parameters and multiply-adds of a network, counted from its modules without computing (torch's meta device)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from engines.nets.factory import network
 
 
 def parameters(net: nn.Module) -> int:
-    """Numbers that training can change."""
+    """Number of trainable parameters."""
     return sum(p.numel() for p in net.parameters())
 
 
 def multiply_adds(net: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Multiply-adds of convolutions, fully connected layers and LSTMs for these inputs, added up by a hook on each."""
+    """Multiply-adds of convolutions, fully connected layers and LSTMs for these inputs, summed by a hook on each."""
     total = 0
 
     def count(module: nn.Module, args: tuple[Tensor, ...], out: Any) -> None:
@@ -27,7 +27,7 @@ def multiply_adds(net: nn.Module, inputs: Sequence[Tensor]) -> int:
             steps = prod(args[0].shape[:2])
             total += steps * 4 * module.hidden_size * (module.input_size + module.hidden_size)
         else:
-            # A weight is (out, in, ...), and each output takes one multiply-add with all but its first axis.
+            # A weight is (out, in, ...): each output takes one multiply-add per element of all axes but the first.
             total += out.numel() * prod(cast(Tensor, module.weight).shape[1:])
 
     counted = (nn.Conv2d, nn.Conv3d, nn.Linear, nn.LSTM)
@@ -43,11 +43,11 @@ def multiply_adds(net: nn.Module, inputs: Sequence[Tensor]) -> int:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was counted of one architecture with 400 classes."""
+    """Counts for one architecture with 400 classes."""
 
     parameters: int
     train_macs: int
-    """Multiply-adds of one pass forward over a training example."""
+    """Multiply-adds of one forward pass over a training example."""
     test_macs: int
     """Multiply-adds of the whole test input."""
 
@@ -68,7 +68,7 @@ def _video(contract: Architecture, ticks: int) -> list[Tensor]:
 
 
 def architecture_rows() -> list[dict[str, str]]:
-    """One row an architecture, column title -> text: what was counted beside the paper's figures."""
+    """One row per architecture, column title -> text: our counts next to the paper's figures."""
     return [_row(contract) for contract in ARCHITECTURES.values()]
 
 

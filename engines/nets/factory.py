@@ -22,11 +22,11 @@ def network(
     divide: int = 1,
     size_px: int | None = None,
 ) -> nn.Module:
-    """A new network with random weights: of one stream, or the whole architecture.
+    """A new network with random weights: for one stream, or the whole architecture.
 
-    It is called with one video a stream, float32 (N, C, T, size, size) in [-1, 1] with T ticks, rgb before flow, and
-    answers with class scores (N, positions, classes) whose mean over the positions is the answer for the video.
-    `divide` (1, 2, 4, 8) makes it narrower and `size_px` its pictures smaller than the contract says, for tests.
+    It is called with one video per stream, float32 (N, C, T, size, size) in [-1, 1] with T ticks, rgb before flow, and
+    returns class scores (N, positions, classes), whose mean over the positions is the result for the video. For tests,
+    `divide` (1, 2, 4, 8) makes it narrower, and `size_px` its pictures smaller than the contract says.
     """
     contract = architecture(name)
     if contract.fused_inside:

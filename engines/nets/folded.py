@@ -13,7 +13,7 @@ from engines.nets.winograd import MinimalConvolution
 LAYERS = tuple(name for name, *_ in convolutions(in_channels=3))
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 EPSILON = 0.001
-"""Of I3D's batch norms."""
+"""The epsilon of I3D's batch norms."""
 Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -38,7 +38,7 @@ def fold(tensors: Tensors) -> dict[str, NDArray[np.float32]]:
 
 
 def _check(tensors: Tensors) -> None:
-    """Of any width: networks of tests are narrow."""
+    """Any width is allowed: the tests' networks are narrow."""
     wanted = {"logits.conv3d.bias": "logits.conv3d.weight", "logits.conv3d.weight": "logits.conv3d.weight"}
     for layer in LAYERS:
         kernel = f"{layer}.conv3d.weight"
@@ -56,7 +56,8 @@ def _check(tensors: Tensors) -> None:
 def in_fewer_multiplications(
     points: int, layers: Collection[str] | None = None
 ) -> dict[str, MinimalConvolution]:
-    """The convolutions along time to replace. `layers`: names of those, by default all. `points`: see `engines.nets.winograd`."""
+    """The convolutions along time to replace. `layers`: their names, by default all. `points`: see
+    `engines.nets.winograd`."""
     found = {}
     for name, _, _, kernel in convolutions(in_channels=3):
         if kernel[0] > 1 and (layers is None or name in layers):

@@ -1,9 +1,10 @@
 """Two Inception-V1 whose 7x7 maps meet in a 3D convolution (arXiv 1705.07750, section 2.3).
 
 After *Convolutional Two-Stream Network Fusion for Video Action Recognition* (Feichtenhofer et al., 2016). The paper
-leaves open with what stride the pool runs and how the fully connected layer takes the pooled maps. Here the pool has
-stride 2 and the layer is applied to every position of its output and averaged over space, as I3D's classifier is: a
-layer on all positions at once would add 3.7 M parameters for training windows alone and fix the length of the video.
+does not say which stride the pool has and how the fully connected layer takes the pooled maps. Here the pool has
+stride 2, and the layer is applied to every position of its output and averaged over space, as I3D's classifier is: one
+layer over all positions together would add 3.7 M parameters for training windows alone and fix the length of the
+video.
 """
 
 import torch
@@ -16,7 +17,8 @@ SNAPSHOT_TICKS = 10
 
 
 class FusedTwoStream(nn.Module):
-    """A picture and the ten flow fields from it on, every ten ticks; one network from both streams to the answer."""
+    """Takes a picture and the ten flow fields that start at it, every ten ticks; one network from both streams to the
+    class scores."""
 
     def __init__(self, num_classes: int = 400, dropout: float = 0.5, divide: int = 1) -> None:
         super().__init__()
@@ -31,7 +33,7 @@ class FusedTwoStream(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(maps, num_classes)
-        # The paper gives the new layers Gaussian noise, but not how much.
+        # The paper initialises the new layers with Gaussian noise, but does not state its scale.
         for weight in (self.fuse.get_parameter("0.weight"), self.fc.weight):
             nn.init.normal_(weight, std=0.01)
 

@@ -1,7 +1,8 @@
 """Inflated Inception-V1 (I3D), layer by layer as in *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3).
 
-For training, and the reference that shares no line with `engines.nets.network`, which engines are made from. Parameter names are
-those of the pytorch-i3d ecosystem, so that its checkpoints load unchanged. Video is (N, C, T, H, W) in [-1, 1]; temporal position t of the logits answers for the frames around 8 t .. 8 t + 15.
+For training, and as a reference that shares no line with `engines.nets.network`, which engines are made from.
+Parameter names are those of the pytorch-i3d ecosystem, so that its checkpoints load unchanged. Video is (N, C, T, H,
+W) in [-1, 1]; temporal position t of the logits covers the frames around 8 t .. 8 t + 15.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ from engines.nets.i3d_shapes import INCEPTION, Triple
 from engines.nets.padding import anchored_padding, same_padding
 
 Padding = tuple[int, int, int, int, int, int]
-"""Positions in front and behind, of W, then H, then T: as `torch.nn.functional.pad` takes them."""
+"""Positions in front and behind, for W, then H, then T, as `torch.nn.functional.pad` takes them."""
 
 
 def paddings(size: Sequence[int], kernel: Triple, stride: Triple, *, anchored: bool = False) -> Padding:
-    """What stands around (T, H, W) so that every stride-th position has an output, in the order of `F.pad`."""
+    """Padding of (T, H, W) such that every stride-th position has an output, in the order of `F.pad`."""
     t, h, w = (same_padding(n, k, s) for n, k, s in zip(size, kernel, stride, strict=True))
     if anchored:
         t = anchored_padding(size[0], kernel[0], stride[0])
@@ -49,7 +50,7 @@ class Unit3D(nn.Module):
         return self.over(x, paddings(x.shape[2:], self.kernel, self.stride, anchored=self.anchored))
 
     def over(self, x: Tensor, padding: Padding) -> Tensor:
-        """The layer with zeros around `x` as given."""
+        """Apply the layer with this padding of zeros around `x`."""
         x = self.conv3d(F.pad(x, padding))
         return x if self.classifier else F.relu(self.bn(x))
 
@@ -65,10 +66,10 @@ class MaxPool3dSame(nn.Module):
         return self.over(x, paddings(x.shape[2:], self.kernel, self.stride, anchored=self.anchored))
 
     def over(self, x: Tensor, padding: Padding) -> Tensor:
-        """The layer with zeros around `x` as given.
+        """Apply the layer with this padding of zeros around `x`.
 
-        Where torch's own padding, the same on both sides and rounded up, gives as many positions, it takes the place of zeros
-        and saves a copy of `x`.
+        If torch's own padding, equal on both sides and rounded up, gives the same number of positions, it replaces the
+        zeros, which saves a copy of `x`.
         """
         zeros, own = [0] * 6, [0, 0, 0]
         for axis, (n, k, s) in enumerate(zip(x.shape[2:], self.kernel, self.stride, strict=True)):
@@ -104,7 +105,8 @@ class InceptionBlock(nn.Module):
 
 
 class AveragePool(nn.Module):
-    """Mean over two positions and the whole picture, 7 x 7 of 224 pixels. No constant of that size: a graph can be traced on small ones."""
+    """Mean over two positions and the whole picture, 7 x 7 for 224 pixels. The size is not fixed: a graph can be
+    traced on small pictures."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool3d(x.mean((3, 4), keepdim=True), (2, 1, 1), stride=1)
@@ -113,8 +115,8 @@ class AveragePool(nn.Module):
 class I3D(nn.Module):
     """The whole network. Any T >= 9, H = W = 224.
 
-    With `anchored` what stands in front of the strided layers does not depend on the length: the network of a live stream,
-    whose length nobody knows. For lengths that divide by 4 it is the same network.
+    With `anchored`, the padding in front of the strided layers does not depend on the length: this is the network for
+    a live stream, whose length is unknown. For lengths divisible by 4 it is the same network.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class I3D(nn.Module):
         anchored: bool = False,
         divide: int = 1,
     ) -> None:
-        """`divide` makes every layer so many times narrower (1, 2, 4 or 8), for tests."""
+        """`divide` (1, 2, 4 or 8) divides the width of every layer, for tests."""
         super().__init__()
         self.Conv3d_1a_7x7 = Unit3D(in_channels, 64 // divide, (7, 7, 7), (2, 2, 2), anchored=anchored)
         self.MaxPool3d_2a_3x3 = MaxPool3dSame((1, 3, 3), (1, 2, 2))

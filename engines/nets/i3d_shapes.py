@@ -1,4 +1,4 @@
-"""The plan of I3D as plain numbers, for whoever must know its tensors without importing torch."""
+"""The layers of I3D as plain numbers, for code that must know its tensors without importing torch."""
 
 from collections.abc import Iterator
 
@@ -17,11 +17,11 @@ INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
 FEATURES = 1024
-"""Channels that the classifier reads."""
+"""Input channels of the classifier."""
 
 
 def convolutions(in_channels: int) -> Iterator[tuple[str, int, int, Triple]]:
-    """(name, output channels, input channels, kernel) of every convolution that has a batch norm."""
+    """(name, output channels, input channels, kernel) of every convolution with batch norm."""
     point, cube = (1, 1, 1), (3, 3, 3)
     yield "Conv3d_1a_7x7", 64, in_channels, (7, 7, 7)
     yield "Conv3d_2b_1x1", 64, 64, point
@@ -38,7 +38,7 @@ def convolutions(in_channels: int) -> Iterator[tuple[str, int, int, Triple]]:
 
 
 def parameter_shapes(classes: int, in_channels: int) -> dict[str, tuple[int, ...]]:
-    """Shape of each tensor by its pytorch-i3d name; batch norm's counters, which inference ignores, are left out."""
+    """Shape of each tensor by its pytorch-i3d name, without batch norm's counters, which inference ignores."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, out_channels, inputs, kernel in convolutions(in_channels):
         shapes[f"{name}.conv3d.weight"] = (out_channels, inputs, *kernel)

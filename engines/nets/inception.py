@@ -1,9 +1,10 @@
-"""Inception-V1 with batch norm for single pictures: the base of the paper's other architectures and what I3D inflates.
+"""Inception-V1 with batch norm for single pictures: the base of the paper's other architectures, and the network that
+I3D inflates.
 
 Parameter names are those of torchvision's GoogLeNet, without its auxiliary heads, so that its ImageNet weights load.
-Like torchvision it has a 3x3 kernel where the first Inception paper has 5x5: the weights come from TensorFlow's
+Like torchvision's, it has a 3x3 kernel where the first Inception paper has 5x5: the weights come from TensorFlow's
 Inception-V1, which I3D inflates too. Padding is TensorFlow's SAME as in `engines.nets.i3d`. torchvision pads its first
-convolution by 3 on every side instead, which moves the grid by one pixel against the one the weights were trained on.
+convolution by 3 on every side instead, which shifts the grid by one pixel from the one the weights were trained on.
 """
 
 from collections.abc import Sequence
@@ -26,11 +27,11 @@ I3D_BLOCKS: dict[str, str] = {
     "inception5a": "Mixed_5b",
     "inception5b": "Mixed_5c",
 }
-"""Name of each block here -> in I3D, which counts the pool before it as "a"."""
+"""Name of each block here -> its name in I3D, where "a" is the pool before the blocks."""
 
 
 def pad_same_2d(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around (N, C, H, W) so that every stride-th position has an output."""
+    """Pad (N, C, H, W) with zeros so that every stride-th position has an output."""
     h, w = (same_padding(n, kernel, stride) for n in x.shape[2:])
     return F.pad(x, (*w, *h))
 
@@ -77,7 +78,7 @@ class Inception(nn.Module):
 
 
 class InceptionBase(nn.Module):
-    """Everything before the last average pool. `divide` makes each layer so many times narrower (1, 2, 4, 8), for tests."""
+    """Everything before the last average pool. `divide` (1, 2, 4, 8) divides the width of each layer, for tests."""
 
     def __init__(self, in_channels: int = 3, divide: int = 1) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
-"""2D weights to 3D: each kernel repeated over time and divided by the number of repeats (arXiv 1705.07750, section 2.4).
+"""2D weights to 3D: each kernel repeated over time and divided by the number of repeats (arXiv 1705.07750, section
+2.4).
 
-A video that repeats one image (a boring video) then gives the same answers as the 2D network gives for the image,
-wherever no kernel reaches over the ends of the video: there zeros stand in for frames and the sum falls short.
+A video that repeats one image (a boring video) then gives the same output as the 2D network gives for the image,
+except where a kernel reaches beyond the ends of the video: there zeros replace frames and the sum falls short.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from engines.nets.i3d import I3D
 from engines.nets.i3d_shapes import parameter_shapes
 from engines.nets.inception import I3D_BLOCKS, InceptionBase
 
-# The branches of a block: name here (torchvision's) -> in I3D.
+# The branches of a block: name here (torchvision's) -> name in I3D.
 _BRANCHES = {
     "branch1": "b0",
     "branch2.0": "b1a",
@@ -33,7 +34,7 @@ def inflate_kernel(kernel: Tensor, frames: int) -> Tensor:
 
 
 def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
-    """(out, in, ...) -> (out, channels, ...): the mean over the input channels, for each of the new ones.
+    """(out, in, ...) -> (out, channels, ...): each new channel is the mean over the input channels.
 
     The usual start of a flow network from RGB weights (Wang et al., *Temporal Segment Networks*, 2016, section 3.2).
     """
@@ -41,11 +42,11 @@ def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
 
 
 def inflate_inception(state: Mapping[str, Tensor], in_channels: int = 3) -> dict[str, Tensor]:
-    """Weights of a 2D Inception-V1 in torchvision's GoogLeNet names -> of I3D in pytorch-i3d's names.
+    """Weights of a 2D Inception-V1 under torchvision's GoogLeNet names -> weights of I3D under pytorch-i3d's names.
 
     Auxiliary heads are left out. `in_channels` other than the kernel's own (2 for flow) averages the first kernel over
-    them. The classifier comes along: for other classes than the 2D network's leave out "logits.*". WeightsError names
-    what is missing, unknown or of another shape.
+    them. The classifier is included: for classes other than the 2D network's, leave out "logits.*". Raises
+    WeightsError, which names what is missing, unknown or of the wrong shape.
     """
     state = {name: t for name, t in state.items() if not name.startswith(("aux1.", "aux2."))}
     inflated: dict[str, Tensor] = {}
@@ -70,11 +71,12 @@ def inflate_inception(state: Mapping[str, Tensor], in_channels: int = 3) -> dict
 
 
 def bootstrap(net: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Start every Inception of a network, flat or inflated, from one 2D Inception-V1: the paper's start from ImageNet.
+    """Initialise every Inception of a network, flat or inflated, from one 2D Inception-V1: the paper's start from
+    ImageNet.
 
-    Classifiers and all else in the network stay as they are. `state` as for `inflate_inception`.
+    Classifiers and everything else in the network stay as they are. `state` as for `inflate_inception`.
     """
-    inflated = inflate_inception(state)  # checks it
+    inflated = inflate_inception(state)  # also checks it
     for module in net.modules():
         if isinstance(module, InceptionBase):
             first, names = "conv1.conv.weight", module.state_dict().keys()
@@ -91,7 +93,7 @@ def bootstrap(net: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def _units() -> dict[str, str]:
-    """Name of each convolution with batch norm here (torchvision's) -> in I3D."""
+    """Name of each convolution with batch norm here (torchvision's) -> name in I3D."""
     units = dict(_STEM)
     for block, i3d_block in I3D_BLOCKS.items():
         units |= {f"{block}.{branch}": f"{i3d_block}.{i3d}" for branch, i3d in _BRANCHES.items()}

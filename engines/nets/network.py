@@ -1,9 +1,9 @@
-"""I3D as *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3) draws it, in a small set of operations.
+"""I3D as in *Quo Vadis, Action Recognition?* (arXiv 1705.07750, figure 3), in a small set of operations.
 
-The one description of the network that engines are made from: `engines.backends.onnx_writer` writes an ONNX graph with it, the `torch`
-backend computes with it. What stands before and after each position is the timeline's affair: `Whole` has the whole video
-and pads it, `engines.nets.continual.Step` has 8 new ticks and remembers the ones before. Batch norm is folded away
-(`engines.nets.folded`). For training there is `engines.nets.i3d`, under the same names.
+The one description of the network that engines are made from: `engines.backends.onnx_writer` writes an ONNX graph with
+it, the `torch` backend computes with it. A timeline provides what precedes and follows each position: `Whole` has the
+whole video and pads it, `engines.nets.continual.Step` has 8 new ticks and remembers earlier ones. Batch norm is folded
+away (`engines.nets.folded`). For training there is `engines.nets.i3d`, with the same parameter names.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,20 +30,21 @@ class Part(Generic[V]):
 
 
 class Timeline(Protocol[V]):
-    """What a layer sees of the past and of the future."""
+    """What a layer sees of past and future."""
 
     def ticks(self, video: V, kernel: int, stride: int) -> tuple[Part[V], tuple[int, int]]:
-        """As `look`, for the first layer."""
+        """`look` for the first layer."""
 
     def look(self, part: Part[V], kernel: int, stride: int) -> tuple[Part[V], tuple[int, int]]:
-        """What a layer with this kernel along time is applied to, the place of its output, and the zeros (front, behind) to add."""
+        """The input of a layer with this kernel along time, with the place of its output, and the zeros (front,
+        behind) to add."""
 
     def centre(self, x: V, positions: int) -> V:
-        """Of what `look` gave for a kernel of 3: the positions in the middle of each of the windows."""
+        """Given the result of `look` for a kernel of 3: the position in the middle of each window."""
 
 
 class Whole(Generic[V]):
-    """The video as a whole, padded as TensorFlow pads, or anchored: see `engines.nets.padding`."""
+    """The whole video, padded as in TensorFlow, or anchored: see `engines.nets.padding`."""
 
     def __init__(self, ops: Operations[V], *, anchored: bool = False) -> None:
         self._ops, self._pad = ops, anchored_padding if anchored else same_padding
@@ -64,14 +65,14 @@ class Network(Generic[V]):
 
     ops: Operations[V]
     weight: Callable[[str], V]
-    """By the names of `engines.nets.folded`."""
+    """Weights by the names of `engines.nets.folded`."""
     time: Timeline[V]
     pixels: bool
-    """Whether the ticks are bytes, which are scaled here."""
+    """Whether ticks are bytes, to be scaled here."""
     dtype: str = "float32"
-    """What it computes in."""
+    """The number type to compute in."""
     faster: Mapping[str, MinimalConvolution] = field(default_factory=dict)
-    """Convolutions along time, by layer, that are computed in fewer multiplications."""
+    """Convolutions along time, by layer, to compute with fewer multiplications."""
 
     def logits(self, chunk: V) -> V:
         """Ticks uint8 (N, T, H, W, 3) or float16 (N, T, H, W, 2) -> float32 (N, positions, classes)."""
@@ -97,7 +98,7 @@ class Network(Generic[V]):
         return self._block("Mixed_5c", self._block("Mixed_5b", x))
 
     def _video(self, chunk: V) -> V:
-        """Ticks as they come -> (N, C, T, H, W) in [-1, 1]."""
+        """Ticks -> (N, C, T, H, W) in [-1, 1]."""
         ops = self.ops
         if self.pixels:
             chunk = ops.add(ops.multiply(ops.cast(chunk, "float32"), 1 / 127.5), -1.0)
@@ -143,7 +144,7 @@ class Network(Generic[V]):
         return self.ops.relu(self.ops.conv(x, kernels, bias, stride, pads, name))
 
     def _pads(self, x: V, kernel: Triple, stride: Triple, padding: tuple[int, int]) -> Pads:
-        """`padding` along time, TensorFlow's at the sides."""
+        """`padding` along time, TensorFlow's in space."""
         _, _, _, height, width = self.ops.shape(x)
         sides = zip((height, width), kernel[1:], stride[1:], strict=True)
         vertical, horizontal = (same_padding(n, k, s) for n, k, s in sides)

@@ -1,7 +1,7 @@
 """The operations that the network is written in (`engines.nets.network`).
 
-Whoever implements them decides what a value is: a torch tensor, which is computed at once, or the name of a tensor in an
-ONNX graph, which is computed by whoever runs the graph. Activations are (N, C, T, H, W).
+The implementation decides what a value is: a torch tensor, computed immediately, or the name of a tensor in an ONNX
+graph, computed when the graph runs. Activations are (N, C, T, H, W).
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,23 @@ class Operations(Protocol[V]):
     """Axes count from the batch, which is axis 0 and may be of any length."""
 
     def shape(self, x: V) -> tuple[int, ...]:
-        """Of one stream: the first number says nothing."""
+        """The shape for one stream: ignore the first number."""
 
     def constant(self, values: Sequence[int]) -> V:
         """int32 (len(values),)."""
 
     def conv(self, x: V, kernel: V, bias: V | None, stride: Triple, pads: Pads, name: str) -> V:
-        """Convolution with a kernel (out, in, kT, kH, kW) and a bias (out,). `name`: of the layer, for whoever reads the graph."""
+        """Convolution with a kernel (out, in, kT, kH, kW) and a bias (out,). `name`: of the layer, for readers of the
+        graph."""
 
     def max_pool(self, x: V, kernel: Triple, stride: Triple, pads: Pads) -> V:
-        """Of values that are nowhere below zero, so that what is padded with makes no difference."""
+        """For non-negative values, so that the padding value does not matter."""
 
     def average_pool(self, x: V, kernel: Triple) -> V:
         """Stride 1, no padding."""
 
     def mean(self, x: V, axes: Sequence[int]) -> V:
-        """The axes are gone afterwards."""
+        """The mean; removes these axes."""
 
     def concat(self, parts: Sequence[V], axis: int) -> V: ...
 
@@ -42,7 +43,7 @@ class Operations(Protocol[V]):
         """[start, stop) of that axis."""
 
     def pad_time(self, x: V, front: int, behind: int) -> V:
-        """Zeros in front and behind along T; a negative number behind cuts off."""
+        """Zeros in front and behind along T; a negative number behind crops."""
 
     def relu(self, x: V) -> V: ...
 
@@ -55,9 +56,9 @@ class Operations(Protocol[V]):
     def less(self, a: V, b: V) -> V: ...
 
     def cast(self, x: V, dtype: str) -> V:
-        """`dtype`: numpy's name of it, or "bfloat16"."""
+        """`dtype`: numpy's name for it, or "bfloat16"."""
 
     def transpose(self, x: V, order: Sequence[int]) -> V: ...
 
     def unsqueeze(self, x: V, axes: Sequence[int]) -> V:
-        """New axes of length 1 where the result has these numbers."""
+        """New axes of length 1, at these indices of the result."""

@@ -1,4 +1,4 @@
-"""How much TensorFlow's SAME padding puts around an axis: the rule that all of I3D's layers follow."""
+"""The size of TensorFlow's SAME padding along an axis, which all of I3D's layers use."""
 
 
 def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -8,6 +8,6 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def anchored_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
-    """The same number of positions, but in front always what a length that divides by the stride has."""
+    """As `same_padding` for the number of positions, but in front always as for a length divisible by the stride."""
     front = max(kernel - stride, 0) // 2
     return front, max(kernel + stride * (-(-length // stride) - 1) - length - front, 0)

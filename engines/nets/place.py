@@ -1,4 +1,4 @@
-"""Where a layer's output stands in time, when ticks come a few at a time."""
+"""The position of a layer's output in time, when ticks arrive a few at a time."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from engines.nets.padding import same_padding
 
 @dataclass(frozen=True)
 class Place:
-    """How often a layer has a position, and how far its final ones trail the ticks."""
+    """How often a layer has a position, and how far its final positions trail the ticks."""
 
     stride: int = 1
     """Ticks from one position to the next."""
@@ -17,15 +17,15 @@ class Place:
 
     @property
     def news(self) -> int:
-        """Positions that a step of 8 ticks makes final."""
+        """Number of positions that become final in a step of 8 ticks."""
         return POSITION_TICKS // self.stride
 
     def after(self, kernel: int, stride: int) -> tuple["Place", int]:
-        """Place of the output of a layer over this input, and how many input positions the layer has to remember.
+        """Place of the output of a layer over this input, and how many input positions the layer must remember.
 
-        Its padding in front is that of lengths that divide by its stride. With `front` positions of it, output q sees the inputs
-        q stride - front .. q stride - front + kernel - 1: it is final as soon as the last of them is, and at that time the first
-        must still be remembered.
+        Its padding in front is that for lengths divisible by its stride. With `front` positions of padding, output q
+        sees the inputs q stride - front .. q stride - front + kernel - 1: it becomes final when the last of them does,
+        and until then the first must be remembered.
         """
         front = same_padding(stride, kernel, stride)[0]
         lag = -((front - kernel - self.lag) // stride) - 1

@@ -1,7 +1,7 @@
 """Networks that look at a video in snapshots, and the averaging of two streams.
 
 *Two-Stream Convolutional Networks for Action Recognition in Videos* (Simonyan and Zisserman, 2014) on Inception-V1, as
-in *Quo Vadis* (arXiv 1705.07750, section 2.3): one picture to one network, ten stacked flow fields to the other.
+in *Quo Vadis* (arXiv 1705.07750, section 2.3): one network gets a picture, the other ten stacked flow fields.
 """
 
 import torch
@@ -11,7 +11,8 @@ from engines.nets.inception import InceptionV1
 
 
 def snapshots(x: Tensor, every_ticks: int, stack: int = 1) -> Tensor:
-    """Video (N, C, T, H, W) -> pictures (N, S, stack * C, H, W): every so many ticks, so many ticks as channels.
+    """Video (N, C, T, H, W) -> pictures (N, S, stack * C, H, W): one every `every_ticks`, with `stack` ticks as
+    channels.
 
     Channels run u0 v0 u1 v1 ... for a stack of flow fields. T >= stack.
     """
@@ -21,7 +22,7 @@ def snapshots(x: Tensor, every_ticks: int, stack: int = 1) -> Tensor:
 
 
 class Snapshots(nn.Module):
-    """A network for pictures, put before every snapshot of a video by itself."""
+    """A network for pictures, applied to each snapshot of a video separately."""
 
     def __init__(self, net: InceptionV1, every_ticks: int, stack: int = 1) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class Snapshots(nn.Module):
 
 
 class TwoStream(nn.Module):
-    """Two networks for video, one a stream, whose class scores are averaged."""
+    """Two networks for video, one per stream, whose class scores are averaged."""
 
     def __init__(self, rgb: nn.Module, flow: nn.Module) -> None:
         super().__init__()

@@ -1,10 +1,12 @@
-"""Convolutions along time with fewer multiplications: Winograd's minimal filtering, F(m, r) of Lavin and Gray (arXiv 1509.09308).
+"""Convolutions along time with fewer multiplications: Winograd's minimal filtering, F(m, r) of Lavin and Gray (arXiv
+1509.09308).
 
-m outputs of a filter with r taps take m + r - 1 multiplications instead of m r: a 3x3x3 convolution at 4 new positions is six
-3x3 convolutions of mixed pictures instead of twelve. Only time is treated so: its positions lie one after the other in
-memory, and mixing them costs next to nothing. In float32 the answer is the same but for rounding (2e-5 of a logit), and in
-bfloat16 it is as far off as without (0.04 on average), unless the sixth point is used: then by up to 0.56 instead of 0.36. In
-8 bits, logits of the demo clip were off by 0.19 on average with it, by 0.23 without: mixed weights are quantised each by itself.
+m outputs of a filter with r taps take m + r - 1 multiplications instead of m r: a 3x3x3 convolution at 4 new positions
+is six 3x3 convolutions of mixed pictures instead of twelve. Only time is treated this way: its positions follow one
+another in memory, and mixing them costs next to nothing. In float32 the result is the same up to rounding (2e-5 of a
+logit), and in bfloat16 it is no further off than without (0.04 on average), unless the sixth point is used: then by up
+to 0.56 instead of 0.36. In 8 bits, logits of the demo clip were off by 0.19 on average with it, by 0.23 without: each
+mixed weight is quantised separately.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +22,16 @@ from engines.nets.i3d_shapes import Triple
 from engines.nets.operations import Operations, Pads, V
 
 POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2")))
-"""Where the polynomials are evaluated, besides infinity; small numbers round least."""
+"""Where the polynomials are evaluated, besides infinity; small numbers cause the least rounding."""
 POINTS_IN_FEW_BITS = 5
-"""In bfloat16 and in 8 bits."""
+"""Number of points for bfloat16 and 8 bits."""
 LAYERS_IN_8_BITS = ("Conv3d_1a_7x7", "Conv3d_2c_3x3", "Mixed_3b.b1b", "Mixed_3c.b1b")
-"""Those where it saves more than the mixing costs."""
+"""Layers where it saves more than the mixing costs."""
 OUTPUTS = (4, 3, 2)
-"""The m to choose from."""
+"""The values of m to choose from."""
 SEPARATE_TILES = 4
-"""Up to so many tiles are computed one by one: no copies. More are computed at once: fewer operations to compile."""
+"""Up to this many tiles are computed one by one, without copies. More are computed together, for fewer operations to
+compile."""
 Matrix = list[list[Fraction]]
 
 
@@ -36,8 +39,8 @@ def minimal_filter(outputs: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
     """Matrices A (m x n), G (n x r), B (n x n), n = m + r - 1, with y = A ((G g) * (B d)) for
     y[i] = sum_j d[i + j] g[j].
 
-    Toom and Cook's multiplication of polynomials, transposed: G evaluates the filter at n - 1 points and at infinity, A does
-    so for the transposed output, and B is what makes the product right, rows of the Lagrange polynomials.
+    Toom and Cook's multiplication of polynomials, transposed: G evaluates the filter at n - 1 points and at infinity,
+    A does so for the transposed output, and B is what makes the product right, rows of the Lagrange polynomials.
     """
     points = POINTS[: outputs + taps - 2]
     zero, one = Fraction(0), Fraction(1)
@@ -66,13 +69,13 @@ def product(polynomials: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
 
 def possible_outputs(taps: int, points: int) -> list[int]:
-    """The m that need no more than `points` of `POINTS`."""
+    """The values of m that need no more than `points` of `POINTS`."""
     return [m for m in OUTPUTS if m + taps - 2 <= points]
 
 
 @cache
 def tiling(positions: int, taps: int, points: int = len(POINTS)) -> tuple[int, ...]:
-    """The m of each tile, two positions or more in all, that takes the fewest multiplications. `points`: the most to use."""
+    """The m of each tile, for two or more positions, with the fewest multiplications. `points`: the most to use."""
     if positions == 0:
         return ()
     possible = possible_outputs(taps, points)
@@ -82,7 +85,7 @@ def tiling(positions: int, taps: int, points: int = len(POINTS)) -> tuple[int, .
 
 
 def mix(ops: Operations[V], row: Sequence[Fraction], values: Sequence[V]) -> V:
-    """Sum of the values with these factors, in as few operations as it takes."""
+    """Sum of the values with these factors, in as few operations as possible."""
     mixed: V | None = None
     for factor, x in zip(row, values, strict=True):
         if factor == 0:
@@ -98,17 +101,17 @@ def mix(ops: Operations[V], row: Sequence[Fraction], values: Sequence[V]) -> V:
 
 @dataclass(frozen=True)
 class MinimalConvolution:
-    """A convolution that looks along time, in fewer multiplications, for any number of positions.
+    """A convolution along time with fewer multiplications, for any number of positions.
 
-    With a stride s in time, s positions side by side count as one of s times the channels. So do the halves of a filter that is
-    too long for the points that can be used: its second half looks at the picture as many positions on.
+    With a stride of s in time, s neighbouring positions count as one with s times the channels. So do the halves of a
+    filter that is too long for the available points: its second half looks that many positions ahead.
     """
 
     layer: str
     kernel: Triple
     stride: Triple
     points: int
-    """The most to use of `POINTS`."""
+    """The largest number of `POINTS` to use."""
 
     @property
     def folds(self) -> int:
@@ -120,7 +123,8 @@ class MinimalConvolution:
         return -(-self.kernel[0] // self.stride[0]) // self.folds
 
     def kernels(self, weight: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """What the layer's kernel (out, in, kT, kH, kW) becomes: one (out, in, 1, kH, kW) a multiplication, by its name."""
+        """The layer's kernel (out, in, kT, kH, kW), transformed: by name, one (out, in, 1, kH, kW) per
+        multiplication."""
         step = self.stride[0]
         missing = self.taps * self.folds * step - self.kernel[0]
         weight = np.pad(weight.astype(np.float64), [(0, 0), (0, 0), (0, missing), (0, 0), (0, 0)])
@@ -137,7 +141,8 @@ class MinimalConvolution:
         return f"{self.layer}.weight.{outputs}.{i}"
 
     def relu_conv(self, ops: Operations[V], weight: Callable[[str], V], x: V, pads: Pads) -> V:
-        """The layer with its bias and ReLU. `weight`: those of `kernels`, and the layer's own."""
+        """The layer with its bias and ReLU. `weight`: the results of `kernels`, and the layer's own weights, by
+        name."""
         (front, behind), *sides = pads
         length = ops.shape(x)[2]
         positions = (length + front + behind - self.kernel[0]) // self.stride[0] + 1
@@ -163,7 +168,7 @@ class MinimalConvolution:
     def _tiles(
         self, ops: Operations[V], weight: Callable[[str], V], x: V, pads: Pads, tiles: tuple[int, int, int]
     ) -> list[V]:
-        """`tiles`: from which position on, of how many outputs each, and how many. One part a position."""
+        """`tiles`: the first position, the outputs per tile, and the number of tiles. Returns one part per position."""
         start, outputs, count = tiles
         a, _, b = minimal_filter(outputs, self.taps)
         last = outputs * (count - 1) + 1

@@ -1,7 +1,8 @@
-"""The engine of `continual` and `preview` mode: 8 ticks a step, the rest remembered in a state. Imports no torch.
+"""The engine of the `continual` and `preview` modes: 8 ticks per step, the rest remembered in a state. Imports no
+torch.
 
-What is the same on every backend is here: which tick a stream is at, where its video begins and ends, and what is still to
-come when it ends. A backend brings `Graphs`.
+Here is what all backends have in common: which tick a stream is at, where its video begins and ends, and which
+positions remain when it ends. A backend provides `Graphs`.
 """
 
 from collections.abc import Sequence
@@ -20,46 +21,47 @@ Bounds = NDArray[np.int32]
 
 
 class Graphs(Protocol):
-    """The compiled network in two forms: for steps in the midst of a video, and for those where one begins or ends."""
+    """The compiled network in two forms: for steps in the interior of a video, and for those at its boundaries."""
 
     def fresh(self, batch: int) -> Any:
-        """What `batch` streams remember before their first tick."""
+        """The memory of `batch` streams before their first tick."""
 
     def run(
         self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool
     ) -> tuple[NDArray[np.float32], Any]:
-        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> logits (B, positions, classes) and what is
-        remembered next.
+        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> logits (B, positions, classes) and
+        the next memory.
 
-        In the midst of a video (see `midst`) it is one position, or 7 with a `preview`, which only an engine of that mode
-        asks for; else it is one or 7, the settled one first.
+        In the interior of a video (see `midst`) there is one position, or 7 with a `preview`, which only an engine of
+        that mode requests; at its boundaries one or 7, the settled one first.
         """
 
     def merge(self, memories: Sequence[Any]) -> Any:
-        """One memory of many streams."""
+        """The streams' memories as one for a batch."""
 
     def split(self, memory: Any) -> list[Any]:
-        """One memory a stream."""
+        """One memory per stream."""
 
 
 def midst(bounds: Bounds) -> NDArray[np.bool_]:
-    """(B,): whether all that the network remembers, 64 ticks at most, and all of the chunk lies inside the video."""
+    """(B,): whether everything that the network remembers, at most 64 ticks, and the whole chunk are inside the
+    video."""
     return (bounds[:, 0] <= -POSITION_TICKS * SETTLED_AFTER_STEPS) & (bounds[:, 1] >= POSITION_TICKS)
 
 
 @dataclass(frozen=True, eq=False)
 class StreamState:
-    """What an engine knows of the streams of a batch."""
+    """An engine's state for the streams of a batch."""
 
     steps: NDArray[np.int64]
     """(B,): steps so far."""
     lead_ticks: int
     waiting: NDArray[Any]
-    """(B, lead_ticks, 224, 224, C): the last ticks, which blank ones in front have pushed into the next step."""
+    """(B, lead_ticks, 224, 224, C): the last ticks, which the blank ones in front have pushed into the next step."""
     seen: NDArray[Any]
     """(B, 6, 224, 224, C): the last ticks of the step before, which the first layer looks at again."""
     memory: Any
-    """The backend's."""
+    """The backend's memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +102,15 @@ class StreamingEngine:
             positions, state = self._run(ticks, state, preview=False)
             parts.append(_settled(positions))
             ticks = state.waiting
-        # The last position answers for two steps: without a tick in the second there is none.
+        # The last position covers two steps: it needs a tick in the second.
         open_positions = SETTLED_AFTER_STEPS - 1 if ticks.shape[1] else SETTLED_AFTER_STEPS - 2
         parts.append(self._look_behind_the_end(ticks, state, open_positions))
         logits = np.concatenate([part.logits for part in parts], axis=1)
         return Positions(logits, parts[0].first, settled=logits.shape[1])
 
     def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Positions:
-        """The last `count` positions: of one step where the graph looks ahead, else of as many over nothing."""
+        """The last `count` positions: from one step if the graph looks ahead, else from `count` steps over blank
+        ticks."""
         positions, state = self._run(ticks, state, preview=False)
         logits, end = [positions.logits], ticks.shape[1]
         while sum(part.shape[1] for part in logits) < count:
@@ -137,12 +140,13 @@ class StreamingEngine:
     def _run(
         self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None
     ) -> tuple[Positions, StreamState]:
-        """A step over the first 8 of `ticks`, or over all and blank ones behind. `end`: of the video, where it is before those."""
+        """A step over the first 8 of `ticks`, padded with blank ones if there are fewer. `end`: of the video, if
+        before that."""
         batch, size = len(state.steps), self.chunk_ticks
         new = ticks[:, :size]
         blank = np.zeros((batch, size - new.shape[1], *self.spec.tick_shape), self.spec.dtype)
         chunk = np.concatenate((state.seen, new, blank), axis=1)
-        # How long ago a video began makes no difference after a while; the number must stay a small one.
+        # After a while it does not matter how long ago a video began; the number must stay small.
         begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
         ends = np.full(batch, ticks.shape[1] if end is None else end)
         bounds = np.stack((begin, ends), axis=1).astype(np.int32)

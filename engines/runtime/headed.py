@@ -1,7 +1,8 @@
-"""A classifier of one's own on the features of a network that others share.
+"""A separate classifier on the features of a shared network.
 
-I3D's last layer is a matrix, applied to 1024 features a temporal position. An engine whose last layer is the identity gives those
-features; it is built once, and every head on the same network runs on it, as a product in NumPy.
+I3D's last layer is a matrix, applied to 1024 features per temporal position. An engine whose last layer is the
+identity gives those features; it is built once, and every head on the same network is applied to its output, as a
+product in NumPy.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def head_of(tensors: Tensors) -> Head:
 
 @dataclass(frozen=True, eq=False)
 class HeadedEngine:
-    """An engine of features with a head behind it. See `engines.engine.Engine`; its state is the features' engine's."""
+    """A feature engine with a head applied after it. See `engines.engine.Engine`; its state is the feature engine's."""
 
     features: Engine
     head: Head

@@ -1,4 +1,4 @@
-"""How a clip of known length is put before the network. Imports no torch."""
+"""How the network is run on a clip of known length. Imports no torch."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -24,9 +24,9 @@ def repeat_to(ticks: NDArray[Scalar], window_ticks: int) -> NDArray[Scalar]:
 def lead_ticks(length_ticks: int) -> int:
     """Blank ticks in front of a clip of this length that bring its strided layers into TensorFlow's phase.
 
-    SAME padding puts its smaller half in front, so how much stands in front of the strided layers depends on the length:
-    `Conv3d_1a` has 2 or 3 ticks, `MaxPool3d_4a` 0 or 1 positions. It comes to the same as filling the clip up in
-    front to a multiple of 4. A live stream, whose length nobody knows, starts with none.
+    SAME padding puts its smaller half in front, so the padding in front of the strided layers depends on the length: 2
+    or 3 ticks for `Conv3d_1a`, 0 or 1 positions for `MaxPool3d_4a`. That is equivalent to filling the clip up in front
+    to a multiple of 4. A live stream, whose length is unknown, starts without blank ticks.
     """
     return -length_ticks % 4
 
@@ -34,8 +34,8 @@ def lead_ticks(length_ticks: int) -> int:
 def clip_logits(engine: Engine, ticks: Iterable[NDArray[Any]], length_ticks: int) -> NDArray[np.float32]:
     """Logits (positions, classes) of a whole clip of `length_ticks` ticks, each (224, 224, C), given one by one.
 
-    A `continual` or `preview` engine takes any length and answers for every position of the clip, as the paper tests; a
-    `window` engine takes clips of one window. Shorter clips: see `repeat_to`.
+    A `continual` or `preview` engine takes any length and gives every position of the clip, as in the paper's test; a
+    `window` engine takes clips of one window. For shorter clips see `repeat_to`.
     """
     found: list[NDArray[np.float32]] = []
 

@@ -1,4 +1,4 @@
-"""The engine of `window` mode: the paper's network on 64 ticks at a time. Nothing is remembered. Imports no torch."""
+"""The engine of the `window` mode: the paper's network on 64 ticks at a time, without memory. Imports no torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from engines.spec import Mode, StreamSpec, Weights
 
 
 def check_chunk(chunk: NDArray[Any], spec: StreamSpec, ticks: int | None) -> None:
-    """Raises ValueError unless `chunk` is (B, ticks, 224, 224, C) of the stream's type; any length if `ticks` is None."""
+    """Raises ValueError unless `chunk` is (B, ticks, 224, 224, C) of the stream's type; any length if `ticks` is
+    None."""
     length = chunk.shape[1] if ticks is None and chunk.ndim == 5 else ticks
     shape = ("B", length, spec.crop_px, spec.crop_px, spec.channels)
     if chunk.ndim != 5 or chunk.shape[1:] != shape[1:] or chunk.dtype != spec.dtype:
@@ -49,7 +50,7 @@ class WindowEngine:
         return Positions(logits, np.zeros(len(chunk), np.int64), settled=logits.shape[1]), state
 
     def flush(self, tail: NDArray[Any], state: int) -> Positions:
-        """Nothing is to come: a window that is not full has no answer."""
+        """Nothing is pending: an incomplete window gives no prediction."""
         logits = np.empty((state, 0, len(self.weights.labels)), np.float32)
         return Positions(logits, np.zeros(state, np.int64), settled=0)
 
