@@ -3,8 +3,9 @@
     git worktree add ../before COMMIT
     python -m benchmarks.beside ../before [MODE-PRECISION ...]      results/beside.json
 
-Each checkout builds its engines by itself, in a process of its own, and steps them when it is asked to: a few steps of one, then
-as many of the other. A ratio is the median over the turns of new by old, so that what a busy moment does to one turn counts once.
+Each checkout builds its engines by itself, in a process of its own, and steps them when it is asked to: a few steps of
+one, then as many of the other. A ratio is the median over the turns of new by old, so that what a busy moment does to
+one turn counts once.
 """
 
 import json

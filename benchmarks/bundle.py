@@ -1,4 +1,5 @@
-"""What a bundle takes on a small machine: size, time to start, memory. In an environment made from its own requirements.
+"""What a bundle takes on a small machine: size, time to start, memory. In an environment made from its own
+requirements.
 
 python -m benchmarks.bundle [MODE]      continual by default; the last line is the report
 """
@@ -20,7 +21,8 @@ from realtime.commands.bundle import fill
 
 REPEATS = 5
 GOALS = {"bundle_mb": 30.0, "peak_mb": 600.0, "start_s": 2.5}
-"""In half precision; with RGB on the processor; until frames are taken, so that the first answer comes a window later."""
+"""In half precision; with RGB on the processor; until frames are taken, so that the first answer comes a window
+later."""
 
 
 def size_mb(folder: Path) -> float:
@@ -37,7 +39,8 @@ def environment(folder: Path, requirements: Path) -> Path:
 
 
 def run_once(python: Path, bundle: Path, clip: Path) -> dict[str, float]:
-    """Seconds from the start of the process to the first line and to the first answer; largest memory of the process."""
+    """Seconds from the start of the process to the first line and to the first answer; largest memory of the
+    process."""
     began_s = time.perf_counter()
     command = [str(python), str(bundle / "run.py"), str(clip)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

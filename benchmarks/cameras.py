@@ -1,10 +1,12 @@
-"""How many live cameras one machine serves before the first frame is dropped or anything is left out, found by bisection.
+"""How many live cameras one machine serves before the first frame is dropped or anything is left out, found by
+bisection.
 
     python -m benchmarks.cameras [--seconds 40]                            results/cameras.json
     python -m benchmarks.cameras --count 2 --seconds 600 --precision int8  do so many hold for so long?
 
-A camera is a 720p25 file whose frames come at their times, decoded in a thread of its own, as from a network camera. All share
-the engines and the cores. A level of the recogniser's ladder that is stepped down to counts as the first drop.
+A camera is a 720p25 file whose frames come at their times, decoded in a thread of its own, as from a network camera.
+All share the engines and the cores. A level of the recogniser's ladder that is stepped down to counts as the first
+drop.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about on its host.
+"""Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about
+on its host.
 
 Where two cores have no cache in common, all that one thread reads and another one wrote takes a longer way, and a
 step of an engine on both takes up to half as long again. So a figure says on which it was taken.
@@ -21,7 +22,8 @@ from realtime.flow.numba_loops import INT, compiled
 
 TRIPS = 2000
 FAR_NS = 150.0
-"""On our virtual EPYC a number takes 30 to 100 ns or 200 to 300, and hardly ever anything between (docs/log.md, 2026-11-27)."""
+"""On our virtual EPYC a number takes 30 to 100 ns or 200 to 300, and hardly ever anything between (docs/log.md,
+2026-11-27)."""
 WORD = 8
 
 

@@ -1,13 +1,14 @@
-"""A file through everything: decode, resample, resize, TV-L1, two engines, fusion, log. How much of real time does it take?
+"""A file through everything: decode, resample, resize, TV-L1, two engines, fusion, log. What share of real time?
 
     python -m benchmarks.end_to_end [--seconds 60] [--repeats 2]      results/end_to_end.json
 
 load              seconds of the clock for a second of a 720p25 file, by precision, mode continual
-ratio_to_usual    the same against the usual two-stream sliding window: both networks in eager PyTorch float32 over 64 ticks every 8
-                  ticks, OpenCV's DualTVL1; that is run for a few strides alone, and its seconds are scaled by the ticks
-runs              by size and precision: share of real time of each stage of the main thread, which must explain the whole to
-                  5 %; decoding runs beside it in a thread of its own: what the main thread waits for it is a stage, and
-                  what it costs alone stands apart
+ratio_to_usual    the same against the baseline, two-stream sliding windows: both networks in eager PyTorch float32
+                  over 64 ticks every 8 ticks, OpenCV's DualTVL1; only a few strides of it are run, and its seconds are
+                  scaled by the ticks
+runs              by size and precision: share of real time of each stage of the main thread, which must explain the
+                  whole to 5 %; decoding runs in parallel, in a separate thread: what the main thread waits for it is a
+                  stage, and its cost alone is listed separately
 
 Each run is a process of its own, for its peak memory; what is timed comes after a first run that does not count.
 """

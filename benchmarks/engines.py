@@ -1,9 +1,10 @@
 """What an answer costs: every engine that this machine can run, against the usual way.
 
-The usual way is the network in eager PyTorch, float32, over a window of 64 ticks every 8 ticks. All figures are for 8 new
-ticks (0.32 s) of one RGB stream, taken in turns so that a busy moment hits all alike. A turn is a few steps in a row behind one
-that is not timed: who watches a camera runs one engine, and not each step behind another engine that has emptied the caches.
-Steps on cores that lie far from each other have figures of their own: the host of a virtual machine moves them (`benchmarks.cores`).
+The usual way is the network in eager PyTorch, float32, over a window of 64 ticks every 8 ticks. All figures are for 8
+new ticks (0.32 s) of one RGB stream, taken in turns so that a busy moment hits all alike. A turn is a few steps in a
+row behind one that is not timed: who watches a camera runs one engine, and not each step behind another engine that
+has emptied the caches. Steps on cores that lie far from each other have figures of their own: the host of a virtual
+machine moves them (`benchmarks.cores`).
 
     python -m benchmarks.engines [--quick]
 """

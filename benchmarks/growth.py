@@ -3,8 +3,9 @@
     python -m benchmarks.growth [--quick]      results/growth.json
 
 length       a step of `continual` early and late in a long stream, and the memory of the process: both must stay flat
-window       the usual network over 32 to 128 ticks, and what `continual` costs for the same ticks, in eager PyTorch both
-stride       engine ms a second of video by stride: `window` is the more expensive the more often it answers, `continual` never
+window       the baseline network over 32 to 128 ticks, and `continual` for the same ticks, both in eager PyTorch
+stride       engine ms per second of video, by stride: `window` costs more with more frequent predictions, `continual`
+             does not
 resolution   decode, resample, resize and crop of a frame
 cameras      a step with so many streams in one call, ms a stream
 classes      a step of `continual` in eager PyTorch with so many classes

@@ -4,7 +4,7 @@
 
 input       decode + resample + resize + crop of a 1080p30 H.264 file, in frames a second and times real time
 window      one window of 64 ticks through each backend; `ratio_to_eager` compares with torch eager float32 in this run
-start-up    from the start of `i3d-live run` to its first prediction, engine in the cache; and without the engine's own time
+start-up    from the start of `i3d-live run` to its first prediction, engine in the cache; and without the engine
 """
 
 import json

@@ -1,8 +1,10 @@
-"""What several benchmarks run on: a model with both streams, its checked engines, a video of any size, and the usual way.
+"""What several benchmarks run on: a model with both streams, its checked engines, a video of any size, and the usual
+way.
 
-Trained flow weights are not to be had everywhere, so the flow network has the RGB weights averaged over colours, its logits a quarter:
-right in shape and cost, no figure of accuracy. Untrained for flow, it answers with activations of ranges that no trained network
-has; with whole logits its int8 engine is off by up to 5, which says nothing of int8 and would end every benchmark.
+Trained flow weights are not to be had everywhere, so the flow network has the RGB weights averaged over colours, its
+logits a quarter: right in shape and cost, no figure of accuracy. Untrained for flow, it answers with activations of
+ranges that no trained network has; with whole logits its int8 engine is off by up to 5, which says nothing of int8 and
+would end every benchmark.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,7 +63,8 @@ def real_ticks() -> dict[Any, NDArray[Any]]:
 
 
 def checked_engines(precision: str, mode: Mode, streams: str = "both", model: str = MODEL) -> Engines:
-    """From the cache or built now, of weights that are fetched or made, and held against the reference: ends the benchmark if they are not what they should be."""
+    """From the cache or built now, of weights that are fetched or made, and held against the reference: ends the
+    benchmark if they are not what they should be."""
     store_model() if model == MODEL else fetch(model)
     engines = load_engines(model, "auto", precision, mode, streams, clips=real_ticks())  # type: ignore[arg-type]
     for modality, engine in engines.by_stream.items():
@@ -98,8 +101,8 @@ def eager(tensors: Tensors, module: Callable[[Any], Any] = lambda net: net) -> C
 
 
 def usual_strides(path: Path, stride_ticks: int = 8) -> Iterator[None]:
-    """The usual sliding window over a 25 fps file. Each `next` is a stride: new ticks decoded, resized, their flow by OpenCV's
-    DualTVL1 at 256 x 256 px with its defaults, then both networks over the whole window.
+    """The usual sliding window over a 25 fps file. Each `next` is a stride: new ticks decoded, resized, their flow by
+    OpenCV's DualTVL1 at 256 x 256 px with its defaults, then both networks over the whole window.
 
     The flow of the first window is filled with DIS, since nobody times it.
     """

@@ -2,10 +2,10 @@
 
     python -m benchmarks.peers [--quick]      results/peers.json
 
-Networks: the usual sliding window (64 ticks every 8, eager PyTorch, float32), its RGB half through torch.compile, X3D-M of
-pytorchvideo where that is installed (16 pictures of 224 px, random weights: cost alone), and ours in each mode and
-precision. Flow: ours, and OpenCV's DualTVL1, DIS and Farneback, a field of 256 x 256 px. `ways` adds up what a user would
-combine; decoding is left out, as it is the same for all.
+Networks: the usual sliding window (64 ticks every 8, eager PyTorch, float32), its RGB half through torch.compile,
+X3D-M of pytorchvideo where that is installed (16 pictures of 224 px, random weights: cost alone), and ours in each
+mode and precision. Flow: ours, and OpenCV's DualTVL1, DIS and Farneback, a field of 256 x 256 px. `ways` adds up what
+a user would combine; decoding is left out, as it is the same for all.
 """
 
 import importlib.util
@@ -66,7 +66,8 @@ def farneback(previous: Grey, following: Grey) -> NDArray[np.float32]:
 
 
 def flows(quick: bool) -> dict[str, Any]:
-    """Milliseconds of a field, and how well it explains the pictures: energy of TV-L1 over that of OpenCV's DualTVL1."""
+    """Milliseconds of a field, and how well it explains the pictures: energy of TV-L1 over that of OpenCV's
+    DualTVL1."""
     methods: dict[str, Callable[[Grey, Grey], Any]] = {
         name: flow_method(name) for name in ("opencv-tvl1", "dis", "tvl1")
     }
@@ -114,7 +115,8 @@ def x3d() -> Callable[[], Any] | None:
 
 
 def compiled(window: NDArray[Any]) -> Callable[[], Any] | str:
-    """The usual RGB network through torch.compile, held against the eager one; or why that cannot be. Compiling takes minutes."""
+    """The usual RGB network through torch.compile, held against the eager one; or why that cannot be. Compiling takes
+    minutes."""
     tensors = load_weights(MODEL, "rgb")[1]
     try:
         call = eager(tensors, torch.compile)

@@ -1,11 +1,12 @@
-"""How soon is a change of action seen, how steady are the answers, and at what cost? Mode x smoothing, on spliced clips.
+"""How soon is a change of action seen, how steady are the answers, and at what cost? Mode x smoothing, on spliced
+clips.
 
     python -m benchmarks.reaction [--pieces 6]      results/reaction.json and docs/reaction.png
 
-Pieces of three real clips with known labels follow each other. Reaction: from a splice to the tick with whose frame the answers
-begin to name the right label and go on doing so until the next splice; the time that the engine takes comes on top and is
-told apart. A false change is any change of the leading label beyond the one at each splice. Cost: seconds of the engine for a
-second of video. RGB alone, in the default precision of this machine.
+Pieces of three real clips with known labels follow each other. Reaction: from a splice to the tick with whose frame
+the answers begin to name the right label and go on doing so until the next splice; the time that the engine takes
+comes on top and is told apart. A false change is any change of the leading label beyond the one at each splice. Cost:
+seconds of the engine for a second of video. RGB alone, in the default precision of this machine.
 """
 
 import argparse

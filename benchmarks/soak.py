@@ -1,9 +1,11 @@
-"""Does it stay up? A day of video in as little time as it takes, half an hour of an RTSP camera, and a server killed 20 times.
+"""Does it stay up? A day of video in as little time as it takes, half an hour of an RTSP camera, and a server killed
+20 times.
 
     make soak                                                     about an hour; writes results/soak.json
     python -m benchmarks.soak --media-hours 0.5 --rtsp-s 50 --kills 3 --out short.json     about two minutes
 
-It fails where memory grows by 1 % after the warm-up, lag grows, a frame is not accounted for, or a recovery takes over 5 s.
+It fails where memory grows by 1 % after the warm-up, lag grows, a frame is not accounted for, or a recovery takes over
+5 s.
 """
 
 import argparse

@@ -36,7 +36,8 @@ SIDE_PX = 256
 
 
 class Cheap:
-    """Graphs of an engine that does next to nothing: the logits are the brightness of the chunk. See `engines.runtime.continual`."""
+    """Graphs of an engine that does next to nothing: the logits are the brightness of the chunk. See
+    `engines.runtime.continual`."""
 
     def fresh(self, batch: int) -> NDArray[np.float32]:
         return np.zeros((batch, 7, len(LABELS)), np.float32)
@@ -64,7 +65,8 @@ def cheap_engine() -> Engine:
 
 @dataclass
 class Day:
-    """A camera of 30 pictures a second whose stamps jitter, and that is lost for some seconds now and then. It waits."""
+    """A camera of 30 pictures a second whose stamps jitter, and that is lost for some seconds now and then. It
+    waits."""
 
     hours: float
     name: str = "made"

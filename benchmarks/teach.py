@@ -1,9 +1,10 @@
 """How long `i3d-live teach` takes for 40 clips of 3 s, and how well it then does: on clips held out, and through `run`.
 
-The clips are made, other ones each time, so that nothing is in the cache but the weights and, after a first run, the engines.
+The clips are made, other ones each time, so that nothing is in the cache but the weights and, after a first run, the
+engines.
 
 python -m benchmarks.teach             # rgb alone is enough for these; writes results/teach.json
-python -m benchmarks.teach flow        # left and right, which mirrors turn into each other; writes results/teach_flow.json
+python -m benchmarks.teach flow        # left and right, which mirroring swaps; writes results/teach_flow.json
 """
 
 import json

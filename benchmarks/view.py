@@ -2,10 +2,10 @@
 
     python -m benchmarks.view ../shared/clips/ta_chi.mp4 --label "tai chi"
 
-Two questions. How old is a webcam's frame when its label stands on the page? And how many pictures a second of a server's
-source reach the page? Both are measured in the page: each frame has its number drawn into its top row as a bar code. At
-the moment when an answer is painted, the number that the camera shows by then, less the number of each frame that the
-answer is the first to speak of, is that frame's age. No clock of the server takes part.
+Two questions. How old is a webcam's frame when its label stands on the page? And how many pictures a second of a
+server's source reach the page? Both are measured in the page: each frame has its number drawn into its top row as a
+bar code. At the moment when an answer is painted, the number that the camera shows by then, less the number of each
+frame that the answer is the first to speak of, is that frame's age. No clock of the server takes part.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """One engine into the cache, with a manifest of all that shaped it, unless it fails its check.
 
-A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its manifest.json differs from
-what would be built now, it is built again and the reason names the field.
+A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its
+manifest.json differs from what would be built now, it is built again and the reason names the field.
 """
 
 import hashlib

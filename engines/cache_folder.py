@@ -1,4 +1,5 @@
-"""Files in the user's cache folder: locked while they change, replaced in one step, believed when their hash is right."""
+"""Files in the user's cache folder: locked while they change, replaced in one step, believed when their hash is
+right."""
 
 import errno
 import hashlib

@@ -86,7 +86,8 @@ def check(
         tensors: the weights that the engine was built from.
         clips: by name, ticks (T, 224, 224, C) of the stream's type, T >= 64. A `window` engine is asked about as many
             whole windows as there are.
-        torch: take PyTorch as the reference, which shares no description of the network with the engine, instead of OpenVINO.
+        torch: take PyTorch as the reference, which shares no description of the network with the engine, instead of
+            OpenVINO.
     """
     reference = _reference(engine.spec, tensors, torch)
     inputs = {"random": random_ticks(engine.spec), **(clips or {})}

@@ -77,13 +77,14 @@ class Engine(Protocol):
         """So many engines, it among them, are to be stepped at the same time: it has but its share of the processor."""
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
-        """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see `engines.runtime.whole_clip.lead_ticks`."""
+        """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see
+        `engines.runtime.whole_clip.lead_ticks`."""
 
     def step(self, chunk: NDArray[Any], state: Any, *, preview: bool = True) -> tuple[Positions, Any]:
         """uint8 (B, chunk_ticks, 224, 224, 3) or float16 (B, chunk_ticks, 224, 224, 2) -> positions, next state.
 
-        The state that went in must not be used again. `preview`: without, an engine in `preview` mode gives settled positions
-        alone, for less than half of the work; what it remembers is the same.
+        The state that went in must not be used again. `preview`: without, an engine in `preview` mode gives settled
+        positions alone, for less than half of the work; what it remembers is the same.
         """
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:

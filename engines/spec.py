@@ -14,7 +14,8 @@ Tensors = Mapping[str, NDArray[Any]]
 Streams = Literal["auto", "rgb", "flow", "both"]
 MODES: tuple[Mode, ...] = ("window", "continual", "preview")
 DEFAULT_MODE: Mode = "continual"
-"""Where nobody says which: for the least work. Only the page has another, since whoever watches wants to see it react."""
+"""Where nobody says which: for the least work. Only the page has another, since whoever watches wants to see it
+react."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@
         for prediction in stream(video, Recognizer(engines.by_stream)):
             print(prediction)
 
-`outputs` gives events and gaps too, `watch` calls a function with each, and `keep_open` is `open_video` for cameras: it opens
-them again whenever they are lost.
+`outputs` gives events and gaps too, `watch` calls a function with each, and `keep_open` is `open_video` for cameras:
+it opens them again whenever they are lost.
 
 Names are imported when they are first used, so that importing the package costs nothing.
 """

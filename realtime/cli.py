@@ -1,4 +1,5 @@
-"""The command line `i3d-live`. Each verb is a function in `realtime.commands`; here they are listed and their errors shown.
+"""The command line `i3d-live`. Each verb is a function in `realtime.commands`; here they are listed and their errors
+shown.
 
 Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C.
 """
@@ -128,7 +129,8 @@ def main() -> None:
 
 
 def remember_ctrl_c() -> list[int]:
-    """Fills with a signal at Ctrl-C, which raises KeyboardInterrupt as ever: PyAV swallows that while it opens a source."""
+    """Fills with a signal at Ctrl-C, which raises KeyboardInterrupt as ever: PyAV swallows that while it opens a
+    source."""
     seen: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:

@@ -1,7 +1,7 @@
 """What a recogniser leaves out when it is late, step by step, and takes up again. No threads, no clock.
 
-Dropping frames does not help an engine that costs more than the ticks it serves: each answer costs as much as before. So
-it gives fewer answers first, in an order that leaves every answer right for what it claims.
+Dropping frames does not help an engine that costs more than the ticks it serves: each answer costs as much as before.
+So it gives fewer answers first, in an order that leaves every answer right for what it claims.
 """
 
 import math
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 LATE_S = 0.75
-"""A frame that waited longer than this makes the recogniser step down: before it has waited for a second, when frames are
-dropped (`realtime.pump.LIVE_WAIT_S`)."""
+"""A frame that waited longer than this makes the recogniser step down: before it has waited for a second, when frames
+are dropped (`realtime.pump.LIVE_WAIT_S`)."""
 SETTLE_S = 1.0
 """Seconds that a step has to show its effect before the next one down."""
 CALM_S = 10.0
@@ -34,8 +34,8 @@ class Level:
     stride_factor: int = 1
     """In `window` mode windows are so many times as far apart."""
     pieces: bool = False
-    """In the other modes the stream is cut into pieces of a window's length, each answered by itself, as a clip of its own: frames
-    can be dropped between pieces without anything else being seen in their place."""
+    """In the other modes the stream is cut into pieces of a window's length, each answered by itself, as a clip of its
+    own: frames can be dropped between pieces without anything else being seen in their place."""
 
 
 def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
@@ -57,7 +57,8 @@ def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
 class Ladder:
     """How long frames waited goes in, the level to work at comes out.
 
-    Down at once, up after a while without a late frame; from the bottom, where frames may always be late, just after a while.
+    Down at once, up after a while without a late frame; from the bottom, where frames may always be late, just after a
+    while.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -74,7 +75,8 @@ class Ladder:
         return self._levels[self.place]
 
     def update(self, lag_s: float, now_s: float) -> Level | None:
-        """The next frame waited for `lag_s`, and it is `now_s`, on a clock that never runs back -> the level, if it is a new one."""
+        """The next frame waited for `lag_s`, and it is `now_s`, on a clock that never runs back -> the level, if it is
+        a new one."""
         if self._tried_s is not None and now_s - self._tried_s >= self._patience_s:
             self._tried_s, self._patience_s = None, CALM_S
         if lag_s > LATE_S and self.place + 1 < len(self._levels):

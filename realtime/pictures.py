@@ -15,7 +15,8 @@ used, and a frame of 1 x 10,000 px would become one of 256 x 2,560,000."""
 
 
 def resize_short_side(image: Image, short_side_px: int) -> Image:
-    """uint8 (H, W, C) -> the same with its shorter side at `short_side_px`, aspect kept, bilinear (OpenCV INTER_LINEAR)."""
+    """uint8 (H, W, C) -> the same with its shorter side at `short_side_px`, aspect kept, bilinear (OpenCV
+    INTER_LINEAR)."""
     import cv2
 
     height, width = image.shape[:2]

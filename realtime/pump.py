@@ -5,8 +5,8 @@
     for frame in video: put ──────→ [ . . . . ] ───┘
 
 A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frames in the
-mailbox make room, are counted, and the frame behind them says how many they were. Flow of two pairs of frames at a time is
-computed by a few threads that all recognisers share; see `beside`.
+mailbox make room, are counted, and the frame behind them says how many they were. Flow of two pairs of frames at a
+time is computed by a few threads that all recognisers share; see `beside`.
 """
 
 import threading
@@ -46,7 +46,8 @@ class Source(Protocol):
 
 
 class End:
-    """Comes after the last frame of a source. `error`: why it ended early, or None. `stopped`: because it was asked to."""
+    """Comes after the last frame of a source. `error`: why it ended early, or None. `stopped`: because it was asked
+    to."""
 
     def __init__(self, error: BaseException | None = None, *, stopped: bool = False) -> None:
         self.error, self.stopped = error, stopped
@@ -181,7 +182,8 @@ class Reader:
 def read_all(
     videos: Sequence[Source], *, capacity: int | None = None
 ) -> Iterator[tuple[int, Frame | End, Mailbox]]:
-    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End` each.
+    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End`
+    each.
 
     They take turns, so that one with many frames waiting does not hold up the others.
     """

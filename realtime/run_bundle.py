@@ -1,4 +1,5 @@
-"""The program inside a bundle: `python run.py SOURCE`. Needs numpy, av, OpenCV and the runtime of the bundle's engine."""
+"""The program inside a bundle: `python run.py SOURCE`. Needs numpy, av, OpenCV and the runtime of the bundle's
+engine."""
 
 import argparse
 import json

@@ -9,7 +9,8 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signals(stops: Sequence[Callable[[], None]]) -> Iterator[list[int]]:
-    """Inside, the first Ctrl-C or SIGTERM calls all `stops`, a second one interrupts at once. Yields the signals that came."""
+    """Inside, the first Ctrl-C or SIGTERM calls all `stops`, a second one interrupts at once. Yields the signals that
+    came."""
     came: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,8 @@ Image = NDArray[np.uint8]
 
 
 FlowRegion = Literal["square", "frame"]
-"""Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its centre."""
+"""Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its
+centre."""
 T = TypeVar("T")
 
 

@@ -16,7 +16,8 @@ REACH = frozenset(
     }.items()
     for name in names.split()
 )
-"""Settings that say how the index is reached. Proxies and certificates of all programs have other names and stay too."""
+"""Settings that say how the index is reached. Proxies and certificates of all programs have other names and stay
+too."""
 
 
 def environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LINUX = {"Linux x86_64": "x86_64-unknown-linux-gnu", "Linux aarch64": "aarch64-manylinux_2_35"}
-"""Name -> what uv calls it. OpenVINO's wheels for aarch64 need the glibc 2.35 of Ubuntu 22.04; Debian 12 has a newer one."""
+"""Name -> what uv calls it. OpenVINO's wheels for aarch64 need the glibc 2.35 of Ubuntu 22.04; Debian 12 has a newer
+one."""
 ELSEWHERE = {"Windows": "x86_64-pc-windows-msvc", "macOS 14 arm64": "aarch64-apple-darwin"}
 """Where only the base is promised."""
 MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}

@@ -58,7 +58,8 @@ def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
 
 
 def placed(monkeypatch: pytest.MonkeyPatch, places: str) -> dict[str, dict[str, dict[str, float]]]:
-    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up here."""
+    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up
+    here."""
     left = iter(places)
     monkeypatch.setattr(engines, "near", lambda: next(left) == "n")
     found = engines.in_turns({"a": lambda: None, "b": lambda: None}, rounds=1)

@@ -1,5 +1,5 @@
-"""What can be known of the containers without a container engine: that they parse, that their pins are the project's, and
-that each command in them that does not need the base image runs."""
+"""What can be known of the containers without a container engine: that they parse, that their pins are the project's,
+and that each command in them that does not need the base image runs."""
 
 import http.server
 import re

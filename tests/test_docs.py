@@ -1,7 +1,8 @@
 """The pages of docs/ do what they say.
 
-Every command in them is carried out here, or, where it needs what a test has not (a camera, a container, a GPU, minutes), read by the
-program's own parser: `CARRIED_OUT` says which. Every message on the page of troubleshooting is provoked.
+Every command in them is carried out here, or, where it needs what a test has not (a camera, a container, a GPU,
+minutes), read by the program's own parser: `CARRIED_OUT` says which. Every message on the page of troubleshooting is
+provoked.
 """
 
 import os
@@ -30,8 +31,8 @@ from tests.support.servers import free_port
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "README.md"])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CARRIED_OUT = ("run", "classify", "list", "info", "flow")
-"""Verbs that are carried out where their sources are files here: `run` and `classify` with a double for the engine. `build`, `check`,
-`demo`, `bundle`, `view` and `weights` have tests of their own; here their calls are read."""
+"""Verbs that are carried out where their sources are files here: `run` and `classify` with a double for the engine.
+`build`, `check`, `demo`, `bundle`, `view` and `weights` have tests of their own; here their calls are read."""
 ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
 OF_THE_SYSTEM = {
     "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", ".venv/bin/pip", "python3",
@@ -205,22 +206,20 @@ def test_files_that_are_named_are_there() -> None:
             assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
-GENERATED = ("commands.md", "errors.md")
-OLD_ENTRIES = "log.md"
+EVERY_PAGE = sorted([*PAGES, ROOT / "CHANGELOG.md", ROOT / "tests" / "data" / "README.md"])
 MARKED = re.compile(r"^<!-- benchmarks \w+ -->$.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 
 
 def prose(text: str) -> list[str]:
-    """Lines of a page that somebody wrote: without code, tables and what is generated between marks."""
+    """Lines of a page apart from code, tables and what is generated between marks."""
     for left_out in (MARKED, re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)):
         text = left_out.sub("", text)
     return [line for line in text.splitlines() if not line.startswith("|")]
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
-def test_prose_ends_before_column_120(page: Path) -> None:
-    if page.name not in (*GENERATED, OLD_ENTRIES):
-        assert [line for line in prose(page.read_text(encoding="utf-8")) if len(line) > 120] == []
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_of_pages_ends_at_column_120(page: Path) -> None:
+    assert [line for line in prose(page.read_text(encoding="utf-8")) if len(line) > 120] == []
 
 
 def test_what_counts_as_prose() -> None:

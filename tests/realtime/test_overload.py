@@ -1,4 +1,5 @@
-"""Late, and what is done about it: the order of the steps, that answers stay right at each of them, and that nothing grows."""
+"""Late, and what is done about it: the order of the steps, that answers stay right at each of them, and that nothing
+grows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -112,7 +113,8 @@ def test_it_never_leaves_the_ladder_and_never_skips_a_step(lags: list[tuple[floa
 
 
 class Chunks:
-    """Double of an engine: a position's label is the number of its chunk, so that a test reads off whether it is right."""
+    """Double of an engine: a position's label is the number of its chunk, so that a test reads off whether it is
+    right."""
 
     backend, precision, device = "double", "none", "none"
     at_once = 1
@@ -381,7 +383,8 @@ class Watched(Recognizer):
 def live(
     clock: ManualClock, recognizer: Recognizer, seconds: int
 ) -> tuple[list[tuple[float, Output]], list[tuple[float, str]], Mailbox]:
-    """A camera at 25 a second against a recogniser that takes the clock's time: (lag, output), (time, level), the mailbox."""
+    """A camera at 25 a second against a recogniser that takes the clock's time: (lag, output), (time, level), the
+    mailbox."""
     mailbox, pace = Mailbox(64, "drop oldest", clock.now_s), Pace(recognizer, clock.now_s)
     found: list[tuple[float, Output]] = []
     steps: list[tuple[float, str]] = []

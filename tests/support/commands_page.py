@@ -15,11 +15,11 @@ PAGE = ROOT / "docs" / "commands.md"
 WIDTH = 100
 HEAD = """# Commands
 
-`i3d-live --help` and `i3d-live VERB --help` print this. `i3d-live --install-completion` makes the shell complete verbs, options and their values. This page is
-written by `python -m tests.support.commands_page`.
+`i3d-live --help` and `i3d-live VERB --help` print this. `i3d-live --install-completion` makes the shell complete verbs,
+options and their values. This page is written by `python -m tests.support.commands_page`.
 
-Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C. What goes wrong is one line on stderr; data
-alone goes to stdout.
+Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C. An error is one line
+on stderr; only data goes to stdout.
 """
 
 

@@ -46,8 +46,8 @@ def constant_rate(count: int, fps: Fraction) -> list[Frame]:
 
 
 class SawTicks:
-    """Double of an engine in `window` mode: its logits are the frame numbers of the first and last tick of the window, the
-    count of ticks, and 1 where all numbers rise by one, so a test can read off exactly what it was given."""
+    """Double of an engine in `window` mode: its logits are the frame numbers of the first and last tick of the window,
+    the count of ticks, and 1 where all numbers rise by one, so a test can read off exactly what it was given."""
 
     backend, precision, device = "double", "none", "none"
     at_once = 1
@@ -86,8 +86,9 @@ class SawTicks:
 
 
 class PositionTicks(SawTicks):
-    """Double of a `continual` or `preview` engine with a delay of 7 positions: position t answers with the number of the
-    frame at tick 8 t, ready once tick 8 t + 63 is in. `preview` adds provisional answers for the younger positions."""
+    """Double of a `continual` or `preview` engine with a delay of 7 positions: position t answers with the number of
+    the frame at tick 8 t, ready once tick 8 t + 63 is in. `preview` adds provisional answers for the younger
+    positions."""
 
     def __init__(self, mode: Mode = "continual", spec: StreamSpec = RGB) -> None:
         super().__init__(spec, chunk_ticks=8, mode=mode)

@@ -20,8 +20,9 @@ NAMES = {
 }
 HEAD = """# Every error, side by side
 
-Each error is one line on stderr: what was given, what is allowed, what to do. What stands in `<brackets>` is filled in when it happens. What to do
-about the common ones is in [troubleshooting](troubleshooting.md). This page is read from the sources by `python -m tests.support.errors_page`.
+Each error is one line on stderr: what was given, what is allowed, what to do. The parts in `<brackets>` are filled in
+when it happens. What to do about the common ones is in [troubleshooting](troubleshooting.md).
+`python -m tests.support.errors_page` writes this page from the sources.
 
 | exit code | meaning |
 |---|---|

@@ -1,4 +1,5 @@
-"""GStreamer's RTSP server for one file, run by the system's Python: gst_server.py FOLDER PORT serves FOLDER/clip.mp4 at /clip.mp4."""
+"""GStreamer's RTSP server for one file, run by the system's Python: gst_server.py FOLDER PORT serves FOLDER/clip.mp4
+at /clip.mp4."""
 
 import sys
 

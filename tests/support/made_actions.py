@@ -41,7 +41,8 @@ SIDEWAYS: Mapping[str, Action] = {"left": Action(-3, upright=False), "right": Ac
 def frames(
     action: Action, count: int, rng: np.random.Generator, size_px: tuple[int, int] = SIZE_PX
 ) -> Iterator[NDArray[np.uint8]]:
-    """uint8 (H, W, 3) each: things of random place, size and colour, all at the action's speed, before a random ground."""
+    """uint8 (H, W, 3) each: things of random place, size and colour, all at the action's speed, before a random
+    ground."""
     width, height = size_px
     scale = height / 240
     margin = 40 * scale

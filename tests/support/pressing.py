@@ -90,8 +90,8 @@ def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
 
 
 def watching(server: Served, token: str) -> ClientConnection:
-    """`max_queue`: with a full one it would answer no ping, and tests may look at it minutes apart. `ping_interval`: pings take
-    numbers from `random` in a thread, and Hypothesis takes that for a strategy that is not repeatable."""
+    """`max_queue`: with a full one it would answer no ping, and tests may look at it minutes apart. `ping_interval`:
+    pings take numbers from `random` in a thread, and Hypothesis takes that for a strategy that is not repeatable."""
     url = f"ws://127.0.0.1:{server.port}/live/{token}/state"
     return connect(url, max_size=2**22, max_queue=None, ping_interval=None)
 

@@ -81,7 +81,8 @@ def rtsp_server(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def http_server(folder: Path) -> Iterator[Server]:
-    """Serves the files of a folder. A path below live/ or slow/ comes without a length, in 15 pieces, 0.1 or 0.3 s apart."""
+    """Serves the files of a folder. A path below live/ or slow/ comes without a length, in 15 pieces, 0.1 or 0.3 s
+    apart."""
     yield from _running(Server([__file__, str(folder)], "http"))
 
 

@@ -1,6 +1,8 @@
 """A real server of the live view in a process of its own, and what can be asked of it.
 
-python -m tests.support.serving [SOURCE...]     the server, with an engine that costs nothing; PASSWORD and RECORD in the environment
+python -m tests.support.serving [SOURCE...]     the server, with an engine that costs nothing
+
+PASSWORD and RECORD come from the environment.
 """
 
 import http.client

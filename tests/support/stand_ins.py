@@ -1,4 +1,5 @@
-"""Stand-ins for NVIDIA's driver, whose device memory is the host's, and for TensorRT, which lets onnxruntime compute."""
+"""Stand-ins for NVIDIA's driver, whose device memory is the host's, and for TensorRT, which lets onnxruntime
+compute."""
 
 import ctypes
 import functools

@@ -13,7 +13,8 @@ from engines.weights.connection import Network
 
 
 class FileServer:
-    """Serves `files` by path. Each request takes one entry from `cuts`: so many bytes, then the connection is closed."""
+    """Serves `files` by path. Each request takes one entry from `cuts`: so many bytes, then the connection is
+    closed."""
 
     def __init__(self) -> None:
         self.address = ""

@@ -1,4 +1,5 @@
-"""The paper's architectures as engines of `window` mode, in PyTorch: what the recogniser runs, and what backends export."""
+"""The paper's architectures as engines of `window` mode, in PyTorch: what the recogniser runs, and what backends
+export."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,8 @@ from engines.spec import Modality, Weights
 
 
 class Ticks(nn.Module):
-    """A network over ticks as they come, one argument a stream: uint8 or float16 (N, T, H, W, C) -> (N, positions, classes)."""
+    """A network over ticks as they come, one argument a stream: uint8 or float16 (N, T, H, W, C) -> (N, positions,
+    classes)."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -43,8 +45,8 @@ class Apart(nn.Module):
 def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weights: Weights) -> WindowEngine:
     """An engine for one stream of an architecture, float32 on the CPU, with the stream's own data contract.
 
-    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network it is one engine,
-    asked for as "flow": what it knows last. UsageError for its "rgb".
+    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network it is one
+    engine, asked for as "flow": what it knows last. UsageError for its "rgb".
     """
     if contract.fused_inside and stream == "rgb":
         raise UsageError(f"{contract.name} is one network for both streams; ask for its engine as flow")

@@ -1,4 +1,5 @@
-"""OpenVINO's engines against the whole-video network in torch, on narrow networks and small pictures unless it says otherwise."""
+"""OpenVINO's engines against the whole-video network in torch, on narrow networks and small pictures unless it says
+otherwise."""
 
 import subprocess
 import sys
@@ -322,8 +323,9 @@ def test_golden_logits_of_the_reference_without_torch(
 def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
     kinetics: dict[str, np.ndarray],
 ) -> None:
-    """A figure that owes nothing to us: the network that video metrics are defined on gives 151.392 for the squared distance of
-    the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so that one of each is enough."""
+    """A figure that owes nothing to us: the network that video metrics are defined on gives 151.392 for the squared
+    distance of the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so that one of each
+    is enough."""
     reference = openvino_build.WholeVideo(RGB, kinetics)
     shape = (1, 30, *RGB.tick_shape)
     black, white = (reference(np.full(shape, value, np.uint8))[0].mean(0) for value in (0, 255))
@@ -360,7 +362,8 @@ def test_int8_needs_a_clip_and_a_long_enough_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["window", "continual"])
 def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
-    """Random weights have logits of about 1, 7 bits a layer: off by 0.01 on average was seen, and the best class is the same."""
+    """Random weights have logits of about 1, 7 bits a layer: off by 0.01 on average was seen, and the best class is
+    the same."""
     ticks = noise(128)
     openvino.build(plan(mode, precision="int8"), TENSORS[3], tmp_path, ticks[0])
     one = openvino.load(plan(mode, precision="int8"), tmp_path, None)

@@ -1,4 +1,5 @@
-"""Building with TensorRT-RTX for GPUs that are not there, and what is said without a GPU. Running: test_tensorrt_run.py."""
+"""Building with TensorRT-RTX for GPUs that are not there, and what is said without a GPU. Running:
+test_tensorrt_run.py."""
 
 import importlib.util
 from collections import Counter
@@ -184,7 +185,8 @@ def test_auto_prefers_tensorrt_on_nvidia_then_torch(monkeypatch: pytest.MonkeyPa
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", ["window", "continual", "preview"])
 def test_an_engine_on_a_gpu_is_within_the_tolerance(mode: Mode, tmp_path: Path) -> None:
-    """Built and run with the TensorRT of this machine, against the reference; then a batch, and one stream more than it takes."""
+    """Built and run with the TensorRT of this machine, against the reference; then a batch, and one stream more than
+    it takes."""
     names = [name for name in ("tensorrt", "tensorrt-rtx") if runs(name)]
     if not names:
         pytest.skip("no TensorRT that runs on this GPU is installed")

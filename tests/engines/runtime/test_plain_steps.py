@@ -1,4 +1,5 @@
-"""Steps without a preview, for a recogniser that is late: the settled answers are the same, and so is all that follows."""
+"""Steps without a preview, for a recogniser that is late: the settled answers are the same, and so is all that
+follows."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,8 @@ from engines.training.train import Examples, Schedule, Training, loss, modalitie
 
 
 def numbered(ticks: int, height: int = 10, width: int = 12) -> dict[Modality, np.ndarray]:
-    """Both streams tell their own tick, row and column: red and green, or the two components of flow, are not enough."""
+    """Both streams tell their own tick, row and column: red and green, or the two components of flow, are not
+    enough."""
     t, y, x = np.meshgrid(np.arange(ticks), np.arange(height), np.arange(width), indexing="ij")
     rgb = np.stack((t, y, x), axis=3).astype(np.uint8)
     flow = np.stack((x + 100, y), axis=3).astype(np.uint8)
@@ -209,7 +210,8 @@ def test_mixed_precision_keeps_the_weights_whole(tmp_path: Path) -> None:
     mixed = training(rounds=1)
     types: set[torch.dtype] = set()
     mixed.net.get_submodule("fc6").register_forward_hook(lambda module, args, out: types.add(out.dtype))
-    # oneDNN's gradient of a small bfloat16 kernel in 3D now and then has NaN from memory that nobody wrote (torch 2.13).
+    # oneDNN's gradient of a small bfloat16 kernel in 3D now and then has NaN from memory that nobody wrote (torch
+    # 2.13).
     with torch.backends.mkldnn.flags(enabled=False):
         weights = load_file(train(mixed, tmp_path, accelerator="cpu", precision="bf16-mixed"))
     assert types == {torch.bfloat16}

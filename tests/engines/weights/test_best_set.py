@@ -1,4 +1,5 @@
-"""Which set is taken where none is named: what is stored decides; else the best that can be had, each host waited for once."""
+"""Which set is taken where none is named: what is stored decides; else the best that can be had, each host waited for
+once."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""The clip of a first run: a known one where it can be had, checked by both of its hashes; else the one of the package."""
+"""The clip of a first run: a known one where it can be had, checked by both of its hashes; else the one of the
+package."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""PyTorch's files without torch: the same numbers as torch.load gives, and nothing from a file that is not as torch.save writes it."""
+"""PyTorch's files without torch: the same numbers as torch.load gives, and nothing from a file that is not as
+torch.save writes it."""
 
 import io
 import pickle

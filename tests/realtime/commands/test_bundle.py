@@ -1,4 +1,5 @@
-"""Bundles: what goes in comes out, on a machine that has almost nothing installed; what was changed on the way is refused."""
+"""Bundles: what goes in comes out, on a machine that has almost nothing installed; what was changed on the way is
+refused."""
 
 import json
 from collections.abc import Callable

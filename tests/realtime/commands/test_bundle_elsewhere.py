@@ -63,8 +63,8 @@ def size_mb(folder: Path) -> float:
 
 
 def runs_elsewhere(engines: Engines, tmp_path: Path) -> Path:
-    """Its files and code alone, with four packages: the same logits to the last bit as here, and those of the cached engine
-    but for what half precision does to the weights. Returns the bundle."""
+    """Its files and code alone, with four packages: the same logits to the last bit as here, and those of the cached
+    engine but for what half precision does to the weights. Returns the bundle."""
     assert engines.rgb is not None
     folder = tmp_path / "bundle"
     folder.mkdir()

@@ -1,4 +1,5 @@
-"""From ticks to flow fields: the same motion at any rate, nothing across a cut, and the two streams on the same ticks."""
+"""From ticks to flow fields: the same motion at any rate, nothing across a cut, and the two streams on the same
+ticks."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""The project's TV-L1 on the processor: known motion, energy, and that nothing but the two pictures decides the field."""
+"""The project's TV-L1 on the processor: known motion, energy, and that nothing but the two pictures decides the
+field."""
 
 import os
 import subprocess

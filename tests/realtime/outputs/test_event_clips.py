@@ -1,4 +1,5 @@
-"""Event clips, read back: the frames of each event, two seconds around it, and a folder that never grows beyond its limit."""
+"""Event clips, read back: the frames of each event, two seconds around it, and a folder that never grows beyond its
+limit."""
 
 import os
 import time

@@ -1,4 +1,5 @@
-"""Messages through a real broker: what a subscriber gets, the last will, and that nobody waits for a broker that is away."""
+"""Messages through a real broker: what a subscriber gets, the last will, and that nobody waits for a broker that is
+away."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Sources at addresses, from real servers. The limits of patience are cut to a second: what is tested is that they hold."""
+"""Sources at addresses, from real servers. The limits of patience are cut to a second: what is tested is that they
+hold."""
 
 import threading
 import traceback
@@ -169,7 +170,8 @@ def test_http_without_a_known_end_is_live(http: Server) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_an_hls_list_without_an_end_is_live(http: Server) -> None:
-    """It starts some segments before the end, and is lost when nothing is added; the last frames may wait for what follows."""
+    """It starts some segments before the end, and is lost when nothing is added; the last frames may wait for what
+    follows."""
     video = open_video(http.url("open.m3u8"))
     assert (video.live, video.duration_s) == (True, None)
     numbers, _, _ = read_to_the_loss(video)

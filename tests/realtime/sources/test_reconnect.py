@@ -1,4 +1,5 @@
-"""Lost and found again: when it tries, where frames stand in time afterwards, and that it can be stopped at any moment."""
+"""Lost and found again: when it tries, where frames stand in time afterwards, and that it can be stopped at any
+moment."""
 
 import threading
 import time
@@ -62,7 +63,8 @@ def opener(*steps: Video | Exception) -> Callable[[], Video]:
 
 
 def tries_s(clock: ManualClock, source: Reconnecting, count: int) -> list[float]:
-    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so many."""
+    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so
+    many."""
     found: list[float] = []
 
     def open_again() -> Video:

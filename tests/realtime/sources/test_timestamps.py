@@ -142,8 +142,8 @@ def test_live_frames_without_stamps_follow_at_the_rate() -> None:
 
 
 def test_live_b_frames_that_are_stamped_as_they_are_sent() -> None:
-    """An RTSP server that does so; each frame comes with the time of decoding of the packet that brought it out, the last
-    ones, which the end of the stream brings out, with none."""
+    """An RTSP server that does so; each frame comes with the time of decoding of the packet that brought it out, the
+    last ones, which the end of the stream brings out, with none."""
     sent = [None, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 9, 13, 5]
     times: LiveTimes[int] = LiveTimes(RATE)
     places = []

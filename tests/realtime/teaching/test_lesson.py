@@ -1,4 +1,5 @@
-"""`teach`: from a folder of clips to a model that knows them; what cannot be learnt is one line; nothing is done twice."""
+"""`teach`: from a folder of clips to a model that knows them; what cannot be learnt is one line; nothing is done
+twice."""
 
 import json
 import signal

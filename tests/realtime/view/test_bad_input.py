@@ -1,5 +1,5 @@
-"""Forty kinds of bad input to the page and its endpoints. After each the server lives, says why not, and another session,
-which looks at the server's own source all the while, has noticed nothing."""
+"""Forty kinds of bad input to the page and its endpoints. After each the server lives, says why not, and another
+session, which looks at the server's own source all the while, has noticed nothing."""
 
 import io
 import json

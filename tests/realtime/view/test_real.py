@@ -23,7 +23,8 @@ from tests.support.serving import Served
 
 SCREENSHOTS = os.environ.get("I3D_SCREENSHOTS")
 I3D_LIVE = [sys.executable, "-c", "from realtime.cli import main; main()", "view", "--port", "0"]
-# Two browsers' worth of software rendering beside a preview are too much for the smallest machines; pictures show the default.
+# Two browsers' worth of software rendering beside a preview are too much for the smallest machines; pictures show the
+# default.
 MODE = ["--mode", "preview" if SCREENSHOTS else "continual"]
 
 pytestmark = pytest.mark.weights

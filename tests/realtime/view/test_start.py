@@ -1,4 +1,5 @@
-"""Start and Stop, with answers that come late and in any order: the newest press counts, and nothing of an older one is left."""
+"""Start and Stop, with answers that come late and in any order: the newest press counts, and nothing of an older one
+is left."""
 
 import json
 from collections.abc import Callable
