@@ -1,9 +1,9 @@
-# i3d-live on the processor.
+# i3d-live on the CPU.
 #
 #   docker build -t i3d-live .
 #   docker run -p 127.0.0.1:7860:7860 -e I3D_LIVE_PASSWORD -v i3d-live:/cache i3d-live
 #
-# Anything behind the name is given to i3d-live: docker run ... i3d-live run rtsp://camera/stream --mode continual
+# Everything after the image's name is passed on: docker run ... i3d-live run rtsp://camera/stream --mode continual
 
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -24,7 +24,7 @@ USER i3d
 WORKDIR /home/i3d
 VOLUME /cache
 EXPOSE 7860
-# Ctrl-C is what it understands as the wish to end.
+# The program ends normally on Ctrl-C.
 STOPSIGNAL SIGINT
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5m --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]

@@ -1,10 +1,10 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
-# make test    format, lint, types and all tests, two files at a time (each with one thread for torch: more get in each other's way)
-# make screenshots    pictures of the live view, taken by its tests, into docs/
-# make bench   what docs/benchmarks.md says, measured again in a quarter of an hour (the first time engines are built before); nothing
-#              else should be running. bench-long: the other tables
-# make pages   the pages, tables and drawings that are generated, written anew
+# make test    format, lint, types and all tests, two files at a time, each with one torch thread (more would compete)
+# make screenshots    pictures of the live view for docs/, taken by its tests
+# make bench   repeat the measurements of docs/benchmarks.md, in a quarter of an hour (the first time, engines are built
+#              before); nothing else should be running. bench-long: the other tables
+# make pages   regenerate all generated pages, tables and drawings
 # make soak    a day of video and half an hour of a camera, in about an hour; writes benchmarks/results/soak.json
 # All do their own set-up. PYTHON names another interpreter than python3.
 
@@ -66,6 +66,6 @@ ALL = view,int8,teach,torch,train,dev
 BENCHMARKS = latency flow end_to_end reaction bundle
 LONG_BENCHMARKS = peers growth cameras engines
 
-# What tests need of the system; see tests/conftest.py.
+# System packages that tests need; see tests/conftest.py.
 TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad

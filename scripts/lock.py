@@ -1,6 +1,6 @@
-"""constraints.txt: how uv writes it and how it is checked, always from the public index alone.
+"""constraints.txt: written and checked with uv, always from the public index alone.
 
-Wheels alone count: what has none for a platform cannot be installed there without compilers.
+Only wheels count: a package without a wheel for a platform cannot be installed there without compilers.
 """
 
 import re
@@ -15,10 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LINUX = {"Linux x86_64": "x86_64-unknown-linux-gnu", "Linux aarch64": "aarch64-manylinux_2_35"}
-"""Name -> what uv calls it. OpenVINO's wheels for aarch64 need the glibc 2.35 of Ubuntu 22.04; Debian 12 has a newer
-one."""
+"""Name -> uv's name. OpenVINO's wheels for aarch64 need glibc 2.35, as in Ubuntu 22.04; Debian 12 has a newer one."""
 ELSEWHERE = {"Windows": "x86_64-pc-windows-msvc", "macOS 14 arm64": "aarch64-apple-darwin"}
-"""Where only the base is promised."""
+"""Platforms where only the base is supported."""
 MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
 """The oldest macOS with wheels for everything; PyAV's need it."""
 
@@ -34,7 +33,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Combination:
-    """One thing that a user may install."""
+    """Something that a user may install."""
 
     extra: str
     """"" for the base."""
@@ -46,7 +45,7 @@ class Combination:
 
 
 def extras(root: Path) -> list[str]:
-    """The extras that the lock holds for."""
+    """The extras that the lock covers."""
     declared = tomllib.loads((root / "pyproject.toml").read_text())["project"].get(
         "optional-dependencies", {}
     )
@@ -54,7 +53,7 @@ def extras(root: Path) -> list[str]:
 
 
 def combinations(root: Path) -> Iterator[Combination]:
-    """All that is checked."""
+    """Everything that is checked."""
     for platform in LINUX | ELSEWHERE:
         for python in PYTHONS:
             yield Combination("", python, platform)
@@ -63,7 +62,7 @@ def combinations(root: Path) -> Iterator[Combination]:
 
 
 def against(combination: Combination, root: Path, environment: Mapping[str, str]) -> str:
-    """Why it cannot be installed at the versions of constraints.txt, in the resolver's words; "" if it can."""
+    """The resolver's message if it cannot be installed at the versions of constraints.txt; "" if it can."""
     arguments = ["--python-version", combination.python, "--constraint", "constraints.txt"]
     arguments += ["--python-platform", (LINUX | ELSEWHERE)[combination.platform], "--only-binary", ":all:"]
     for package in SOURCES:
@@ -78,7 +77,7 @@ def against(combination: Combination, root: Path, environment: Mapping[str, str]
 
 
 def names(requirements: str) -> set[str]:
-    """The packages of a list of requirements, as the index spells them."""
+    """The packages in a list of requirements, with their names normalised."""
     found = re.findall(r"^([A-Za-z0-9._-]+)==", requirements, re.MULTILINE)
     return {re.sub(r"[._-]+", "-", name).lower() for name in found}
 
@@ -86,7 +85,7 @@ def names(requirements: str) -> set[str]:
 def compiled(
     arguments: list[str], root: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """What `uv pip compile` says of pyproject.toml."""
+    """The result of `uv pip compile` on pyproject.toml."""
     command = [uv(), "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--python", sys.executable]
     return subprocess.run(
         [*command, *arguments, "pyproject.toml"],
@@ -98,7 +97,7 @@ def compiled(
 
 
 def uv() -> str:
-    """The resolver: of the environment that make builds, of this Python, or of the system."""
+    """The resolver: from the environment that make builds, from this Python's, or from the system."""
     places = [ROOT / ".venv" / "bin", Path(sys.executable).parent]
     found = next((found for place in places if (found := shutil.which("uv", path=place))), None)
     if found := found or shutil.which("uv"):
