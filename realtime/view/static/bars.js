@@ -1,11 +1,11 @@
-// The five likeliest labels as bars that do not jump about: a label keeps its place until another has clearly passed it.
+// The five likeliest labels as bars that do not jump about: a label keeps its place until another is clearly ahead.
 
 const MARGIN = 0.05;
-const PATIENCE = 4; // answers after which a smaller lead counts too
+const PATIENCE = 4; // predictions after which a smaller lead counts too
 const ROW_PX = 42;
 
-// The order to show `top` ([label, probability] each) in, given the order so far. Labels that stay keep their places, new ones
-// take the places that became free, and neighbours swap only where the lower one leads by `margin`.
+// The order in which to show `top` ([label, probability] each), given the order so far. Labels that stay keep their
+// places, new ones take the free places, and neighbours swap only if the lower one leads by `margin`.
 export function arrange(before, top, margin = MARGIN) {
   const chance = new Map(top);
   const fresh = top.map(([label]) => label).filter((label) => !before.includes(label));
@@ -18,7 +18,7 @@ export function arrange(before, top, margin = MARGIN) {
   return order;
 }
 
-// Never rounds up to certainty or down to nothing.
+// Never rounds up to 100 % or down to 0.
 export function percent(p) {
   if (p > 0.99 && p < 1) return "> 99 %";
   return p > 0 && p < 0.01 ? "< 1 %" : `${Math.round(100 * p)} %`;
@@ -26,13 +26,13 @@ export function percent(p) {
 
 const rows = new Map();
 let order = [];
-let unsorted = 0; // answers in a row that were shown in another order than their own
+let unsorted = 0; // consecutive predictions not shown in their own order
 
 export function showTop(list, answer) {
   if (!answer) {
     rows.clear();
     order = [];
-    list.innerHTML = '<li class="none">Answers come a moment after the video starts.</li>';
+    list.innerHTML = '<li class="none">Predictions appear a moment after the video starts.</li>';
     return;
   }
   if (!rows.size) list.replaceChildren();

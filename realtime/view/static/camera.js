@@ -1,18 +1,18 @@
-// The browser's webcam. Gradio's component sends its pictures; this opens and closes the camera, writes into each picture's address
-// the time at which it was taken and whose it is (Gradio sends nothing but the picture after the first one), and shows the camera
-// mirrored, as people expect, while the pictures themselves are not.
+// The browser's webcam. Gradio's component sends its pictures. This module opens and closes the camera, writes into
+// each picture's address when it was taken and for which channel (after the first one Gradio sends nothing but the
+// picture), and shows the camera mirrored, as people expect, though the pictures are not.
 
 const find = (id) => document.getElementById(id);
 const GRANT = "#camera [title='grant webcam access'] button"; // of Gradio's component, before it has a camera
-const CAPTURE = "#camera button[aria-label='capture photo']"; // and then
-const STALE_MS = 150; // a tab in the background is not told of new pictures any more, though there are some
+const CAPTURE = "#camera button[aria-label='capture photo']"; // ... and after
+const STALE_MS = 150; // a background tab is no longer told of new pictures, though there are some
 
-let newest = null; // performance.now() at which the newest picture was taken, and at which that became known
-let camera = null; // the open one, a MediaStream
-let channel = ""; // token of where its pictures go
+let newest = null; // of the newest picture: performance.now() when it was taken, and when that became known
+let camera = null; // the open MediaStream
+let channel = ""; // token of the channel that its pictures go to
 let wanted = { video: true };
-let waking = null; // promise that Gradio's component takes pictures
-let taker = null; // from then on its video element
+let waking = null; // promise that Gradio's component is taking pictures
+let taker = null; // after that, its video element
 
 const plain = HTMLCanvasElement.prototype.toDataURL;
 HTMLCanvasElement.prototype.toDataURL = function (type, ...rest) {
@@ -25,13 +25,15 @@ function takenMs() {
   return performance.timeOrigin + (newest && now - newest.known < STALE_MS ? newest.taken : now);
 }
 
-// What to ask the browser for. Gradio's component asks for the same: two who differ could both be given something else.
+// What to ask the browser for. Gradio's component asks for the same: two different requests could both get something
+// else.
 export function askFor(constraints) {
   wanted = constraints;
-  find("camera").inert = true; // it is worked from here, not by the viewer
+  find("camera").inert = true; // operated from here, not by the viewer
 }
 
-// Gradio's component would say nothing when the camera is refused. A camera that comes after its start was given up is closed.
+// Gradio's component would be silent if the camera is refused. A camera that opens after its start was abandoned is
+// closed.
 export async function openCamera(signal) {
   if (camera?.active) return;
   if (!navigator.mediaDevices?.getUserMedia)
@@ -51,11 +53,11 @@ function why(error) {
   return `The camera cannot be opened: ${error.message}`;
 }
 
-// Take the open camera's pictures to a channel, and show them.
+// Send the open camera's pictures to a channel, and show them.
 export async function sendPictures(mirror, token) {
   const mine = camera;
   channel = token;
-  if (mirror.srcObject === mine) return; // started again: its pictures go on, now to this channel
+  if (mirror.srcObject === mine) return; // started again: its pictures continue, now to this channel
   mirror.srcObject = mine;
   mirror.play().catch(() => {}); // stopped before it began
   const follow = (now, frame) => {
@@ -64,7 +66,7 @@ export async function sendPictures(mirror, token) {
   };
   mirror.requestVideoFrameCallback?.(follow);
   await wake();
-  if (camera !== mine) return; // closed in the meantime, or another one
+  if (camera !== mine) return; // closed or replaced in the meantime
   taker.srcObject = mine;
   taker.play().catch(() => {});
 }
@@ -79,8 +81,9 @@ function end(stream) {
   stream?.getTracks().forEach((track) => track.stop());
 }
 
-// Gradio's component sends what its video shows, once it has been given a camera and told to begin: that is done once, and then it
-// is shown our camera, or none. Not told to end by each Stop, it cannot be in the middle of that when the next start comes.
+// Gradio's component sends what its video shows, once it has been given a camera and told to begin. That is done once;
+// afterwards its video is set to our camera, or to none. Stop does not tell it to end, so that the next start cannot
+// find it midway.
 function wake() {
   waking ??= grantAndCapture().catch((error) => {
     waking = null;
@@ -92,7 +95,8 @@ function wake() {
 async function grantAndCapture() {
   const first = await appeared(`${GRANT}, ${CAPTURE}`);
   if (first.matches(GRANT)) first.click();
-  const video = await appeared("#camera video", (found) => found.currentTime > 0); // as long as it only begins to play, a change is an error
+  // While playback is only starting, a change is an error.
+  const video = await appeared("#camera video", (found) => found.currentTime > 0);
   const button = await appeared(CAPTURE);
   end(video.srcObject);
   video.srcObject = null;
@@ -100,7 +104,7 @@ async function grantAndCapture() {
   taker = video;
 }
 
-// No picture came through: end Gradio's stream and begin another one.
+// No picture arrived: end Gradio's stream and begin another one.
 export function beginAnew() {
   if (taker) for (const _ of ["end", "begin"]) document.querySelector(CAPTURE).click();
 }

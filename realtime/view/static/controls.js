@@ -1,6 +1,6 @@
-// What the page's buttons do: Gradio calls `window.live`. A start is a chain of answers, from the viewer, the camera and the server,
-// and each may be slow. The newest press counts: it ends the signal of the start before, which looks at that after each answer,
-// and lets go of what it got.
+// What the page's buttons do: Gradio calls `window.live`. A start waits in turn for the viewer, the camera and the
+// server, and each may be slow. The newest press counts: it aborts the signal of the previous start, which checks it
+// after each wait and releases what it got.
 
 import { openCamera, askFor } from "./camera.js";
 import * as live from "./live.js";
@@ -22,7 +22,8 @@ function choose(source) {
   document.body.dataset.source = source;
 }
 
-// When the page is there. `atOnce`: the first source is the server's own, and starts by itself unless the viewer was quicker.
+// Called when the page is ready. `atOnce`: the first source is the server's own, and starts automatically unless the
+// viewer was quicker.
 function open(webcam, atOnce, source, ...others) {
   askFor(webcam);
   document.body.dataset.source ??= source; // unless the viewer was quicker here too
@@ -44,7 +45,7 @@ async function start(source, address, ...fields) {
   }
 }
 
-// What has to be had in the page before the server is asked.
+// What the page must obtain before it asks the server.
 async function gather(source, signal) {
   if (source === "browser") {
     waitFor("the browser has not given its camera. It may be asking for your permission, near its address bar");
@@ -62,7 +63,7 @@ function stop() {
 
 const withToken = (_, ...fields) => [live.token, ...fields];
 
-// The button stands below the picture, which shows the countdown.
+// The button is below the picture, which shows the countdown.
 function record(...given) {
   find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
   return withToken(...given);

@@ -1,4 +1,4 @@
-// What it costs, in figures.
+// The figures of the card "What it costs".
 
 const PARTS = [["look-ahead", "#8b5cf6"], ["waiting", "#e69f00"], ["flow", "#cc79a7"], ["engine", "#0f9d74"], ["page", "#56b4e9"]];
 const seconds = (s) => (s < 1 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(2)} s`);
@@ -22,8 +22,8 @@ export function showCosts(find, state) {
     ["flow health", cost.flow ? cost.flow.verdict : "no flow"],
   ];
   if (state.connection) facts.push(["reconnects", count(state.connection.reconnects)]);
-  if (state.level !== "all") facts.push(["doing less", state.level]);
-  if (state.level_steps) facts.push(["changes of what it does", count(state.level_steps)]);
+  if (state.level !== "all") facts.push(["level", state.level]);
+  if (state.level_steps) facts.push(["level changes", count(state.level_steps)]);
   find("facts").replaceChildren(...facts.flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
   find("facts").title = state.engine;
 }

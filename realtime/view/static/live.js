@@ -1,4 +1,4 @@
-// The channel that is shown: takes what the server says of it, and puts it on the page.
+// The channel that is shown: receives its state from the server, and puts it on the page.
 
 import { percent, showTop } from "./bars.js";
 import { beginAnew, closeCamera, sendPictures } from "./camera.js";
@@ -9,14 +9,14 @@ import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
-const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Connecting again…" };
+const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
 const QUIET_MS = 3000;
 
 export let token = ""; // of the channel that is shown
 let socket = null;
 let state = null;
-let arriving = false; // the newest start's, and not live yet
-let frameAt = 0; // when media time last went on
+let arriving = false; // it is the newest start's, and not live yet
+let frameAt = 0; // when media time last advanced
 let shownMediaS = null;
 let mirrored = false;
 let tries = 0;
@@ -31,7 +31,7 @@ export function show(given) {
   connect();
 }
 
-// Before another start. What is live is shown until the other one comes; what is not live yet is let go.
+// Before another start. A live channel is shown until the next one is there; one that is not live yet is released.
 export function makeWay() {
   if (arriving && state?.browser) beginAnew();
   if (arriving || !state) leave();
@@ -40,7 +40,7 @@ export function makeWay() {
   if (!token) idle("Starting…", "");
 }
 
-// A start came to nothing. What is live goes on.
+// A start failed. A live channel continues.
 export function giveUp(why) {
   settled();
   say(why);
@@ -55,12 +55,12 @@ export function stop() {
   say("");
   leave();
   phase("idle");
-  idle("Stopped", "Press Start to go on.");
+  idle("Stopped", "Press Start to continue.");
 }
 
 export const picture = () => ({ size_px: state?.size_px[0] ? state.size_px : null, mirrored });
 
-// `another`: one more channel follows, which may be of the same camera.
+// `another`: another channel follows, perhaps from the same camera.
 function leave(another = false) {
   if (token) letGo(token);
   clear(another);
@@ -90,7 +90,7 @@ function lost(event) {
   idle("The connection has ended", event.reason || "Check that the server runs, then press Start.");
 }
 
-// What a channel on its way to its first frame waits for. An engine that is built for the first time takes its time.
+// What a channel waits for before its first frame. Building an engine for the first time may take long.
 function follow({ phase, browser }) {
   if (!arriving) return;
   arriving = ["opening", "waiting", "engine"].includes(phase);
@@ -111,7 +111,7 @@ function hear(next) {
   timeline.tell(state);
   const down = state.connection && !state.connection.up && state.phase === "running";
   phase(down ? "lost" : state.phase);
-  if (down || wasDown) say(down ? `The source was lost and is opened again as soon as it is there: ${state.connection.reason}` : "");
+  if (down || wasDown) say(down ? `The source was lost; it will be reopened as soon as it is back: ${state.connection.reason}` : "");
   wasDown = down;
   if (state.phase === "failed") closeCamera(find("mirror"));
   if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
@@ -146,8 +146,9 @@ function recording(told) {
   const box = find("recorder");
   box.hidden = !told;
   if (!told) return;
-  const which = `${told.label}, ${Math.min(told.clips + 1, told.of)} of ${told.of}`; // last: of a long name the end is cut off
-  const left = Math.max(1, Math.ceil(told.left_s)); // rounded, the last frame before the end has none left
+  // Comes last in the text, where a long name is cut off.
+  const which = `${told.label}, ${Math.min(told.clips + 1, told.of)} of ${told.of}`;
+  const left = Math.max(1, Math.ceil(told.left_s)); // rounded, the last frame before the end would have none left
   const words = {
     countdown: `In ${left}: ${which}`,
     recording: `● ${left} s: ${which}`,
@@ -230,8 +231,8 @@ export function say(problem) {
   if (find("problem").textContent !== problem) find("problem").textContent = problem ?? "";
 }
 
-// Ten times a second is as fast as a minute's time line moves by a pixel; at every animation frame the page would be laid out and
-// painted six times as often, beside an engine that may run on the same cores.
+// A timeline of one minute moves by a pixel about ten times a second. At every animation frame the page would be laid
+// out and painted six times as often, on cores that an engine may need.
 function everyTenth() {
   if (!find("timeline") || document.hidden) return;
   timeline.draw(find("timeline"));

@@ -1,11 +1,11 @@
-// A start on its way to being live: what it waits for, and whether it has waited for that too long.
+// A start that is not live yet: what it waits for, and whether it has waited too long.
 
 const PATIENCE_MS = 10_000;
 
-let awaited = ""; // what has not happened yet, in words that follow "for 10 s"; empty where nothing is waited for
+let awaited = ""; // what has not happened yet, in words that follow "for 10 s"; empty if nothing is awaited
 let since = 0; // performance.now() of the last progress
 
-// Something else to wait for is progress.
+// Waiting for something new counts as progress.
 export function waitFor(words) {
   if (words !== awaited) moved();
   awaited = words;
@@ -15,7 +15,7 @@ export function moved() {
   since = performance.now();
 }
 
-// There is nothing to wait for: it is live, it has failed, it was stopped, or the server works on what may honestly take a minute.
+// Nothing is awaited: it is live, it has failed, it was stopped, or the server is doing work that may take a minute.
 export function settled() {
   awaited = "";
 }

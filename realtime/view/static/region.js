@@ -1,8 +1,8 @@
-// What part of the picture the network sees: shown as corner marks, and drawn by the viewer.
+// The part of the picture that the network sees: shown as corner marks, and drawn by the viewer.
 
 const NS = "http://www.w3.org/2000/svg";
 
-// Where the picture stands within the stage, and how many screen px one px of the source takes.
+// Where the picture is within the stage, and how many screen px one source px takes.
 function place(stage, [width, height]) {
   const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
   return { scale, left: (stage.clientWidth - width * scale) / 2, top: (stage.clientHeight - height * scale) / 2 };
@@ -31,7 +31,7 @@ function box(kind, x, y, width, height) {
   const rect = document.createElementNS(NS, "rect");
   rect.setAttribute("class", kind);
   Object.entries({ x, y, width, height }).forEach(([name, value]) => rect.setAttribute(name, value.toFixed(1)));
-  // Only the corners: dashes as long as a corner's arm, with a gap between.
+  // Only the corners: dashes the length of a corner's arm, with gaps between them.
   if (kind === "seen") rect.setAttribute("stroke-dasharray", `14 ${width - 28} 14 0 14 ${height - 28} 14 0 14 ${width - 28} 14 0 14 ${height - 28} 14 0`);
   return rect;
 }

@@ -1,14 +1,14 @@
-// What the page asks of the server beside Gradio. Whatever is refused is an Error that can be shown to the viewer.
+// The page's requests to the server outside Gradio. A refusal is an Error that can be shown to the viewer.
 
 import { moved } from "./patience.js";
 
 const LARGEST_MB = 500;
 const find = (id) => document.getElementById(id);
 
-let answered = Promise.resolve(); // the start that was asked for last
+let answered = Promise.resolve(); // the last requested start
 
-// The token of a start. One given up meanwhile is let go when its token comes. The next one waits for that, a little: else starts
-// that nobody wants any more would use up the server's places.
+// The token of a start. A start abandoned in the meantime is released when its token arrives. The next one waits
+// briefly for that: otherwise abandoned starts would use up the server's channels.
 export function askForStart(given, signal) {
   const before = answered;
   const asked = (async () => {
@@ -23,7 +23,7 @@ export function askForStart(given, signal) {
   return asked;
 }
 
-// Without an answer: what nobody looks at ends by itself, only later.
+// If this fails, a channel without viewers ends anyway, only later.
 export const letGo = (token) => post(`live/${token}/stop`).catch(() => {});
 
 async function post(path, body = null) {
@@ -52,7 +52,7 @@ export function upload(file, signal) {
       moved();
     };
     request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).upload) : reject(new Error(problemOf(request))));
-    request.onerror = () => reject(new Error("The upload was broken off. Check the connection and try again."));
+    request.onerror = () => reject(new Error("The upload was interrupted. Check the connection and try again."));
     request.onabort = () => reject(signal.reason);
     request.onloadend = () => (bar.hidden = true);
     signal.addEventListener("abort", () => request.abort());

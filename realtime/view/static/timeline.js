@@ -1,4 +1,4 @@
-// The last minute: what led as faint stretches, events solid over them, the one that goes on, and gaps.
+// The last minute: leading labels as faint stretches, events solid over them, the current event, and gaps.
 
 const SHOWN_S = 60;
 const LETTER_PX = 6.5;
@@ -11,7 +11,7 @@ export function tell(next) {
   heardAt = performance.now();
 }
 
-// Called ten times a second: everything slides to the left while video comes, and stands when it does not.
+// Called ten times a second: everything slides to the left while video arrives, and stops when it does not.
 export function draw(box) {
   if (!state) return void box.replaceChildren();
   const lag = state.phase === "running" ? Math.min((performance.now() - heardAt) / 1000, 0.5) : 0;
@@ -26,7 +26,7 @@ export function draw(box) {
     const left = Math.max(0, 1 + (part.start - now) / SHOWN_S), right = Math.min(1, 1 + (part.end - now) / SHOWN_S);
     box.children[i].style.left = `${100 * left}%`;
     box.children[i].style.width = `${100 * Math.max(0, right - left)}%`;
-    // Half a word says less than none; its title has all of it.
+    // Half a word is worse than none; the title has the whole of it.
     const room = box.clientWidth * (right - left) - 16;
     box.children[i].style.color = room < part.label.length * LETTER_PX ? "transparent" : "";
   });
