@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import card
+from benchmarks.card import ROOT
 from engines.spec import MODES
 from engines.weights.fetch import fetch
 
-ROOT = Path(__file__).parent.parent
 TURNS = 8
 STEPS_A_TURN = {"continual": 8, "preview": 4, "window": 2}
 WORKER = """

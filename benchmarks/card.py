@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parent.parent
+CLIPS = ROOT.parent / "shared" / "clips"
+"""Four real clips, for the benchmarks that need them."""
+RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("av", "nncf", "numba", "numpy", "opencv-contrib-python-headless", "openvino", "torch", "triton")
 
 

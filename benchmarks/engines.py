@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from engines import load_engines
 from engines.backends.graphs import graphs
 from engines.backends.pytorch import Window, network
 from engines.backends.registry import Plan, backend_module
-from engines.backends.torch_operations import multiply_adds
+from engines.backends.torch_operations import dry_run
 from engines.check import TOLERANCE, check, random_ticks
 from engines.engine import SETTLED_AFTER_STEPS, Engine
+from engines.nets.cost import multiply_adds
 from engines.nets.i3d import I3D
 from engines.spec import MODES, RGB, Mode, Tensors
 from engines.weights.fetch import demo_clip, describe, fetch, load_weights
@@ -79,7 +81,7 @@ def steps(engine: Engine, batch: int = 1) -> Callable[[], Any]:
 
 def work(tensors: Tensors) -> dict[Mode, float]:
     """Multiplications of one step by mode, in 1e9: those that the layers ask for."""
-    return {mode: multiply_adds(graphs(RGB, mode, tensors)[-1]) / 1e9 for mode in MODES}
+    return {mode: multiply_adds(partial(dry_run, graphs(RGB, mode, tensors)[-1])) / 1e9 for mode in MODES}
 
 
 def multiply_rate() -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import card
+from benchmarks.card import CLIPS, ROOT
 from engines.spec import FLOW
 from realtime.flow.methods import Flow, flow_method
 from realtime.flow.residuals import energy
@@ -29,8 +30,6 @@ from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
 from tests.support.scenes import Grey, Scene, clip_pairs, known_motions
 
-ROOT = Path(__file__).parent.parent
-CLIPS = ROOT.parent / "shared" / "clips"
 SIZE_PX, PAIRS_A_CLIP = 256, 17
 Field = NDArray[np.float32]
 Pair = tuple[Grey, Grey]

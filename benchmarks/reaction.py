@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import card
+from benchmarks.card import CLIPS, ROOT
 from benchmarks.material import RGB_MODEL, checked_engines, precisions
 from engines.engine import Engine, Positions
 from engines.spec import MODES, RGB
@@ -31,8 +32,6 @@ from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
 from realtime.types import Frame, Prediction
 
-ROOT = Path(__file__).parent.parent
-CLIPS = ROOT.parent / "shared" / "clips"
 LABELS = {
     "ta_chi.mp4": "tai chi",
     "clean_and_jerk.mp4": "clean and jerk",

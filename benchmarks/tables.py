@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.card import RESULTS, ROOT
+
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
-RESULTS = Path(__file__).parent / "results"
 PLACE = re.compile(r"(<!-- benchmarks (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TOLD_VERSIONS = ("openvino", "torch", "opencv-contrib-python-headless", "numba")
 PICTURES = {"reaction": ("reaction.png", "Cost of each mode against its reaction to a change of action")}

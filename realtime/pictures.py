@@ -1,4 +1,4 @@
-"""Resizing and cutting of pictures."""
+"""Resizing, cutting and compressing of pictures."""
 
 from typing import TypeVar
 
@@ -28,6 +28,19 @@ def resize_short_side(image: Image, short_side_px: int) -> Image:
         return image
     size = (width * short_side_px // short, height * short_side_px // short)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def to_jpeg(rgb: Image, longest_px: int, quality: int) -> bytes:
+    """uint8 (H, W, 3) -> JPEG, made smaller where a side is longer than `longest_px`. `quality`: 0 to 100."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
 def centre_crop(image: NDArray[Scalar], height_px: int, width_px: int) -> NDArray[Scalar]:

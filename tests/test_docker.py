@@ -18,9 +18,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from realtime.commands.view import PASSWORD_VARIABLE, find_password, is_local
+from realtime.commands.view import PASSWORD_VARIABLE, find_password
 from realtime.errors import I3DLiveError, UsageError
 from realtime.run_bundle import _parser
+from realtime.view.access import is_local
 from tests.conftest import ROOT
 from tests.support.command_line import understood
 from tests.support.dockerfile import Instruction, arguments, environment, filled, parse

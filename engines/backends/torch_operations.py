@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backends.graphs import Graph
 from engines.nets.i3d_shapes import Triple
@@ -110,18 +109,11 @@ def _buffer(name: str) -> str:
 
 def fresh(graph: Graph, batch: int = 1) -> list[Tensor]:
     """What the streams of a batch remember before their first tick: zeros, whose shapes a dry run tells."""
-    memories = _dry_run(graph)
+    memories = dry_run(graph)
     return [torch.zeros((batch, *memory.shape[1:]), dtype=memory.dtype) for memory in memories]
 
 
-def multiply_adds(graph: Graph) -> int:
-    """Of the convolutions, for one stream."""
-    with FlopCounterMode(display=False) as counter:
-        _dry_run(graph)
-    return int(counter.get_total_flops()) // 2
-
-
-def _dry_run(graph: Graph) -> list[Tensor]:
+def dry_run(graph: Graph) -> list[Tensor]:
     """The memories that the graph asks for. Nothing is computed."""
     found: list[Tensor] = []
     dtype = getattr(torch, graph.dtype)

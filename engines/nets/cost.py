@@ -1,12 +1,11 @@
-"""Parameters and multiply-adds of a network, counted from its modules without computing (torch's meta device)."""
+"""What a network holds and costs, counted by torch; nothing is computed (torch's meta device)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from engines.nets.architectures import ARCHITECTURES, FPS, Architecture
 from engines.nets.factory import network
@@ -17,28 +16,11 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def multiply_adds(net: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Multiply-adds of convolutions, fully connected layers and LSTMs for these inputs, summed by a hook on each."""
-    total = 0
-
-    def count(module: nn.Module, args: tuple[Tensor, ...], out: Any) -> None:
-        nonlocal total
-        if isinstance(module, nn.LSTM):
-            steps = prod(args[0].shape[:2])
-            total += steps * 4 * module.hidden_size * (module.input_size + module.hidden_size)
-        else:
-            # A weight is (out, in, ...): each output takes one multiply-add per element of all axes but the first.
-            total += out.numel() * prod(cast(Tensor, module.weight).shape[1:])
-
-    counted = (nn.Conv2d, nn.Conv3d, nn.Linear, nn.LSTM)
-    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, counted)]
-    try:
-        with torch.no_grad():
-            net(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return total
+def multiply_adds(compute: Callable[[], object]) -> int:
+    """Of what `compute` does with tensors on torch's meta device. (On the CPU torch counts nothing of an LSTM.)"""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        compute()
+    return int(counter.get_total_flops()) // 2
 
 
 @dataclass(frozen=True)
@@ -55,11 +37,8 @@ class Figures:
 def figures(contract: Architecture) -> Figures:
     with torch.device("meta"):
         net = network(contract.name).eval()
-        macs = [
-            multiply_adds(net, _video(contract, ticks))
-            for ticks in (contract.train_ticks, contract.test_ticks)
-        ]
-    return Figures(parameters(net), *macs)
+        training, test = (_video(contract, n) for n in (contract.train_ticks, contract.test_ticks))
+    return Figures(parameters(net), multiply_adds(lambda: net(*training)), multiply_adds(lambda: net(*test)))
 
 
 def _video(contract: Architecture, ticks: int) -> list[Tensor]:

@@ -1,6 +1,6 @@
 """I3D's weights as inference needs them: every batch norm folded into the convolution before it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from engines.errors import WeightsError
 from engines.nets.i3d_shapes import convolutions
 from engines.nets.winograd import MinimalConvolution
+from engines.spec import Tensors
 
 LAYERS = tuple(name for name, *_ in convolutions(in_channels=3))
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 EPSILON = 0.001
-"""The epsilon of I3D's batch norms."""
-Tensors = Mapping[str, NDArray[Any]]
+"""Of I3D's batch norms."""
 
 
 def fold(tensors: Tensors) -> dict[str, NDArray[np.float32]]:

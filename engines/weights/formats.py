@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from engines.errors import WeightsError
 from engines.nets.i3d_shapes import parameter_shapes
 from engines.spec import FLOW, RGB, Modality
-from engines.weights.torch_files import Tensor, read_torch_file
+from engines.weights.torch_files import ZIP, Tensor, read_torch_file
 
 Arrays = dict[str, NDArray[Any]]
 Tensors = dict[str, NDArray[np.float32]]
 
 CHANNELS: dict[Modality, int] = {"rgb": RGB.channels, "flow": FLOW.channels}
-ZIP = b"PK\x03\x04"
 TORCH_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of PyTorch's files before version 1.6: a pickled number."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")

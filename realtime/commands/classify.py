@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.load import Engines
 from engines.runtime.whole_clip import clip_logits, repeat_to
+from engines.training.datasets import VIDEO_SUFFIXES
 from realtime.commands.options import (
     BackendOption,
     ModelOption,
@@ -31,8 +32,6 @@ from realtime.stages.fuse import fuse, softmax
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
 
 
 @dataclass(frozen=True)

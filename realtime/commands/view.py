@@ -1,7 +1,6 @@
 """`i3d-live view`: the live view in a browser."""
 
 import functools
-import ipaddress
 import os
 import socket
 import sys
@@ -30,6 +29,7 @@ from realtime.errors import UsageError
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
 from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
+from realtime.view.access import is_local
 from realtime.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,14 +109,6 @@ def view(
     plain = functools.partial(open_video, square_pixels=square_pixels, rtsp_transport=rtsp_transport.value)
     open_source = functools.partial(keep_open, open_video=plain) if reconnect else plain
     run_server(sources or [], settings, model, host, port, password, open_source, record)
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def find_password(file: Path | None, *, needed_for: str | None) -> str | None:

@@ -21,6 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from realtime.errors import OutputError
+from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
 from realtime.types import Event, Frame, Image
@@ -93,7 +94,7 @@ class EventClips:
             # All outputs that became final with the frame before this one have arrived by now.
             while self._row and self._row[0][0] + self._row_s < item.pts:
                 self._leave(*self._row.popleft())
-            self._row.append((item.pts, _to_jpeg(item.rgb)))
+            self._row.append((item.pts, to_jpeg(item.rgb, WIDEST_PX, JPEG_QUALITY)))
             self._going = self._going_on()
 
     def close(self) -> None:
@@ -197,18 +198,6 @@ def _finished_name(path: Path) -> str:
 def _safe(text: str) -> str:
     """Part of a file name."""
     return re.sub(r"[^\w.-]+", "_", text).strip("_.")[:80] or "_"
-
-
-def _to_jpeg(rgb: Image) -> bytes:
-    import cv2
-
-    height, width = rgb.shape[:2]
-    scale = WIDEST_PX / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
 
 
 def _from_jpeg(jpeg: bytes) -> Image:

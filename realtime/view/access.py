@@ -75,7 +75,7 @@ class Guard:
         """Status and reason, or None."""
         path, headers = scope["path"], _headers(scope)
         host = headers.get("host", "")
-        if self._local and not _is_local(host):
+        if self._local and not _names_this_machine(host):
             return 421, "this server answers only to localhost and 127.0.0.1"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
@@ -151,11 +151,18 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _is_local(host: str) -> bool:
-    """Whether a Host header names this machine by its own name or a loopback address."""
+def is_local(name: str) -> bool:
+    """Whether a name or an address, without a port, means this machine alone."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header does. A port may follow; an address of version 6 stands in brackets."""
+    try:
+        return is_local(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
 

@@ -9,18 +9,17 @@ from threading import Event as Flag
 from threading import Lock
 from typing import Any, Literal
 
-import numpy as np
-
 from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.flow.colour import flow_picture
+from realtime.pictures import to_jpeg
 from realtime.pump import End, Idle, Mailbox, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.sources.reconnect import Reconnecting
 from realtime.stages.events import EventOptions
 from realtime.threads import Worker, beside
-from realtime.types import Frame, Image, Prediction
+from realtime.types import Frame, Prediction
 from realtime.view.broadcast import Latest
 from realtime.view.browser_camera import BrowserCamera, Shown
 from realtime.view.page_state import Board, State, step_seconds
@@ -198,7 +197,8 @@ class Channel:
         self._board.worked(end_s - start_s, end_s)
         self._board.outputs(outputs)
         if self.flow.watched and self._recognizer.flow_field is not None:
-            self.flow.publish(_jpeg(flow_picture(self._recognizer.flow_field, FULL_COLOUR_PX)))
+            picture = flow_picture(self._recognizer.flow_field, FULL_COLOUR_PX)
+            self.flow.publish(to_jpeg(picture, WIDEST_PX, JPEG_QUALITY))
         answered = any(isinstance(item, Prediction) for item in outputs)
         if outputs or end_s - self._told_s > QUIET_S:
             number = self._tell()
@@ -267,16 +267,4 @@ class Channel:
         if self._recorder is not None:
             self._recorder.frame(frame)
         if self.picture.watched:
-            self.picture.publish(_jpeg(frame.rgb))
-
-
-def _jpeg(rgb: Image) -> bytes:
-    import cv2
-
-    height, width = rgb.shape[:2]
-    scale = WIDEST_PX / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
+            self.picture.publish(to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY))

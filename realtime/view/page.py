@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
+from engines.backends.registry import REGISTRY
 from engines.spec import MODES
 from realtime.errors import I3DLiveError
 from realtime.view import actions
@@ -22,7 +23,6 @@ STATIC = Path(__file__).with_name("static")
 FRAME_EVERY_S = 0.04
 WEBCAM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}}
 """What a browser is asked for, by the page's script and by Gradio's component."""
-BACKENDS = ("auto", "openvino", "torch", "tensorrt", "tensorrt-rtx", "torch-tensorrt")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 HEAD = """
 <meta name="color-scheme" content="light dark">
@@ -136,7 +136,9 @@ def _settings(
         streams = gr.Radio(
             STREAMS, value=defaults.streams, label="streams", info="flow needs weights of its own"
         )
-        backend = gr.Dropdown(BACKENDS, value=defaults.backend, label="backend", info="what runs the network")
+        backend = gr.Dropdown(
+            ["auto", *REGISTRY], value=defaults.backend, label="backend", info="what runs the network"
+        )
         precision = gr.Dropdown(
             PRECISIONS, value=defaults.precision or "auto", label="precision", info="what it computes in"
         )
