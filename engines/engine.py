@@ -8,7 +8,6 @@ A `window` engine takes 64 ticks a step and remembers nothing. A `continual` or 
 step and keeps the rest in its state, which belongs to the caller: one engine serves any number of streams.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -89,9 +88,3 @@ class Engine(Protocol):
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:
         """The last 0 to chunk_ticks - 1 ticks (B, ticks, 224, 224, C) -> the positions that are still to come."""
-
-    def merge(self, states: Sequence[Any]) -> Any:
-        """One state of many streams from states of fewer, in their order."""
-
-    def split(self, state: Any) -> list[Any]:
-        """A state of one stream each, in the order of the batch."""

@@ -124,12 +124,6 @@ class Recognizer:
         return self._lanes.flow_field
 
     @property
-    def current_event(self) -> str | None:
-        """Label of the action that is going on."""
-        event = self._answers.events.current
-        return None if event is None else event.label
-
-    @property
     def open_event(self) -> OpenEvent | None:
         """The action that is going on."""
         return self._answers.events.current

@@ -1,7 +1,7 @@
 """PyTorch: the float32 reference on the CPU, and half precision on CUDA."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,12 +160,6 @@ class TorchGraphs:
             else:
                 logits, *memory = self._run["edge"](ticks, torch.from_numpy(bounds), *memory)
         return to_numpy(logits), memory
-
-    def merge(self, memories: Sequence[list[Tensor]]) -> list[Tensor]:
-        return [torch.cat(parts) for parts in zip(*memories, strict=True)]
-
-    def split(self, memory: list[Tensor]) -> list[list[Tensor]]:
-        return [[m[i : i + 1].clone() for m in memory] for i in range(len(memory[0]))]
 
 
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:

@@ -1,10 +1,9 @@
-"""Inception-V1 with batch norm for single pictures: the base of the paper's other architectures, and the network that
-I3D inflates.
+"""Inception-V1 with batch norm for single pictures: the base of the paper's other architectures.
 
 Parameter names are those of torchvision's GoogLeNet, without its auxiliary heads, so that its ImageNet weights load.
-Like torchvision's, it has a 3x3 kernel where the first Inception paper has 5x5: the weights come from TensorFlow's
-Inception-V1, which I3D inflates too. Padding is TensorFlow's SAME as in `engines.nets.i3d`. torchvision pads its first
-convolution by 3 on every side instead, which shifts the grid by one pixel from the one the weights were trained on.
+Like torchvision it has a 3x3 kernel where the first Inception paper has 5x5: the weights come from TensorFlow's
+Inception-V1, as I3D's layers do. Padding is TensorFlow's SAME as in `engines.nets.i3d`. torchvision pads its first
+convolution by 3 on every side instead, which moves the grid by one pixel against the one the weights were trained on.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,6 @@ Here is what all backends have in common: which tick a stream is at, where its v
 positions remain when it ends. A backend provides `Graphs`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,12 +34,6 @@ class Graphs(Protocol):
         In the interior of a video (see `midst`) there is one position, or 7 with a `preview`, which only an engine of
         that mode requests; at its boundaries one or 7, the settled one first.
         """
-
-    def merge(self, memories: Sequence[Any]) -> Any:
-        """The streams' memories as one for a batch."""
-
-    def split(self, memory: Any) -> list[Any]:
-        """One memory per stream."""
 
 
 def midst(bounds: Bounds) -> NDArray[np.bool_]:
@@ -118,24 +111,6 @@ class StreamingEngine:
             more, state = self._run(state.waiting[:, :0], state, preview=False, end=end)
             logits.append(more.logits)
         return Positions(np.concatenate(logits, axis=1)[:, :count], positions.first, settled=1)
-
-    def merge(self, states: Sequence[StreamState]) -> StreamState:
-        if len({state.lead_ticks for state in states}) != 1:
-            raise ValueError("streams can share a batch only if they were started with the same lead_ticks")
-        return StreamState(
-            np.concatenate([state.steps for state in states]),
-            states[0].lead_ticks,
-            np.concatenate([state.waiting for state in states]),
-            np.concatenate([state.seen for state in states]),
-            self.graphs.merge([state.memory for state in states]),
-        )
-
-    def split(self, state: StreamState) -> list[StreamState]:
-        memories = self.graphs.split(state.memory)
-        return [
-            StreamState(state.steps[one], state.lead_ticks, state.waiting[one], state.seen[one], memory)
-            for one, memory in ((slice(i, i + 1), memory) for i, memory in enumerate(memories))
-        ]
 
     def _run(
         self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None

@@ -5,7 +5,6 @@ identity gives those features; it is built once, and every head on the same netw
 product in NumPy.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +83,6 @@ class HeadedEngine:
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:
         return self._headed(self.features.flush(tail, state))
-
-    def merge(self, states: Sequence[Any]) -> Any:
-        return self.features.merge(states)
-
-    def split(self, state: Any) -> list[Any]:
-        return self.features.split(state)
 
     def _headed(self, positions: Positions) -> Positions:
         return Positions(self.head(positions.logits), positions.first, positions.settled)

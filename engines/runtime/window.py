@@ -1,6 +1,6 @@
 """The engine of the `window` mode: the paper's network on 64 ticks at a time, without memory. Imports no torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,3 @@ class WindowEngine:
         """Nothing is pending: an incomplete window gives no prediction."""
         logits = np.empty((state, 0, len(self.weights.labels)), np.float32)
         return Positions(logits, np.zeros(state, np.int64), settled=0)
-
-    def merge(self, states: Sequence[int]) -> int:
-        return sum(states)
-
-    def split(self, state: int) -> list[int]:
-        return [1] * state

@@ -143,12 +143,6 @@ class Chunks:
         first, last = len(state) - 7, len(seen) - 2
         return replace(self._positions(seen, first, last - first + 1), settled=last - first + 1)
 
-    def merge(self, states: Sequence[Any]) -> Any:
-        raise NotImplementedError
-
-    def split(self, state: Any) -> list[Any]:
-        raise NotImplementedError
-
     def _positions(self, seen: Any, first: int, count: int) -> Positions:
         blank = np.full(64, np.nan, np.float32)
         rows = [seen[p] if p >= 0 else blank for p in range(first, first + count)]

@@ -1,6 +1,6 @@
 """Hand-made stand-ins: frames that carry their number, and an engine that tells which ticks it saw."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -72,12 +72,6 @@ class SawTicks:
 
     def flush(self, tail: NDArray[Any], state: None) -> Positions:
         return Positions(np.zeros((1, 0, 4), np.float32), np.zeros(1, np.int64), settled=0)
-
-    def merge(self, states: Sequence[None]) -> None:
-        return None
-
-    def split(self, state: None) -> list[None]:
-        return [None]
 
     def numbers(self, ticks: NDArray[Any]) -> NDArray[np.float64]:
         """Frame number of each tick (T, H, W, C), as `frame` wrote it."""

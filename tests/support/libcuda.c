@@ -22,7 +22,7 @@ static Allocation allocations[ALLOCATIONS];
 static int devices = 1, capturing, stream_made;
 static Operation *recorded, **behind;
 static __thread CUcontext current;
-long long uploaded, downloaded, copied, launches, graphs;
+long long uploaded, downloaded, launches, graphs;
 
 /* What tests ask and tell. */
 void set_devices(int count) { devices = count; }
@@ -137,10 +137,6 @@ CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t bytes, CUstr
 CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
     EXPECT(inside(to, bytes, 0) && inside((char *)from, bytes, 1), CUDA_ERROR_INVALID_VALUE);
     return enqueue(stream, (Operation){.to = to, .from = (char *)from, .bytes = bytes, .count = &downloaded});
-}
-CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
-    EXPECT(inside((char *)to, bytes, 1) && inside((char *)from, bytes, 1), CUDA_ERROR_INVALID_VALUE);
-    return enqueue(stream, (Operation){.to = (char *)to, .from = (char *)from, .bytes = bytes, .count = &copied});
 }
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes, CUstream stream) {
     EXPECT(inside((char *)to, bytes, 1), CUDA_ERROR_INVALID_VALUE);

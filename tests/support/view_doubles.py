@@ -1,7 +1,7 @@
 """An engine that costs nothing and names the colour of what it sees, and hubs that use it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from queue import Queue
@@ -50,12 +50,6 @@ class Colours:
     def flush(self, tail: NDArray[Any], state: tuple[Any, ...]) -> Positions:
         rows = np.stack(state[-7:]) if state else np.zeros((0, len(LABELS)), np.float32)
         return Positions(rows[None], np.array([len(state) - len(rows)], np.int64), settled=len(rows))
-
-    def merge(self, states: Sequence[Any]) -> Any:
-        raise NotImplementedError
-
-    def split(self, state: Any) -> Any:
-        raise NotImplementedError
 
     def _logits(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
         logits = np.linspace(1, 0, len(LABELS), dtype=np.float32)

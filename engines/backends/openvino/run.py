@@ -101,9 +101,7 @@ class OpenVINOGraphs:
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
             name = ("preview" if preview else "midst") if settled else "edge"
             logits.append(self._step(name, inputs, remembered))
-        # Where some streams are young, they give more than was asked for.
-        positions = min(one.shape[1] for one in logits)
-        return np.concatenate([one[:, :positions] for one in logits]), memory
+        return np.concatenate(logits), memory
 
     def _step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
         request = self._requests[name]
@@ -115,12 +113,6 @@ class OpenVINOGraphs:
         remembered.now, remembered.next = remembered.next, remembered.now
         logits: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
         return logits
-
-    def merge(self, memories: Sequence[list[Remembered]]) -> list[Remembered]:
-        return [one for memory in memories for one in memory]
-
-    def split(self, memory: list[Remembered]) -> list[list[Remembered]]:
-        return [[one] for one in memory]
 
 
 def _compile(path: Path, precision: str, at_once: int) -> Any:

@@ -47,7 +47,6 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuMemFreeHost": (_Pointer,),
     "cuMemcpyHtoDAsync_v2": (_Address, _Pointer, _Size, _Pointer),
     "cuMemcpyDtoHAsync_v2": (_Pointer, _Address, _Size, _Pointer),
-    "cuMemcpyDtoDAsync_v2": (_Address, _Address, _Size, _Pointer),
     "cuMemsetD8Async": (_Address, ctypes.c_ubyte, _Size, _Pointer),
     "cuStreamBeginCapture_v2": (_Pointer, _Int),
     "cuStreamEndCapture": (_Pointer, _Out(_Pointer)),
@@ -155,10 +154,6 @@ class Cuda:
 
     def download(self, to: PinnedArray, source: int) -> None:
         self._call("cuMemcpyDtoHAsync_v2", to.address, source, to.array.nbytes, self.stream)
-
-    def copy(self, to: int, source: int, nbytes: int) -> None:
-        """From one place on the device to another."""
-        self._call("cuMemcpyDtoDAsync_v2", to, source, nbytes, self.stream)
 
     def clear(self, memory: DeviceMemory) -> None:
         """To zeros."""

@@ -162,7 +162,7 @@ class Block:
     """What up to `MAX_BATCH` streams remember, on two sides: one is read and the other written, in turns."""
 
     def __init__(self, cuda: Cuda, layout: Sequence[Port], batch: int) -> None:
-        self.batch, self._layout = batch, layout
+        self.batch = batch
         sizes = [-(-batch * port.nbytes // ALIGNMENT) * ALIGNMENT for port in layout]
         self._starts = np.cumsum([0, *sizes])[:-1].tolist()
         self._sides = [cuda.device_memory(sum(sizes)) for _ in range(2)]
@@ -188,12 +188,6 @@ class Block:
             if number is not None
         }
 
-    def rows(self, stream: int) -> list[tuple[int, int]]:
-        """Address and size of each memory of one stream of the block."""
-        side = self._sides[self._turn].address
-        starts = zip(self._starts, self._layout, strict=True)
-        return [(side + start + stream * port.nbytes, port.nbytes) for start, port in starts]
-
 
 class ResidentGraphs:
     """See `engines.runtime.continual.Graphs`. A memory is a list of blocks, which a step turns over in place."""
@@ -206,7 +200,8 @@ class ResidentGraphs:
             raise EngineError("the engine's graphs do not remember the same; build it again with --rebuild")
 
     def fresh(self, batch: int) -> list[Block]:
-        return self._blocks(batch)
+        sizes = [min(MAX_BATCH, batch - start) for start in range(0, batch, MAX_BATCH)]
+        return [Block(self._cuda, self._layout, size) for size in sizes]
 
     def run(
         self, chunk: NDArray[Any], bounds: Bounds, memory: list[Block], preview: bool
@@ -221,29 +216,4 @@ class ResidentGraphs:
                 program, inputs = self._programs["edge"], {"chunk": chunk[part], "bounds": bounds[part]}
             logits.append(block.step(program, inputs))
             start += block.batch
-        # Where some streams are young, they give more than was asked for.
-        positions = min(part.shape[1] for part in logits)
-        return np.concatenate([part[:, :positions] for part in logits]), memory
-
-    def merge(self, memories: Sequence[list[Block]]) -> list[Block]:
-        return self._gathered([row for memory in memories for row in _rows(memory)])
-
-    def split(self, memory: list[Block]) -> list[list[Block]]:
-        return [self._gathered([row]) for row in _rows(memory)]
-
-    def _blocks(self, batch: int) -> list[Block]:
-        sizes = [min(MAX_BATCH, batch - start) for start in range(0, batch, MAX_BATCH)]
-        return [Block(self._cuda, self._layout, size) for size in sizes]
-
-    def _gathered(self, rows: list[tuple[Block, int]]) -> list[Block]:
-        """New blocks of these streams of others."""
-        blocks = self._blocks(len(rows))
-        for (old, i), (new, k) in zip(rows, _rows(blocks), strict=True):
-            for (source, nbytes), (to, _) in zip(old.rows(i), new.rows(k), strict=True):
-                self._cuda.copy(to, source, nbytes)
-        self._cuda.synchronize()  # before what was copied from can be freed
-        return blocks
-
-
-def _rows(memory: Sequence[Block]) -> list[tuple[Block, int]]:
-    return [(block, i) for block in memory for i in range(block.batch)]
+        return np.concatenate(logits), memory

@@ -144,27 +144,6 @@ def test_no_answer_depends_on_the_neighbours(engine: Make, mode: Mode) -> None:
     np.testing.assert_array_equal(answers[0], answers[2])
 
 
-def test_streams_join_and_leave_between_steps(engine: Make) -> None:
-    one = engine("continual")
-    old, new = noise(120, seed=3), noise(120, seed=4)
-    state = one.start()
-    for start in range(0, 80, 8):
-        _, state = one.step(old[:, start : start + 8], state)
-    state = one.merge([state, one.start()])
-    positions, state = one.step(np.concatenate((old[:, 80:88], new[:, :8])), state)
-    assert (positions.logits.shape, positions.first.tolist()) == ((2, 1, 5), [3, -7])
-    np.testing.assert_allclose(
-        positions.logits[0, 0], WholeVideo(TENSORS[3], anchored=True)(old)[0, 3], rtol=0, atol=TOLERANCE
-    )
-    _, young = one.split(state)
-    found = []
-    for start in range(8, 120, 8):
-        positions, young = one.step(new[:, start : start + 8], young)
-        found.append(positions.logits[0])
-    wanted = WholeVideo(TENSORS[3], anchored=True)(new)[0, :8]
-    np.testing.assert_allclose(np.concatenate(found)[-8:], wanted, rtol=0, atol=TOLERANCE)
-
-
 @pytest.mark.parametrize("steps", [30, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_what_a_stream_remembers_stays_in_two_sets_of_buffers(engine: Make, steps: int) -> None:
     one = engine("continual")

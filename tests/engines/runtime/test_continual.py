@@ -123,21 +123,6 @@ def test_an_answer_does_not_depend_on_the_neighbours_in_the_batch() -> None:
     np.testing.assert_allclose(together[1], alone[0], rtol=0, atol=TOLERANCE)
 
 
-def test_streams_join_and_leave_between_steps() -> None:
-    engine = ENGINES["preview", 2]
-    old, new = noise(88, 2, seed=3), noise(88, 2, seed=4)
-    _, state = batched(engine, old[:, :72], engine.start())
-    state = engine.merge([state, engine.start()])
-    positions, state = engine.step(np.concatenate((old[:, 72:80], new[:, :8])), state)
-    assert positions.first.tolist() == [2, -7]
-    _, young = engine.split(state)
-    found, _ = batched(engine, new[:, 8:], young)
-    wanted, _ = batched(engine, new, engine.start())
-    np.testing.assert_allclose(found, wanted[:, 7:], rtol=0, atol=TOLERANCE)
-    with pytest.raises(ValueError, match="same lead_ticks"):
-        engine.merge([young, engine.start(lead_ticks=1)])
-
-
 def test_what_a_stream_remembers_does_not_grow() -> None:
     engine = ENGINES["continual", 2]
     state = engine.start()

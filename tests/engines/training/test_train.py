@@ -15,8 +15,6 @@ from safetensors.torch import load_file
 from engines.errors import I3DLiveError, UsageError, WeightsError
 from engines.nets.architectures import Architecture, architecture
 from engines.nets.factory import network
-from engines.nets.inception import InceptionV1
-from engines.nets.inflate import adapt_channels, bootstrap, inflate_kernel
 from engines.spec import FLOW, RGB, Modality
 from engines.training.augment import centre_example, flow_levels, mirror, random_example
 from engines.training.clip_cache import cache_clips, cached_files, load_cached
@@ -269,29 +267,3 @@ def test_another_number_of_classes_keeps_all_but_the_classifier() -> None:
         start_from(new, network("convnet-lstm", 2, divide=8).state_dict())
     with pytest.raises(WeightsError, match=r"another network.*size mismatch"):
         start_from(new, network("c3d", 2, divide=4, size_px=32).state_dict())
-
-
-def test_every_inception_starts_from_the_flat_one() -> None:
-    flat = InceptionV1(10)
-    kernel, norm = flat.conv1.conv.weight, flat.inception5b.branch1.bn.weight
-    torch.nn.init.normal_(norm)
-    nets = {
-        name: network(name, 5)
-        for name in ("convnet-lstm", "two-stream", "fused-two-stream", "two-stream-i3d")
-    }
-    classifier = nets["two-stream"].get_parameter("rgb.net.fc.weight").clone()
-    for net in nets.values():
-        bootstrap(net, flat.state_dict())
-    for name, first in {
-        "convnet-lstm base.conv1.conv": kernel,
-        "two-stream rgb.net.conv1.conv": kernel,
-        "two-stream flow.net.conv1.conv": adapt_channels(kernel, 20),
-        "fused-two-stream flow.conv1.conv": adapt_channels(kernel, 20),
-        "two-stream-i3d rgb.Conv3d_1a_7x7.conv3d": inflate_kernel(kernel, 7),
-        "two-stream-i3d flow.Conv3d_1a_7x7.conv3d": adapt_channels(inflate_kernel(kernel, 7), 2),
-        "fused-two-stream rgb.inception5b.branch1.bn": norm,
-        "two-stream-i3d flow.Mixed_5c.b0.bn": norm,
-    }.items():
-        net, parameter = name.split()
-        torch.testing.assert_close(nets[net].get_parameter(f"{parameter}.weight"), first, msg=name)
-    assert torch.equal(nets["two-stream"].get_parameter("rgb.net.fc.weight"), classifier)

@@ -234,12 +234,6 @@ class Brightness:
         rows = np.array(state[-7:-1], np.float32).reshape(1, -1, 2)
         return Positions(rows, np.array([len(state) - 7], np.int64), settled=rows.shape[1])
 
-    def merge(self, states: Sequence[Any]) -> Any:
-        raise NotImplementedError
-
-    def split(self, state: Any) -> list[Any]:
-        raise NotImplementedError
-
     def _row(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
         bright = float(chunk[0, :, ::16, ::16].mean() / 255 - 0.5)
         return np.array([-8 * bright, 8 * bright], np.float32)
