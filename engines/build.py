@@ -78,7 +78,7 @@ def manifest(plan: Plan, backend: str, clip: NDArray[Any] | None) -> dict[str, A
         "backend": backend,
         "processor": f"{module.device()} {platform.machine()}",
         "versions": module.versions(),
-        "code_sha256": _code_sha256(),
+        "code_sha256": code_sha256(),
     }
     if plan.precision == "int8" and clip is not None:
         facts["calibration_sha256"] = hashlib.sha256(clip.tobytes()).hexdigest()
@@ -107,10 +107,14 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in files}
 
 
-def _code_sha256() -> str:
-    """Of all sources that could turn weights into an engine: another version of them builds another one."""
-    here = Path(__file__).parent
+SHAPING = ("backends", "nets", "runtime", "weights")
+"""Folders with the code between a file of weights and an engine that has passed its check, beside the files of this one."""
+
+
+def code_sha256(root: Path = Path(__file__).parent) -> str:
+    """Of all sources that shape engines: another version of them builds another engine."""
     digest = hashlib.sha256()
-    for path in sorted([*here.glob("*.py"), *here.glob("nets/*.py"), *here.glob("backends/**/*.py")]):
+    inside = (path for folder in SHAPING for path in (root / folder).rglob("*.py"))
+    for path in sorted([*root.glob("*.py"), *inside]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

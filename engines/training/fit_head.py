@@ -8,7 +8,6 @@ import importlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -133,16 +132,17 @@ def cross_entropy(logits: Floats, targets: Integers) -> float:
 
 
 def likely_range(right: int, total: int) -> tuple[float, float]:
-    """Bounds of the true accuracy with 95 % confidence (Wilson's interval)."""
-    z2 = 1.96**2
-    share = right / total
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = sqrt(share * (1 - share) * z2 / total + (z2 / (2 * total)) ** 2) / (1 + z2 / total)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """Between which shares the true accuracy lies with 95 % probability (Wilson's interval).
+
+    Raises:
+        EngineError: scikit-learn, which SciPy comes with, is not installed.
+    """
+    low, high = _package("scipy.stats").binomtest(right, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def _package(name: str) -> Any:
-    """A module of scikit-learn, or threadpoolctl, which comes with it.
+    """A part of scikit-learn, or of what comes with it: SciPy, threadpoolctl.
 
     Raises:
         EngineError: it is not installed.

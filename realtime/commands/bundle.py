@@ -41,7 +41,11 @@ OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run")
 """What runs its engines, not what builds them."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
 FOR_FLOW = ("numba", "platformdirs")
-RUNTIMES = {"openvino": ("openvino",), "tensorrt": ("tensorrt-cu13",)}
+RUNTIMES = {
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt-cu13",),
+    "tensorrt-rtx": ("tensorrt-rtx-cu13",),
+}
 """What a backend needs to run what it has built."""
 RUN_PY = '''"""Run the bundle in this folder: python run.py --help"""
 
@@ -98,19 +102,23 @@ def fill(engines: Engines, out: Path) -> None:
     """All of a bundle into the empty folder `out`."""
     write_engines(engines, out)
     backend = next(iter(engines.by_stream.values())).backend
-    patterns = [*CODE]
-    if backend in REGISTRY:
-        room = REGISTRY[backend][0].rpartition(".")[0].replace(".", "/")
-        patterns += [f"{room}/{name}.py" for name in OF_THE_BACKEND]
-    for pattern in patterns:
-        for path in sorted(ROOT.glob(pattern)):
-            target = out / "code" / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    for path in sources(backend):
+        target = out / "code" / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     (out / "run.py").write_text(RUN_PY)
     packages = [*RUNTIMES.get(backend, (backend,)), *PACKAGES, *(FOR_FLOW if engines.flow else ())]
     (out / "requirements.txt").write_text("".join(map(requirement, packages)))
     seal(engines, out)
+
+
+def sources(backend: str) -> list[Path]:
+    """The files of this project that run an engine of the backend."""
+    patterns = [*CODE]
+    if backend in REGISTRY:
+        room = REGISTRY[backend][0].rpartition(".")[0].replace(".", "/")
+        patterns += [f"{room}/{name}.py" for name in OF_THE_BACKEND]
+    return [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
 
 
 def requirement(package: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,25 @@ def test_the_first_field_that_differs_is_named(built: Path, field: str, plan: Pl
 def test_another_machine_or_version_builds_again(built: Path, key: str) -> None:
     wanted = manifest(PLAN, "openvino", None) | {key: "another"}
     assert (stale_field(built, wanted) or "").startswith(f"{key} ")
+
+
+def test_a_change_in_any_folder_that_shapes_engines_builds_again(tmp_path: Path) -> None:
+    """Training shapes none."""
+    here = Path(build.__file__).parent
+    shutil.copytree(here, tmp_path / "engines", ignore=shutil.ignore_patterns("__pycache__"))
+    before, unnoticed = build.code_sha256(here), set()
+    assert build.code_sha256(tmp_path / "engines") == before, "the same code, elsewhere"
+    for folder in [path for path in (tmp_path / "engines").rglob("*") if path.is_dir()] + [
+        tmp_path / "engines"
+    ]:
+        if not (sources := sorted(folder.glob("*.py"))):
+            continue
+        kept = sources[-1].read_text()
+        sources[-1].write_text(f"{kept}# changed\n")
+        if build.code_sha256(tmp_path / "engines") == before:
+            unnoticed.add(folder.name)
+        sources[-1].write_text(kept)
+    assert unnoticed == {"training"}
 
 
 def test_files_that_are_not_those_stored_are_noticed(built: Path, tmp_path: Path) -> None:

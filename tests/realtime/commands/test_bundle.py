@@ -2,6 +2,8 @@
 refused."""
 
 import json
+import re
+import tomllib
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.metadata import version
@@ -14,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import engines.bundle as bundles
-from engines.backends.registry import Plan
+from engines.backends.registry import REGISTRY, Plan
 from engines.build import engine_folder
 from engines.bundle import FILE, check_bundle, load_bundle, probe, seal, write_engines
 from engines.errors import EngineError, UsageError
@@ -229,6 +231,19 @@ def test_the_folder_is_made_whole_or_not_at_all(
     assert f"{tmp_path / 'edge'}/run.py" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is there already"):
         command.bundle(tmp_path / "edge")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "tensorrt", "tensorrt-rtx"])
+def test_a_bundle_has_the_code_and_asks_for_the_package_of_its_backend(backend: str) -> None:
+    """As the project itself does: no other package brings what the code imports."""
+    room, package, _ = REGISTRY[backend]
+    code = {path.relative_to(command.ROOT).as_posix() for path in command.sources(backend)}
+    assert f"{room.partition(':')[0].replace('.', '/')}.py" in code
+    (asked,) = command.RUNTIMES[backend]
+    project = tomllib.loads((command.ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    assert asked in {re.split(r"[^\w-]", line)[0] for line in [*project["dependencies"], *extras]}
+    assert asked.removesuffix("-cu13") == package.replace("_", "-")
 
 
 def test_it_asks_for_few_packages_at_the_versions_that_are_here(
