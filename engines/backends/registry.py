@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -86,8 +87,15 @@ def backend_module(name: str) -> Backend:
     return cast(Backend, getattr(found, name) if name else found)
 
 
-def choose_backend(name: str) -> tuple[str, str]:
+def has_nvidia_driver() -> bool:
+    """Whether this machine has a driver that could run a GPU backend."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def choose_backend(name: str, nvidia: Callable[[], bool] = has_nvidia_driver) -> tuple[str, str]:
     """The backend to run, and why it. A backend asked for by name is taken or is an error.
+
+    `nvidia`: whether there is a driver, which "auto" asks.
 
     Raises:
         UsageError: no such backend.
@@ -98,22 +106,17 @@ def choose_backend(name: str) -> tuple[str, str]:
             raise EngineError(f"backend {name} cannot run here: {against}")
         return name, "asked for"
     against_all: list[str] = []
-    nvidia = has_nvidia_driver()
-    for candidate in (ON_NVIDIA if nvidia else ()) + ON_CPU:
+    driver = nvidia()
+    for candidate in (ON_NVIDIA if driver else ()) + ON_CPU:
         try:
             module = backend_module(candidate)
             against = module.unavailable()
-            if not against and nvidia and candidate in ON_NVIDIA and module.device().startswith("CPU"):
+            if not against and driver and candidate in ON_NVIDIA and module.device().startswith("CPU"):
                 against = "it finds no CUDA device"
         except EngineError as error:
             against = str(error)
         if not against:
-            where = "an NVIDIA driver is here" if nvidia else "no NVIDIA driver here"
+            where = "an NVIDIA driver is here" if driver else "no NVIDIA driver here"
             return candidate, "; ".join([f"auto: {where}", *against_all])
         against_all.append(f"not {candidate}: {against}")
     raise EngineError(f"no backend can run here: {'; '.join(against_all)}")
-
-
-def has_nvidia_driver() -> bool:
-    """Whether this machine has a driver that could run a GPU backend."""
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None

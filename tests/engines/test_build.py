@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import build, check, load
+from engines import build, check
 from engines.backends.openvino import run as openvino
 from engines.backends.registry import Plan
 from engines.build import build_engine, engine_folder, manifest, stale_field
@@ -19,6 +19,7 @@ from engines.errors import EngineError, UsageError, WeightsError
 from engines.load import load_engines
 from engines.spec import RGB, Weights
 from engines.weights.fetch import save_weights
+from tests.support.backends import register, register_unchecked
 from tests.support.networks import noise, random_tensors, small_spec
 
 TENSORS = random_tensors()
@@ -123,10 +124,11 @@ def test_an_engine_that_fails_its_check_is_not_stored(folder: Path, monkeypatch:
 def test_without_what_building_needs_the_error_says_what_to_install(
     package: str, line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def absent(*args: Any) -> None:
-        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+    class Absent(Made):
+        def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
+            raise ModuleNotFoundError(f"No module named '{package}'", name=package)
 
-    monkeypatch.setattr(openvino, "build", absent)
+    register(monkeypatch, Absent(), "openvino")
     with pytest.raises(EngineError, match=f"needs {package}, which is not installed; pip install {line}"):
         build_engine(PLAN, "openvino", TENSORS, folder, None)
     assert list(folder.parent.iterdir()) == []
@@ -158,12 +160,9 @@ class Made:
 
 @pytest.fixture
 def made(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The made backend under every name, and a model `mine` with RGB weights."""
+    """The made backend in the place of OpenVINO, and a model `mine` with RGB weights."""
     module = Made()
-    for each in (build, load):
-        monkeypatch.setattr(each, "backend_module", lambda name: module)
-    monkeypatch.setattr(load, "choose_backend", lambda name: ("openvino", "asked for"))
-    monkeypatch.setattr(check, "check", lambda *args: check.Report("float32", ()))
+    register_unchecked(monkeypatch, module, "openvino")
     save("rgb", 3)
     return module
 
@@ -178,42 +177,42 @@ def save(stream: Any, channels: int) -> None:
 
 
 def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> None:
-    engines = load_engines("mine")
+    engines = load_engines("mine", "openvino")
     assert engines.reason == (
         "openvino float32 on made (asked for); weights mine; rgb built now (not in the cache); "
         "no flow weights in this set: without flow"
     )
     assert engines.labels == tuple("abcde")
     assert (list(engines.by_stream), engines.flow) == (["rgb"], None)
-    assert "rgb from the cache" in load_engines("mine").reason
+    assert "rgb from the cache" in load_engines("mine", "openvino").reason
     assert made.builds == 1
-    assert "rgb built now (asked to)" in load_engines("mine", rebuild=True).reason
+    assert "rgb built now (asked to)" in load_engines("mine", "openvino", rebuild=True).reason
 
 
 def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
     save("flow", 2)
-    engines = load_engines("mine", mode="preview")
+    engines = load_engines("mine", "openvino", mode="preview")
     assert list(engines.by_stream) == ["rgb", "flow"]
     assert "without" not in engines.reason
-    assert list(load_engines("mine", streams="flow").by_stream) == ["flow"]
+    assert list(load_engines("mine", "openvino", streams="flow").by_stream) == ["flow"]
 
 
 def test_engines_that_run_at_once_have_half_of_the_processor_each(made: Made) -> None:
     """And one alone has all of it. What is built is the same."""
     save("flow", 2)
     for at_once, share in ((False, 1), (True, 2)):
-        both = load_engines("mine", mode="preview", at_once=at_once)
+        both = load_engines("mine", "openvino", mode="preview", at_once=at_once)
         assert [engine.at_once for engine in both.by_stream.values()] == [share, share]
     assert made.builds == 2
-    alone = load_engines("mine", mode="preview", streams="rgb", at_once=True)
+    alone = load_engines("mine", "openvino", mode="preview", streams="rgb", at_once=True)
     assert [engine.at_once for engine in alone.by_stream.values()] == [1]
 
 
 def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None:
     with pytest.raises(WeightsError, match="mine has no flow weights"):
-        load_engines("mine", streams="both")
+        load_engines("mine", "openvino", streams="both")
     with pytest.raises(WeightsError, match="there is no model other"):
-        load_engines("other")
+        load_engines("other", "openvino")
 
 
 @pytest.mark.parametrize(
@@ -229,14 +228,14 @@ def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None
 )
 def test_an_unknown_option_lists_the_allowed(made: Made, option: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        load_engines("mine", **option)
+        load_engines("mine", "openvino", **option)
     assert str(caught.value) == words
 
 
 def test_int8_is_calibrated_again_only_for_another_clip(made: Made) -> None:
     clip = noise(64)[0]
-    load_engines("mine", precision="int8", clips={"rgb": clip})
-    assert "from the cache" in load_engines("mine", precision="int8").reason
-    assert "from the cache" in load_engines("mine", precision="int8", clips={"rgb": clip}).reason
-    other = load_engines("mine", precision="int8", clips={"rgb": np.zeros_like(clip)})
+    load_engines("mine", "openvino", precision="int8", clips={"rgb": clip})
+    assert "from the cache" in load_engines("mine", "openvino", precision="int8").reason
+    assert "from the cache" in load_engines("mine", "openvino", precision="int8", clips={"rgb": clip}).reason
+    other = load_engines("mine", "openvino", precision="int8", clips={"rgb": np.zeros_like(clip)})
     assert "built now (calibration_sha256 differs)" in other.reason

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import shutil
 import subprocess
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ def headers() -> Path | None:
     return next((place for place in places if (place / "cuda.h").exists()), None)
 
 
-def build_driver(folder: Path) -> ctypes.CDLL:
+def build_driver(folder: Path) -> Path:
     """The stand-in of libcuda, compiled."""
     compiler = shutil.which("cc")
     if compiler is None or headers() is None:
@@ -34,7 +35,7 @@ def build_driver(folder: Path) -> ctypes.CDLL:
     library = folder / "libcuda.so"
     flags = ["-shared", "-fPIC", "-Wall", "-Werror", f"-I{headers()}"]
     subprocess.run([compiler, *flags, "-o", library, HERE / "libcuda.c"], check=True)
-    return ctypes.CDLL(str(library))
+    return library
 
 
 class Tally:
@@ -167,6 +168,7 @@ def tensorrt(driver: ctypes.CDLL, *, broken: bool = False) -> Any:
         ILogger=Logger,
         Runtime=Runtime,
         TensorIOMode=SimpleNamespace(INPUT="input"),
+        __spec__=ModuleSpec("tensorrt", None),  # torch looks whether it is there
         __version__="11.0",
         nptype=nptype,
     )

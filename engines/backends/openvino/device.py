@@ -1,5 +1,6 @@
 """OpenVINO on this machine: its processor, what it computes in, and how many threads it has."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,11 @@ def core() -> Any:
     return ov.Core()
 
 
-def unavailable() -> str | None:
+def device() -> str:
+    return str(core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def unavailable(device: Callable[[], str] = device) -> str | None:
     """Asks the processor's plugin alone: a list of all devices would load those of GPUs too, 17 MB that nothing uses."""
     try:
         device()
@@ -25,10 +30,6 @@ def precisions() -> tuple[str, ...]:
     """bfloat16 only where the processor computes in it: elsewhere OpenVINO would quietly take float32."""
     capable = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bfloat16", "float32", "int8") if "BF16" in capable else ("float32", "int8")
-
-
-def device() -> str:
-    return str(core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither onnx nor nncf.
 
-Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours, and
-streams join and leave without a copy.
+Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours.
 """
 
 from collections.abc import Sequence
@@ -87,7 +86,7 @@ class OpenVINOGraphs:
     def __init__(self, folder: Path, precision: str, *, preview: bool, at_once: int) -> None:
         names = ("edge", "midst", "preview") if preview else ("edge", "midst")
         compiled = {name: _compile(folder / f"{name}.xml", precision, at_once) for name in names}
-        self._requests = {name: model.create_infer_request() for name, model in compiled.items()}
+        self.requests = {name: model.create_infer_request() for name, model in compiled.items()}
         self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
 
     def fresh(self, batch: int) -> list[Remembered]:
@@ -100,11 +99,12 @@ class OpenVINOGraphs:
         for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
             name = ("preview" if preview else "midst") if settled else "edge"
-            logits.append(self._step(name, inputs, remembered))
+            logits.append(self.step(name, inputs, remembered))
         return np.concatenate(logits), memory
 
-    def _step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
-        request = self._requests[name]
+    def step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
+        """One graph for one stream: logits (1, positions, classes)."""
+        request = self.requests[name]
         for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
             request.set_input_tensor(i, tensor)
         for i, tensor in enumerate(remembered.next):

@@ -8,6 +8,7 @@ TensorRT-RTX, which does it for GPUs that are not there; no engine has been run 
 import importlib
 import shutil
 from collections import deque
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.backends.registry import Plan
-from engines.backends.tensorrt.cuda import open_driver
+from engines.backends.tensorrt.cuda import Cuda, open_driver
 from engines.backends.tensorrt.run import MAX_BATCH, Port, Program, ResidentGraphs, ResidentWindow
 from engines.engine import Engine
 from engines.errors import EngineError
@@ -37,9 +38,11 @@ class TensorRT:
 
     COMPILES = True
 
-    def __init__(self, name: str, package: str, install: str) -> None:
-        """`package`: that of TensorRT or of TensorRT-RTX."""
-        self.name, self._package, self._install = name, package, install
+    def __init__(
+        self, name: str, package: str, install: str, driver: Callable[[], Cuda] = open_driver
+    ) -> None:
+        """`package`: that of TensorRT or of TensorRT-RTX. `driver`: of the GPU, asked for when it is needed."""
+        self.name, self._package, self._install, self._driver = name, package, install, driver
 
     @cached_property
     def _trt(self) -> Any:
@@ -54,7 +57,7 @@ class TensorRT:
 
     def unavailable(self) -> str | None:
         try:
-            cuda = open_driver()
+            cuda = self._driver()
             supported = self._target(cuda.capability) is not None
         except EngineError as error:
             return str(error)
@@ -66,13 +69,13 @@ class TensorRT:
         return ("float16", "float32")
 
     def device(self) -> str:
-        return str(open_driver().name)
+        return str(self._driver().name)
 
     def versions(self) -> dict[str, str]:
         return {
             "flavour": self._package,
             self._package: str(self._trt.__version__),
-            "compute_capability": _dotted(open_driver().capability),
+            "compute_capability": _dotted(self._driver().capability),
             "batch": f"1 to {MAX_BATCH}, best at {USUAL_BATCH}",
         }
 
@@ -81,7 +84,7 @@ class TensorRT:
         from engines.backends.onnx_writer import to_onnx
 
         for graph in graphs(plan.spec, plan.mode, tensors, plan.precision):
-            engine = self.compile(to_onnx(graph), open_driver().capability)
+            engine = self.compile(to_onnx(graph), self._driver().capability)
             (folder / f"{graph.name}{SUFFIX}").write_bytes(engine)
 
     def compile(self, model: bytes, *capabilities: Capability) -> bytes:
@@ -152,7 +155,7 @@ class TensorRT:
             return WindowEngine(plan.spec, plan.weights, *facts, run)
         names = ("midst", "edge", "preview") if plan.mode == "preview" else ("midst", "edge")
         programs = {name: self._program(folder / f"{name}{SUFFIX}") for name in names}
-        graphs = ResidentGraphs(open_driver(), programs)
+        graphs = ResidentGraphs(self._driver(), programs)
         return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, graphs)
 
     def _program(self, path: Path) -> Program:
@@ -176,7 +179,7 @@ class TensorRT:
                 raise EngineError(f"{self._package} cannot run {path}: {self._log.said()}")
             return context
 
-        return Program(open_driver(), ports, engine.device_memory_size_v2, new_context, self._log.said)
+        return Program(self._driver(), ports, engine.device_memory_size_v2, new_context, self._log.said)
 
     def _port(self, engine: Any, name: str) -> Port:
         shape, dtype = (

@@ -198,17 +198,17 @@ class Cuda:
 
 
 @cache
-def open_driver() -> Cuda:
-    """The one `Cuda` of this process.
+def open_driver(library: str = LIBRARY) -> Cuda:
+    """The one `Cuda` of this process. `library`: the driver's, by its file name.
 
     Raises:
         EngineError: there is no NVIDIA driver or no GPU.
     """
     try:
-        library = ctypes.CDLL(LIBRARY)
+        loaded = ctypes.CDLL(library)
     except OSError as error:
         raise EngineError(
-            f"no NVIDIA driver: {LIBRARY} is not here; install NVIDIA's driver for this GPU and see that nvidia-smi "
+            f"no NVIDIA driver: {library} is not here; install NVIDIA's driver for this GPU and see that nvidia-smi "
             "runs (in a container: start it with --gpus all)"
         ) from error
-    return Cuda(library)
+    return Cuda(loaded)

@@ -3,12 +3,10 @@
 import ctypes
 import gc
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from engines.backends.tensorrt import cuda as cuda_module
 from engines.backends.tensorrt.cuda import Cuda, open_driver
 from engines.errors import EngineError
 from tests.support.stand_ins import Tally, build_driver
@@ -16,7 +14,7 @@ from tests.support.stand_ins import Tally, build_driver
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return build_driver(tmp_path_factory.mktemp("driver"))
+    return ctypes.CDLL(str(build_driver(tmp_path_factory.mktemp("driver"))))
 
 
 @pytest.fixture
@@ -24,20 +22,11 @@ def cuda(library: ctypes.CDLL) -> Cuda:
     return Cuda(library)
 
 
-@pytest.fixture
-def fresh_driver() -> Iterator[None]:
-    open_driver.cache_clear()
-    yield
-    open_driver.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_driver")
-def test_without_a_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_module, "LIBRARY", "libnosuchcuda.so.1")
+def test_without_a_driver_it_says_what_to_install() -> None:
     with pytest.raises(
         EngineError, match=r"no NVIDIA driver: libnosuchcuda.so.1 is not here; install NVIDIA's driver"
     ):
-        open_driver()
+        open_driver("libnosuchcuda.so.1")
 
 
 def test_a_driver_that_finds_no_gpu(library: ctypes.CDLL) -> None:

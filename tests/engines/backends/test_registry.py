@@ -12,6 +12,7 @@ from engines.backends import registry as backends
 from engines.backends.registry import Plan, backend_module, choose_backend
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.spec import RGB, Weights
+from tests.support.backends import Runs, register
 from tests.support.networks import CLASSES, noise, random_tensors
 
 WEIGHTS = Weights("random", "rgb", tuple("abcde"), "0" * 64, "a test", "none")
@@ -33,30 +34,37 @@ def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch: py
 def test_a_backend_that_cannot_run_here_is_an_error_with_its_own_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backend_module("openvino"), "unavailable", lambda: "no processor")
+    register(monkeypatch, Runs("no processor"), "openvino")
     with pytest.raises(EngineError, match="backend openvino cannot run here: no processor"):
         choose_backend("openvino")
 
 
 def test_auto_takes_the_next_one_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "has_nvidia_driver", lambda: False)
-    assert choose_backend("auto") == ("openvino", "auto: no NVIDIA driver here")
-    monkeypatch.setattr(backend_module("openvino"), "unavailable", lambda: "no processor")
-    assert choose_backend("auto") == ("torch", "auto: no NVIDIA driver here; not openvino: no processor")
-    monkeypatch.setattr(backend_module("torch"), "unavailable", lambda: "broken")
+    assert choose_backend("auto", no_driver) == ("openvino", "auto: no NVIDIA driver here")
+    register(monkeypatch, Runs("no processor"), "openvino")
+    chosen = choose_backend("auto", no_driver)
+    assert chosen == ("torch", "auto: no NVIDIA driver here; not openvino: no processor")
+    register(monkeypatch, Runs("broken"), "torch")
     with pytest.raises(
         EngineError, match=r"no backend can run here: not openvino: no processor; not torch: broken"
     ):
-        choose_backend("auto")
+        choose_backend("auto", no_driver)
+
+
+def no_driver() -> bool:
+    return False
 
 
 def test_where_there_is_a_gpu_that_torch_cannot_use_auto_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "has_nvidia_driver", lambda: True)
-    monkeypatch.setattr(backends, "ON_NVIDIA", ("torch",))
-    monkeypatch.setattr(backend_module("torch"), "device", lambda: "CPU x86_64")
-    name, why = choose_backend("auto")
+    for name in ("tensorrt", "tensorrt-rtx"):
+        register(monkeypatch, Runs("not now"), name)
+    register(monkeypatch, Runs(device="CPU x86_64"), "torch")
+    name, why = choose_backend("auto", lambda: True)
     assert name == "openvino"
-    assert why == "auto: an NVIDIA driver is here; not torch: it finds no CUDA device"
+    assert why == (
+        "auto: an NVIDIA driver is here; not tensorrt: not now; not tensorrt-rtx: not now; "
+        "not torch: it finds no CUDA device"
+    )
 
 
 def test_looking_at_the_backends_imports_none_of_them() -> None:

@@ -3,7 +3,7 @@ test_tensorrt_run.py."""
 
 import importlib.util
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from engines.check import check
 from engines.errors import EngineError
 from engines.spec import FLOW, RGB, Mode, Weights
 from tests.engines.backends.test_onnx import TENSORS, memories_of, model
+from tests.support.backends import Runs, register
 from tests.support.networks import noise, plan, random_tensors
 
 needs_rtx = pytest.mark.skipif(
@@ -114,9 +115,8 @@ def test_what_is_no_network_is_an_error_in_tensorrts_words() -> None:
 
 
 @needs_rtx
-def test_files_are_left_for_every_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tensorrt, "open_driver", lambda: SimpleNamespace(capability=(8, 9)))
-    tensorrt.RTX.build(plan("preview", 2, "float16"), TENSORS[2], tmp_path, None)
+def test_files_are_left_for_every_graph(tmp_path: Path) -> None:
+    rtx_on((8, 9)).build(plan("preview", 2, "float16"), TENSORS[2], tmp_path, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "edge.engine",
         "midst.engine",
@@ -131,7 +131,7 @@ def test_a_good_engine_without_a_gpu_is_an_error_in_tensorrts_words(tmp_path: Pa
         pytest.skip("there is a driver")
     (tmp_path / "window.engine").write_bytes(tensorrt.RTX.compile(model("window"), (8, 9)))
     with pytest.raises(EngineError, match=r"tensorrt_rtx cannot load .*window.engine: .*(cuda|CUDA)"):
-        tensorrt.RTX._program(tmp_path / "window.engine")
+        rtx_on((8, 9)).load(plan("window"), tmp_path, None)
 
 
 @needs_rtx
@@ -155,31 +155,30 @@ def test_bindings_without_their_libraries_say_what_to_install() -> None:
     ("capability", "words"),
     [((8, 9), None), ((9, 0), "tensorrt_rtx does not know Some GPU, compute capability 9.0")],
 )
-def test_a_gpu_is_told_from_one_that_will_not_do(
-    capability: tuple[int, int], words: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gpu = SimpleNamespace(name="Some GPU", capability=capability)
-    monkeypatch.setattr(tensorrt, "open_driver", lambda: gpu)
-    assert tensorrt.RTX.unavailable() == words
+def test_a_gpu_is_told_from_one_that_will_not_do(capability: tuple[int, int], words: str | None) -> None:
+    assert rtx_on(capability).unavailable() == words
+
+
+def rtx_on(capability: tuple[int, int]) -> tensorrt.TensorRT:
+    """TensorRT-RTX with a driver that tells of a GPU, and can do nothing else."""
+    gpu: Any = SimpleNamespace(name="Some GPU", capability=capability)
+    return tensorrt.TensorRT("tensorrt-rtx", "tensorrt_rtx", "", lambda: gpu)
 
 
 def test_auto_prefers_tensorrt_on_nvidia_then_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "has_nvidia_driver", lambda: True)
-    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda package: True)
-    against: dict[str, str | None] = {"tensorrt": None, "tensorrt-rtx": None, "torch": None}
-    for name in against:
-        backend = backend_module(name)
-        monkeypatch.setattr(backend, "unavailable", lambda name=name: against[name])
-        monkeypatch.setattr(backend, "device", lambda: "NVIDIA L4")
-    assert choose_backend("auto") == ("tensorrt", "auto: an NVIDIA driver is here")
-    against["tensorrt"] = "no libnvinfer"
-    assert choose_backend("auto") == (
+    made = {name: Runs(device="NVIDIA L4") for name in ("tensorrt", "tensorrt-rtx", "torch")}
+    for name, backend in made.items():
+        register(monkeypatch, backend, name)
+    choose = partial(choose_backend, "auto", lambda: True)
+    assert choose() == ("tensorrt", "auto: an NVIDIA driver is here")
+    made["tensorrt"].against = "no libnvinfer"
+    assert choose() == (
         "tensorrt-rtx",
         "auto: an NVIDIA driver is here; not tensorrt: no libnvinfer",
     )
-    against["tensorrt-rtx"] = "it does not know this GPU"
-    assert choose_backend("auto")[0] == "torch"
-    assert "not tensorrt-rtx: it does not know this GPU" in choose_backend("auto")[1]
+    made["tensorrt-rtx"].against = "it does not know this GPU"
+    assert choose()[0] == "torch"
+    assert "not tensorrt-rtx: it does not know this GPU" in choose()[1]
 
 
 @pytest.mark.gpu

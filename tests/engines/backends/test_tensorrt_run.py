@@ -18,6 +18,7 @@ from engines.spec import Mode
 from tests.conftest import ROOT
 from tests.engines.backends.test_onnx import TENSORS, model
 from tests.support import stand_ins
+from tests.support.backends import register
 from tests.support.networks import CLASSES, SMALL_PX, noise, plan, small_engine
 
 TOLERANCE = 1e-4
@@ -29,18 +30,21 @@ PARTS: dict[Mode, tuple[str, ...]] = {
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def driver_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stand_ins.build_driver(tmp_path_factory.mktemp("driver"))
+
+
+@pytest.fixture(scope="module")
+def driver(driver_file: Path) -> ctypes.CDLL:
+    return ctypes.CDLL(str(driver_file))
 
 
 @pytest.fixture
 def backend(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> tensorrt.TensorRT:
     """TensorRT on a GPU, both of them stand-ins."""
     cuda = Cuda(driver)
-    monkeypatch.setattr(tensorrt, "open_driver", lambda: cuda)
-    made = tensorrt.TensorRT("tensorrt", "tensorrt", "pip install tensorrt")
-    made.__dict__["_trt"] = stand_ins.tensorrt(driver)
-    return made
+    monkeypatch.setitem(sys.modules, "tensorrt", stand_ins.tensorrt(driver))
+    return tensorrt.TensorRT("tensorrt", "tensorrt", "pip install tensorrt", lambda: cuda)
 
 
 def stored(folder: Path, mode: Mode, channels: int = 3) -> Path:
@@ -142,8 +146,10 @@ def test_a_file_that_tensorrt_refuses(backend: tensorrt.TensorRT, tmp_path: Path
         backend.load(plan("window"), tmp_path, None)
 
 
-def test_a_step_that_fails_tells_why(backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path) -> None:
-    backend.__dict__["_trt"] = stand_ins.tensorrt(driver, broken=True)
+def test_a_step_that_fails_tells_why(
+    backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", stand_ins.tensorrt(driver, broken=True))
     engine = loaded(backend, tmp_path, "continual")
     with pytest.raises(EngineError, match="TensorRT cannot run a step: it gives no reason"):
         engine.step(noise(8), engine.start())
@@ -169,7 +175,7 @@ def test_the_manifest_names_all_that_shaped_an_engine(
 ) -> None:
     from engines import build
 
-    monkeypatch.setattr(build, "backend_module", lambda name: backend)
+    register(monkeypatch, backend, "tensorrt")
     facts = build.manifest(plan("continual"), "tensorrt", None)
     assert facts["processor"].startswith("Stand-in 4090 ")
     assert facts["versions"] == {
@@ -181,7 +187,7 @@ def test_the_manifest_names_all_that_shaped_an_engine(
     assert {"weights_sha256", "spec", "mode", "precision", "code_sha256"} <= set(facts)
 
 
-def test_running_imports_neither_torch_nor_onnx(driver: ctypes.CDLL, tmp_path: Path) -> None:
+def test_running_imports_neither_torch_nor_onnx(driver_file: Path, tmp_path: Path) -> None:
     """As on a Jetson: the files, numpy, TensorRT and the driver."""
     stored(tmp_path, "continual")
     code = f"""
@@ -193,11 +199,10 @@ from engines.backends.tensorrt import backend as tensorrt
 from engines.backends.tensorrt.cuda import Cuda
 from engines.spec import RGB, Weights
 from tests.support import stand_ins
-driver = ctypes.CDLL({str(driver._name)!r})
+driver = ctypes.CDLL({str(driver_file)!r})
 cuda = Cuda(driver)
-tensorrt.open_driver = lambda: cuda
-backend = tensorrt.SERVER
-backend.__dict__["_trt"] = stand_ins.tensorrt(driver)
+sys.modules["tensorrt"] = stand_ins.tensorrt(driver)
+backend = tensorrt.TensorRT("tensorrt", "tensorrt", "", lambda: cuda)
 weights = Weights("random", "rgb", tuple("abcde"), "0" * 64, "a test", "none")
 engine = backend.load(Plan(replace(RGB, crop_px=32), weights, "continual", "float32"), Path({str(tmp_path)!r}), None)
 positions, state = engine.step(np.zeros((1, 8, 32, 32, 3), np.uint8), engine.start())

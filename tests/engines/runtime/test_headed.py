@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import build, load
 from engines.backends.registry import Plan
 from engines.build import engine_folder
 from engines.engine import Engine, Positions
@@ -17,6 +16,7 @@ from engines.runtime.headed import BIAS, FIRST, KERNEL, HeadedEngine, head_of
 from engines.spec import RGB, Mode, Weights
 from engines.weights.heads import as_flow, feature_tensors, feature_weights
 from engines.weights.store import describe, load_weights, save_weights
+from tests.support.backends import register_unchecked
 from tests.support.made_weights import LABELS, made
 from tests.support.networks import CLASSES, noise, random_tensors, small_engine
 
@@ -36,11 +36,10 @@ def answers(engine: Engine, ticks: np.ndarray) -> list[Positions]:
     return found
 
 
-def test_a_head_outside_says_what_it_says_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_outside_says_what_it_says_inside() -> None:
     mode: Mode = "preview"
     tensors = random_tensors()
     inside = small_engine(tensors, mode)
-    monkeypatch.setattr("tests.support.networks.CLASSES", tensors[KERNEL].shape[1])
     features = small_engine(feature_tensors(tensors), mode)
     outside = HeadedEngine(features, head_of(tensors), inside.weights)
     ticks = noise(77)
@@ -124,16 +123,13 @@ class Compiler:
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch, own_cache: Path, tiny_network: None) -> Iterator[Compiler]:
     compiler = Compiler()
-    for each in (build, load):
-        monkeypatch.setattr(each, "backend_module", lambda name: compiler)
-    monkeypatch.setattr(load, "choose_backend", lambda name: ("double", "for a test"))
-    monkeypatch.setattr("engines.check.check", lambda *_: type("Passed", (), {"failures": []}))
+    register_unchecked(monkeypatch, compiler)
     return compiler
 
 
 def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> None:
     trunk, other = made(seed=1), made(seed=2)
-    load_features(replace(WEIGHTS, name="base"), trunk, RGB)
+    load_features(replace(WEIGHTS, name="base"), trunk, RGB, "double")
     heads = {"one": 1.0, "two": 2.0}
     for name, factor in heads.items():
         head = {KERNEL: trunk[KERNEL] * factor, BIAS: trunk[BIAS] * factor}
@@ -142,17 +138,17 @@ def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> N
     save_weights("whole", "rgb", trunk, LABELS, source="a test", licence="none")
     window = np.ones((1, 64, 224, 224, 3), np.uint8)
     for name, factor in heads.items():
-        engine = load_engines(name, mode="window").rgb
+        engine = load_engines(name, "double", mode="window").rgb
         assert engine is not None
         assert engine.weights == load_weights(name, "rgb")[0]
         features = np.full((1, 1, 4), trunk[FIRST].mean(), np.float32)
         wanted = (features @ trunk[KERNEL][:, :, 0, 0, 0].T + trunk[BIAS]) * factor
         np.testing.assert_allclose(engine.step(window, engine.start())[0].logits, wanted, rtol=1e-5)
     assert len(compiler.built) == 1
-    load_engines("apart", mode="window")
+    load_engines("apart", "double", mode="window")
     assert len(set(compiler.built)) == len(compiler.built) == 2, "another network needs another engine"
-    load_engines("whole", mode="window")
+    load_engines("whole", "double", mode="window")
     assert compiler.built[2] == "whole", "a model that shares nothing is built as ever"
-    load_engines("one", precision="int8", mode="window")
+    load_engines("one", "double", "int8", "window")
     assert compiler.built[3] == "one", "calibrated with its own head"
     assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()

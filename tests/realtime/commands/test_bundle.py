@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import engines.bundle as bundles
 from engines.backends.registry import REGISTRY, Plan
 from engines.build import engine_folder
 from engines.bundle import FILE, check_bundle, load_bundle, probe, seal, write_engines
@@ -26,6 +25,7 @@ from engines.spec import RGB, Weights
 from realtime import run_bundle as bundled
 from realtime.commands import bundle as command
 from realtime.outputs.log import SCHEMA
+from tests.support.backends import register
 from tests.support.made_clips import every, write_clip
 
 WEIGHTS = Weights("made", "rgb", ("dark", "bright"), "0" * 64, "made for a test", "none")
@@ -40,6 +40,7 @@ class Backend:
         self.error = 0.0
         """Added to the number when an engine is packed."""
 
+    def unavailable(self) -> None: ...
     def precisions(self) -> tuple[str, ...]:
         return ("float32",)
 
@@ -65,8 +66,7 @@ class Backend:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
     double = Backend()
-    monkeypatch.setattr(bundles, "backend_module", lambda name: double)
-    monkeypatch.setattr(bundles, "choose_backend", lambda name: (name, "asked for"))
+    register(monkeypatch, double, "double")
     monkeypatch.setattr("engines.weights.store.load_weights", lambda *_: (WEIGHTS, None))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return double
@@ -220,7 +220,7 @@ def test_the_folder_is_made_whole_or_not_at_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "engines_for", lambda *_: made)
-    monkeypatch.setattr(command, "RUNTIMES", {"double": ("numpy",)})
+    monkeypatch.setitem(command.RUNTIMES, "double", ("numpy",))
     backend.error = 1.0
     with pytest.raises(EngineError):
         command.bundle(tmp_path / "edge")
@@ -249,7 +249,7 @@ def test_a_bundle_has_the_code_and_asks_for_the_package_of_its_backend(backend: 
 def test_it_asks_for_few_packages_at_the_versions_that_are_here(
     made: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "RUNTIMES", {"double": ("openvino", "no-such-runtime")})
+    monkeypatch.setitem(command.RUNTIMES, "double", ("openvino", "no-such-runtime"))
     (tmp_path / "out").mkdir()
     command.fill(made, tmp_path / "out")
     lines = (tmp_path / "out" / "requirements.txt").read_text().splitlines()

@@ -1,0 +1,49 @@
+"""Backends of tests in the registry, beside the real ones or in the place of one.
+
+    register(monkeypatch, Compiler(), "openvino")       # until the end of the test
+
+The registry imports this module and asks it for the backend by name.
+"""
+
+from typing import Any
+
+import pytest
+
+from engines.backends.registry import REGISTRY
+from engines.check import Report
+
+MADE: dict[str, Any] = {}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return MADE[name]
+    except KeyError:
+        raise AttributeError(name) from None
+
+
+def register(monkeypatch: pytest.MonkeyPatch, backend: Any, name: str = "double") -> None:
+    """Until the end of the test, `name` is this backend."""
+    monkeypatch.setitem(MADE, name, backend)
+    monkeypatch.setitem(REGISTRY, name, (f"{__name__}:{name}", "tests", "it is here"))
+
+
+def register_unchecked(monkeypatch: pytest.MonkeyPatch, backend: Any, name: str = "double") -> None:
+    """The same for one whose engines compute no I3D: what it builds passes its check as it is."""
+    register(monkeypatch, backend, name)
+    monkeypatch.setattr("engines.check.check", lambda *_: Report("float32", ()))
+
+
+class Runs:
+    """A backend that runs on a device of that name, or says why it does not. It has nothing to run."""
+
+    COMPILES = True
+
+    def __init__(self, against: str | None = None, device: str = "CPU of a test") -> None:
+        self.against, self.name = against, device
+
+    def unavailable(self) -> str | None:
+        return self.against
+
+    def device(self) -> str:
+        return self.name
