@@ -90,7 +90,9 @@ def multiply_rate() -> float:
     return 2048**3 / 1e6 / card.time_ms(lambda: a @ b, repeats=20)["min_ms"]
 
 
-def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+def in_turns(
+    calls: dict[str, Callable[[], Any]], rounds: int, near: Callable[[], bool] = near
+) -> dict[str, dict[str, dict[str, float]]]:
     """Milliseconds of each call, some of each a round, on "near" cores and on "far" ones, where all were timed there.
 
     A turn in which the cores moved does not count; there are more rounds where they were far.

@@ -57,30 +57,29 @@ def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
     assert found["X3D-M, RGB alone"]["load"] == 200 / 320
 
 
-def placed(monkeypatch: pytest.MonkeyPatch, places: str) -> dict[str, dict[str, dict[str, float]]]:
-    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up
-    here."""
+def placed(places: str) -> dict[str, dict[str, dict[str, float]]]:
+    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up here."""
     left = iter(places)
-    monkeypatch.setattr(engines, "near", lambda: next(left) == "n")
-    found = engines.in_turns({"a": lambda: None, "b": lambda: None}, rounds=1)
+    nothing = {"a": lambda: None, "b": lambda: None}
+    found = engines.in_turns(nothing, rounds=1, near=lambda: next(left) == "n")
     assert not list(left), "turns were left out"
     return found
 
 
-def test_a_step_on_far_cores_has_its_own_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = placed(monkeypatch, "ffffnnnn")
+def test_a_step_on_far_cores_has_its_own_figures() -> None:
+    found = placed("ffffnnnn")
     assert {place: times["a"]["repeats"] for place, times in found.items()} == {"near": 4, "far": 4}
 
 
-def test_a_turn_in_which_the_cores_move_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = placed(monkeypatch, "nfnnnn")
+def test_a_turn_in_which_the_cores_move_does_not_count() -> None:
+    found = placed("nfnnnn")
     assert {name: times["repeats"] for name, times in found["near"].items()} == {"a": 4, "b": 4}
     assert "far" not in found
 
 
-def test_what_is_not_timed_on_the_same_cores_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_timed_on_the_same_cores_is_not_compared() -> None:
     with pytest.raises(SystemExit, match="run again"):
-        placed(monkeypatch, "nn" + "ff" * engines.MOST_ROUNDS)
+        placed("nn" + "ff" * engines.MOST_ROUNDS)
 
 
 def test_cores_hand_a_number_over_in_some_time() -> None:

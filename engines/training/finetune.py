@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from engines.nets import factory as catalogue
 from engines.nets.architectures import Architecture, StreamInput, architecture
+from engines.nets.factory import network
 from engines.nets.i3d import to_video
 from engines.spec import StreamSpec, Tensors
 from engines.training.datasets import Clip
@@ -24,7 +24,9 @@ from engines.training.train import Examples, Loader, Schedule, Training, start_f
 
 Layers = Literal["last", "all"]
 FIRST_OF_LAST = "Mixed_5b"
-"""The first of the last blocks: from here on the picture is reduced to 7 x 7 cells."""
+"""The first of the last blocks: from here on nothing but 7 x 7 cells is left of the picture."""
+WIDTH = 64
+"""Kernels of I3D's first layer. A network with fewer is narrower throughout."""
 SCHEDULE = Schedule(learning_rate=0.002, batch_size=4, rounds=20)
 """Small batches fit on small GPUs, and batch norm does not depend on them here."""
 
@@ -64,20 +66,22 @@ def finetune(
     *,
     mirrors: bool,
     told: Callable[[], object] | None = None,
+    schedule: Schedule = SCHEDULE,
 ) -> Tuned:
     """Train an I3D further, starting from `tensors`, its classifier included.
 
-    `clips`: to learn from, and held out. `folder`: for checkpoints; after an interruption the call continues from
-    there. `mirrors`: False if left and right distinguish classes. `told`: called after each of `SCHEDULE.rounds`.
+    clips: to learn from, and held out. folder: for checkpoints; an interrupted call goes on from there. mirrors: false where
+    left and right tell classes apart. told: called after each round of the schedule.
     """
     learnt_from, held_out = clips
     contract = replace(architecture("two-stream-i3d"), streams=(StreamInput(spec),))
     start = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
-    net = catalogue.network(contract.name, len(tensors["logits.conv3d.bias"]), stream=spec.modality)
+    divide = WIDTH // len(tensors["Conv3d_1a_7x7.conv3d.weight"])
+    net = network(contract.name, len(tensors["logits.conv3d.bias"]), stream=spec.modality, divide=divide)
     start_from(net, start)
     before = judge(net, held_out, load, contract)
     training = Training(
-        net.train(), contract, learnt_from, held_out, load, SCHEDULE,
+        net.train(), contract, learnt_from, held_out, load, schedule,
         stream=spec.modality, frozen=frozen_parts(net, layers), mirrors=mirrors,
     )  # fmt: skip
     weights = _read(train(training, folder, devices=1, told=told))

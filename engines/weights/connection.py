@@ -15,7 +15,9 @@ from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
 CONNECT_S = 3.0
 """For name resolution, TCP and TLS together."""
 READ_S = 30.0
-"""A connection that delivers no byte for this long counts as broken."""
+"""A connection that brings no byte for this long counts as broken."""
+PAUSE_S = 0.5
+"""Wait before the next connection for the same file; doubled for each that brought nothing."""
 
 Place = tuple[str, int]
 """Host and port."""
@@ -33,8 +35,10 @@ class Unreachable(OSError):
 class Network:
     """What is known about hosts while files are fetched. For one thread."""
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
-        self.connect_s, self.read_s = connect_s, read_s
+    def __init__(
+        self, connect_s: float = CONNECT_S, read_s: float = READ_S, pause_s: float = PAUSE_S
+    ) -> None:
+        self.connect_s, self.read_s, self.pause_s = connect_s, read_s, pause_s
         self._down: dict[Place, str] = {}
         self._up: set[Place] = set()
         self._connected: list[Place] = []

@@ -11,7 +11,7 @@ from engines.cache_folder import Progress, cache_dir, locked, sha256_of, silent,
 from engines.errors import NotFetched
 from engines.weights.connection import Network
 from engines.weights.download import WebFile, download
-from engines.weights.fixed_clip import DEMO_CLIP, demo_clip, kept_demo_clip
+from engines.weights.fixed_clip import DEMO_CLIP, FIXED, FixedClip, demo_clip
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,13 @@ def choose_clip(
     progress: Progress = silent,
     network: Network | None = None,
     clips: Sequence[KnownClip] = KNOWN_CLIPS,
+    fallback: FixedClip = FIXED,
     *,
     again: bool = False,
 ) -> ChosenClip:
-    """The first known clip that is stored, else the first that can be fetched, else `demo_clip`.
+    """The first known clip that is here, else the first that can be had, else `fallback`.
 
-    `again`: try to get a known one even if `demo_clip` is stored.
+    `again`: try to get a known one although the fallback is here.
 
     Raises:
         NotFetched: none is stored, and none could be fetched.
@@ -92,7 +93,7 @@ def choose_clip(
     for clip in clips:
         if sha256_of(clip.path) == clip.source.sha256:
             return ChosenClip(clip.path, clip.label, f"clip {clip.label}: from {clip.source.host}")
-    if not again and (kept := kept_demo_clip()):
+    if not again and (kept := fallback.kept):
         return ChosenClip(kept, None, FALLBACK)
     network = network or Network()
     reasons: dict[str, None] = {}
@@ -103,7 +104,7 @@ def choose_clip(
             reasons[error.reason] = None
         else:
             return ChosenClip(clip.path, clip.label, f"clip {clip.label}: from {clip.source.host}")
-    return ChosenClip(demo_clip(progress), None, f"{FALLBACK}: {'; '.join(reasons)}")
+    return ChosenClip(demo_clip(progress, fallback), None, f"{FALLBACK}: {'; '.join(reasons)}")
 
 
 def _fetch(clip: KnownClip, progress: Progress, network: Network) -> None:

@@ -18,9 +18,7 @@ CHUNK_BYTES = 1 << 18
 MAX_CONNECTIONS = 20
 """Maximum per download; each continues where the one before broke off."""
 MAX_STALLED = 3
-"""Consecutive connections without data before it gives up."""
-PAUSE_S = 0.5
-"""Wait before the next connection; doubled after each without data."""
+"""Connections in a row that brought nothing before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def _complete(web: WebFile, part: Path, progress: Progress, network: Network) ->
             stalled = 0 if _size(part) > had else stalled + 1
             if error.final or stalled == MAX_STALLED or connection == MAX_CONNECTIONS:
                 raise NotFetched(f"{web} could not be fetched: {error}", str(error)) from error
-        time.sleep(PAUSE_S * 2**stalled)
+        time.sleep(network.pause_s * 2**stalled)
     found = git_blob_id(part)
     if found != web.blob_id:
         part.unlink()

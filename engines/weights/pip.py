@@ -140,7 +140,7 @@ def _run_pip(package: Package, scratch: Path, progress: Progress) -> None:
         finally:
             pip.kill()
     if pip.returncode:
-        raise NotFetched(f"{package} could not be fetched with pip: {_why_pip_failed(log, package)}")
+        raise NotFetched(f"{package} could not be fetched with pip: {why_pip_failed(log, package)}")
     progress(package.file, package.size_bytes, package.size_bytes)
 
 
@@ -150,7 +150,7 @@ def _bytes_so_far(scratch: Path, file: str) -> int:
     return 0
 
 
-def _why_pip_failed(log: str, package: Package) -> str:
+def why_pip_failed(log: str, package: Package) -> str:
     if "DO NOT MATCH THE HASHES" in log:
         found = re.search(r"Got\s+([0-9a-f]{64})", log)
         return f"its sha256 is {found[1] if found else 'another'}, expected {package.sha256}"

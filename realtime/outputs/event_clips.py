@@ -75,7 +75,8 @@ class EventClips:
         self._row_s, self._largest_bytes = delay_s + BEFORE_S, largest_bytes
         stamp = f"{started or datetime.now():%Y%m%d-%H%M%S}"
         self._prefix = f"{stamp}-{_safe(name)}-" if name else f"{stamp}-"
-        self._row: deque[tuple[Fraction, bytes]] = deque()
+        self.row: deque[tuple[Fraction, bytes]] = deque()
+        """Time and JPEG of each frame that may still belong to an event."""
         self._going: OpenEvent | None = None
         self._ended: deque[Event] = deque()
         self._clips: dict[float, _Clip] = {}
@@ -91,17 +92,17 @@ class EventClips:
         if isinstance(item, Event):
             self._ended.append(item)
         elif isinstance(item, Frame):
-            # All outputs that became final with the frame before this one have arrived by now.
-            while self._row and self._row[0][0] + self._row_s < item.pts:
-                self._leave(*self._row.popleft())
-            self._row.append((item.pts, to_jpeg(item.rgb, WIDEST_PX, JPEG_QUALITY)))
+            # All that became certain with the frame before this one has come by now.
+            while self.row and self.row[0][0] + self._row_s < item.pts:
+                self._leave(*self.row.popleft())
+            self.row.append((item.pts, to_jpeg(item.rgb, WIDEST_PX, JPEG_QUALITY)))
             self._going = self._going_on()
 
     def close(self) -> None:
         """No frame follows: the rest of the queue belongs to the events known now."""
         self._going = None
-        while self._row:
-            self._leave(*self._row.popleft())
+        while self.row:
+            self._leave(*self.row.popleft())
         self._finish(lambda event: True)
 
     def _leave(self, pts: Fraction, jpeg: bytes) -> None:

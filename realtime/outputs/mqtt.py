@@ -34,8 +34,8 @@ FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
 class Mqtt:
     """Connects when created, and reconnects if the broker disappears later. A context manager."""
 
-    def __init__(self, url: str) -> None:
-        """Raises UsageError if `url` is not such an address, OutputError if no broker answers or it refuses."""
+    def __init__(self, url: str, start_limit_s: float = START_LIMIT_S) -> None:
+        """Raises UsageError for what is no such address, OutputError where no broker answers in time or it refuses."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
         self.lost = 0
@@ -44,7 +44,7 @@ class Mqtt:
         self._refused: str | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
         client.on_connect = self._on_connect
-        client.connect_timeout = START_LIMIT_S
+        client.connect_timeout = start_limit_s
         client.max_queued_messages_set(MOST_WAITING)
         client.reconnect_delay_set(1, 30)
         client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
@@ -57,7 +57,7 @@ class Mqtt:
         except (OSError, ssl.SSLError, ValueError) as error:
             raise self._failed(getattr(error, "strerror", None) or str(error)) from error
         self._worker = Worker(self._run)
-        if not self._answer.wait(START_LIMIT_S) or self._refused:
+        if not self._answer.wait(start_limit_s) or self._refused:
             reason = self._refused or "no answer in time"
             self._stop()
             raise self._failed(reason)

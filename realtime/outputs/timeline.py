@@ -27,25 +27,29 @@ MAX_STRETCHES = 2000
 class Timeline:
     """Sink: collects the recogniser's output; `save` draws it."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        """`labels`: names of the classes, in the order of `Prediction.probabilities`."""
+    def __init__(self, labels: Sequence[str], max_bins: int = MAX_BINS) -> None:
+        """`labels`: names of the classes, in the order of `Prediction.probabilities`. `max_bins`: an even number."""
         self._labels = tuple(labels)
-        self._spans_s = np.zeros((MAX_BINS, 2))
-        self._highest = np.zeros((MAX_BINS, len(self._labels)), np.float32)
-        self._bins = 0
-        self._per_bin = 1
+        self.spans_s = np.zeros((max_bins, 2))
+        """First and last second of each bin."""
+        self.highest = np.zeros((max_bins, len(self._labels)), np.float32)
+        """Highest probability of each class in each bin."""
+        self.bins = 0
+        """Of those, bins that are in use."""
+        self.per_bin = 1
+        """Predictions that share a bin."""
         self._in_last_bin = 0
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self._gaps: list[Event] = []
 
     def push(self, item: Prediction | Event | Gap) -> None:
         """The next output. Provisional predictions are ignored: settled ones follow for the same time."""
         if isinstance(item, Event):
-            self._events.append(item)
-            self._events = _thinned(self._events)
+            self.events.append(item)
+            self.events = thinned(self.events)
         elif isinstance(item, Gap):
             self._gaps.append(Event("no frames", float(item.start), float(item.end), 0.0))
-            self._gaps = _thinned(self._gaps)
+            self._gaps = thinned(self._gaps)
         elif item.settled:
             self._add(item)
 
@@ -54,13 +58,13 @@ class Timeline:
 
         Raises OutputError if the file cannot be written.
         """
-        bins, shown = slice(self._bins), self._leading()
+        bins, shown = slice(self.bins), self.leading()
         chart = Chart(
             names=[self._labels[index] for index in shown],
-            spans_s=self._spans_s[bins],
-            probabilities=self._highest[bins, shown],
-            unit="probability" if self._per_bin == 1 else f"highest probability\nof {self._per_bin} answers",
-            events=self._events,
+            spans_s=self.spans_s[bins],
+            probabilities=self.highest[bins, shown],
+            unit="probability" if self.per_bin == 1 else f"highest probability\nof {self.per_bin} answers",
+            events=self.events,
             gaps=self._gaps,
             title=title,
             caption=caption + (" · hatched: no frames" if self._gaps else ""),
@@ -75,51 +79,50 @@ class Timeline:
 
     def _add(self, prediction: Prediction) -> None:
         if self._in_last_bin == 0:
-            if self._bins == MAX_BINS:
+            if self.bins == len(self.spans_s):
                 self._halve()
-            self._spans_s[self._bins, 0] = prediction.start_s
-            self._highest[self._bins] = 0
-            self._bins += 1
-        last = self._bins - 1
-        self._spans_s[last, 1] = prediction.end_s
-        np.maximum(self._highest[last], prediction.probabilities, out=self._highest[last])
-        self._in_last_bin = (self._in_last_bin + 1) % self._per_bin
+            self.spans_s[self.bins, 0] = prediction.start_s
+            self.highest[self.bins] = 0
+            self.bins += 1
+        last = self.bins - 1
+        self.spans_s[last, 1] = prediction.end_s
+        np.maximum(self.highest[last], prediction.probabilities, out=self.highest[last])
+        self._in_last_bin = (self._in_last_bin + 1) % self.per_bin
 
     def _halve(self) -> None:
-        half = MAX_BINS // 2
-        self._spans_s[:half, 0], self._spans_s[:half, 1] = self._spans_s[::2, 0], self._spans_s[1::2, 1]
-        self._highest[:half] = np.maximum(self._highest[::2], self._highest[1::2])
-        self._bins, self._per_bin = half, 2 * self._per_bin
+        half = len(self.spans_s) // 2
+        self.spans_s[:half, 0], self.spans_s[:half, 1] = self.spans_s[::2, 0], self.spans_s[1::2, 1]
+        self.highest[:half] = np.maximum(self.highest[::2], self.highest[1::2])
+        self.bins, self.per_bin = half, 2 * self.per_bin
 
-    def _leading(self) -> list[int]:
-        """Classes to show: those with the longest events, then the likeliest overall."""
-        if not self._bins:
+    def leading(self) -> list[int]:
+        """Classes to show: those with the longest events, then the likeliest on the whole."""
+        if not self.bins:
             return []
-        highest = self._highest[: self._bins]
+        highest = self.highest[: self.bins]
         peak, mean = highest.max(axis=0), highest.mean(axis=0)
         event_s: dict[str, float] = defaultdict(float)
-        for event in self._events:
+        for event in self.events:
             event_s[event.label] += event.end_s - event.start_s
         order = sorted(range(len(self._labels)), key=lambda i: (-event_s[self._labels[i]], -mean[i]))
         worth = [i for i in order if event_s[self._labels[i]] or peak[i] >= WORTH_SHOWING]
         return (worth or order[:1])[:CLASSES]
 
 
-def _thinned(stretches: list[Event]) -> list[Event]:
-    """The same list, or, if it has grown too long, one in which nearby stretches of the same label are joined."""
-    if len(stretches) <= 2 * MAX_STRETCHES:
+def thinned(stretches: list[Event], most: int = MAX_STRETCHES) -> list[Event]:
+    """The same list, or, where it has grown past twice `most`, one in which near neighbours of one label are joined."""
+    if len(stretches) <= 2 * most:
         return stretches
     span_s = max(s.end_s for s in stretches) - min(s.start_s for s in stretches)
-    apart_s = span_s / MAX_STRETCHES
-    while len(stretches) > MAX_STRETCHES and apart_s < 2 * span_s:
-        stretches = _joined(stretches, apart_s)
+    apart_s = span_s / most
+    while len(stretches) > most and apart_s < 2 * span_s:
+        stretches = joined(stretches, apart_s)
         apart_s *= 2
     return stretches
 
 
-def _joined(stretches: list[Event], apart_s: float) -> list[Event]:
-    """Joins stretches of the same label that are at most `apart_s` apart; the result has the mean of their
-    probabilities."""
+def joined(stretches: list[Event], apart_s: float) -> list[Event]:
+    """Stretches of one label that are at most `apart_s` apart become one, with the mean of their probabilities."""
     out: list[Event] = []
     for new in sorted(stretches, key=lambda s: (s.label, s.start_s)):
         old = out[-1] if out else None

@@ -99,7 +99,7 @@ def _picture(chart: Chart) -> Image:
         canvas=np.full((height, WIDTH_PX, 3), 255, np.uint8),
         left_px=76 + min(NAME_PX, max(30, widest)),
         rows=rows,
-        colours=[*_colours(chart.names), OTHERS],
+        colours=[*colours(chart.names), OTHERS],
         end_s=float(max(ends_s, default=0)) or 1.0,
     )
     for y_px, text, size_px in ((23, chart.title, TITLE_PX), (48, chart.caption, TEXT_PX)):
@@ -139,8 +139,8 @@ def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
             yield times_s, probabilities[np.r_[first, section, last]]
 
 
-def _colours(names: Sequence[str]) -> list[Colour]:
-    """The colours of the annotated video; if two classes share one, the second gets the next free colour."""
+def colours(names: Sequence[str]) -> list[Colour]:
+    """The colours of the annotated video; of two classes with the same, the second gets the next that is free."""
     free, out = list(PALETTE), []
     for name in names:
         colour = label_colour(name)
@@ -241,7 +241,7 @@ def _draw_time(plot: _Plot) -> None:
         column = min(plot.left_px + int(plot.column(time_s)), WIDTH_PX - RIGHT_PX - 1)
         plot.canvas[axis_px : axis_px + 5, column] = FAINT
         _centred(
-            _line(plot.canvas, axis_px + 16, column - 30, column + 31), _time_text(time_s, plot.end_s), INK
+            _line(plot.canvas, axis_px + 16, column - 30, column + 31), time_text(time_s, plot.end_s), INK
         )
 
 
@@ -249,8 +249,8 @@ def _time_unit(end_s: float) -> str:
     return "s" if end_s < 60 else "min:s" if end_s < 3600 else "h:min"
 
 
-def _time_text(time_s: float, end_s: float) -> str:
-    """In the unit that suits an axis up to `end_s`."""
+def time_text(time_s: float, end_s: float) -> str:
+    """As the unit of an axis to `end_s` asks for."""
     if end_s < 60:
         return f"{time_s:g}"
     whole = int(time_s) if end_s < 3600 else int(time_s) // 60

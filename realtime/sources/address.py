@@ -5,7 +5,6 @@ import re
 import stat
 import sys
 from dataclasses import dataclass, field
-from glob import glob
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +19,8 @@ OPEN_LIMIT_S = 10.0
 """Within this time a server that has accepted the connection must describe its stream."""
 STALL_LIMIT_S: dict[Kind, float] = {"rtsp": 5.0, "http": 30.0, "webcam": 5.0}
 """Silence after which such a source is lost. HLS hands out whole segments, of ten seconds and more."""
-SOCKET_LIMIT_US = 5_000_000
-"""Network silence, in microseconds, after which FFmpeg gives up."""
+SOCKET_LIMIT_US: dict[Kind, int] = {"rtsp": 5_000_000, "http": 5_000_000}
+"""Silence of the network itself, in microseconds, that FFmpeg bears."""
 LOCAL_OPTIONS = {"pattern_type": "none"}
 """Without this, FFmpeg reads %03d, * and ? in an image's name as a pattern for other files."""
 
@@ -113,32 +112,37 @@ def ffmpeg_input(
     if address.kind == "rtsp":
         options = {
             "rtsp_transport": transport,
-            "timeout": str(SOCKET_LIMIT_US),
+            "timeout": str(SOCKET_LIMIT_US["rtsp"]),
             "allowed_media_types": "video",
             # Probing delays the start: five frames, rather than a second of them, give the rate well enough.
             "fpsprobesize": "5",
         }
         return address.target, None, options
     if address.kind == "http":
-        return address.target, None, {"rw_timeout": str(SOCKET_LIMIT_US)}
+        return address.target, None, {"rw_timeout": str(SOCKET_LIMIT_US["http"])}
     return address.target, None, LOCAL_OPTIONS
 
 
-def camera_input(address: Address, directshow: list[str]) -> tuple[str, str]:
-    """What FFmpeg opens for a camera, and with which input format. `directshow`: names of the cameras on Windows."""
+def camera_input(
+    address: Address, directshow: list[str], platform: str = sys.platform, devices: Path = Path("/dev")
+) -> tuple[str, str]:
+    """What FFmpeg opens for a camera, and by which of its input formats.
+
+    `directshow`: names of the cameras on Windows. `devices`: the folder with those of Linux.
+    """
     number = int(address.target)
-    if sys.platform == "darwin":
+    if platform == "darwin":
         return str(number), "avfoundation"
-    if sys.platform == "win32":
+    if platform == "win32":
         if number < len(directshow):
             return f"video={directshow[number]}", "dshow"
         raise SourceError(
             f"{address.name}: no such camera; there are {len(directshow)} here, the first is webcam:0"
         )
-    path = f"/dev/video{number}"
-    if not os.path.exists(path):
-        here = sorted("webcam:" + found.removeprefix("/dev/video") for found in glob("/dev/video[0-9]*"))
+    path = devices / f"video{number}"
+    if not path.exists():
+        here = sorted(f"webcam:{found.name.removeprefix('video')}" for found in devices.glob("video[0-9]*"))
         raise SourceError(
             f"{address.name}: no such camera ({path} is missing); here: {', '.join(here) or 'none'}"
         )
-    return path, "v4l2"
+    return str(path), "v4l2"

@@ -143,17 +143,22 @@ def window_features(path: Path, engine: Engine) -> Floats:
     Raises:
         SourceError: the video cannot be read.
     """
+    with open_video(path) as video:
+        return features_of_ticks(clip_inputs(video, engine.spec), engine)
+
+
+def features_of_ticks(ticks: Iterable[NDArray[Any]], engine: Engine) -> Floats:
+    """`window_features` of the network's inputs, (224, 224, C) each; at least one."""
     size, modality = engine.spec.window_ticks, engine.spec.modality
     last: deque[NDArray[Any]] = deque(maxlen=size)
     parts: list[Floats] = []
     fresh = 0
-    with open_video(path) as video:
-        for tick in clip_inputs(video, engine.spec):
-            last.append(tick)
-            fresh += 1
-            if fresh == size:
-                parts.append(_both_ways(np.stack(last), engine, modality))
-                fresh = 0
+    for tick in ticks:
+        last.append(tick)
+        fresh += 1
+        if fresh == size:
+            parts.append(_both_ways(np.stack(last), engine, modality))
+            fresh = 0
     if not parts or fresh >= size // 2:
         parts.append(_both_ways(repeat_to(np.stack(last), size), engine, modality))
     return np.concatenate(parts, axis=1)

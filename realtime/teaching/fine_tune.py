@@ -18,17 +18,22 @@ from realtime.teaching.read_videos import reader
 
 if TYPE_CHECKING:
     from engines.training.finetune import Layers, Tuned
+    from engines.training.train import Schedule
     from realtime.teaching.lesson import Studied, Tell
 
 
-def finetune(studied: "Studied", layers: "Layers", tell: "Tell") -> "Tuned":
-    """Train a stream's network further, starting from its trunk and a head fitted without the clips that are held out.
+def finetune(
+    studied: "Studied", layers: "Layers", tell: "Tell", schedule: "Schedule | None" = None
+) -> "Tuned":
+    """Train a stream's network on from its frozen trunk and a head that knows only the clips that are not held out.
 
-    After an interruption the same call continues from the last round. A GPU is advisable.
+    Interrupted, the same call goes on from the last round. It wants a GPU. `schedule`: by default that of
+    `engines.training.finetune`.
     """
     from engines.training.finetune import SCHEDULE
     from engines.training.finetune import finetune as run
 
+    chosen = schedule or SCHEDULE
     targets = np.array([example.label for example in studied.examples], np.int64)
     known, unseen = splits_of(targets, FOLDS)[0]
     head = fit([studied.features[n] for n in known], targets[known], studied.judged.setting)
@@ -42,20 +47,20 @@ def finetune(studied: "Studied", layers: "Layers", tell: "Tell") -> "Tuned":
     def learnt() -> None:
         nonlocal rounds
         rounds += 1
-        tell(f"fine-tuning {studied.modality}", rounds, SCHEDULE.rounds)
+        tell(f"fine-tuning {studied.modality}", rounds, chosen.rounds)
 
     clips = [Clip(example.path, example.label) for example in studied.examples]
     learnt_from, held_out = (
         cache_clips([clips[n] for n in numbers], [studied.spec], folder, reader([studied.spec]), read)[0]
         for numbers in (known, unseen)
     )
-    tell(f"fine-tuning {studied.modality}", 0, SCHEDULE.rounds)
+    tell(f"fine-tuning {studied.modality}", 0, chosen.rounds)
     checkpoints = _checkpoints(studied, layers)
     checkpoints.mkdir(parents=True, exist_ok=True)
     tuned = run(
         with_head(studied.tensors, head), studied.spec, (learnt_from, held_out),
         partial(load_cached, specs=[studied.spec], folder=folder), layers, checkpoints,
-        mirrors=studied.judged.setting.mirrored, told=learnt,
+        mirrors=studied.judged.setting.mirrored, told=learnt, schedule=chosen,
     )  # fmt: skip
     shutil.rmtree(checkpoints)
     return tuned

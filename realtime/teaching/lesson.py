@@ -31,6 +31,8 @@ from realtime.teaching.fine_tune import finetune
 if TYPE_CHECKING:
     from engines.training.finetune import Layers, Tuned
 
+    Tune = Callable[["Studied", Layers, "Tell"], Tuned]
+
 Tell = Callable[[str, int, int | None], object]
 """Progress: what is being done, the steps done, and their total if known."""
 GOOD_ENOUGH = 0.95
@@ -128,12 +130,14 @@ def teach(
     replace: bool,
     tell: Tell,
     layers: "Layers | None" = None,
+    tune: "Tune" = finetune,
 ) -> Lesson:
     """Learn the classes of `folder` on the features of the model `base`, and store the result as the model `name`.
 
-    streams: "auto" tries flow, which takes longer than everything else, only if RGB alone errs on more than one in
-        twenty of the held-out clips, and keeps it only if both together err less.
-    layers: then fine-tune these, each stream separately; kept only where that does better on held-out clips.
+    streams: "auto" tries flow, which takes longer than all the rest, only where rgb alone errs on more than one in twenty of
+        the clips held out, and keeps it only if both err less.
+    layers: to fine-tune then, each stream by itself; kept only where that does better on clips held out.
+    tune: how.
 
     Raises:
         UsageError: the name is taken, or the folder cannot be learnt from.
@@ -151,7 +155,7 @@ def teach(
             del studied[1]
     held_out = report(" + ".join(one.modality for one in studied), _logits(studied), targets)
     ready = min(one.ready for one in studied)
-    tuned = {one.modality: finetune(one, layers, tell) for one in studied} if layers else {}
+    tuned = {one.modality: tune(one, layers, tell) for one in studied} if layers else {}
     lesson = Lesson(name, base, labels, held_out, tuple(studied), trials, tuned, unread, ready)
     _store(lesson, replace=replace)
     return lesson

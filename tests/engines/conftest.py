@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engines.errors import NotFetched
-from engines.weights import download, formats
+from engines.weights import formats
 from engines.weights import public_sets as public
 from tests.conftest import in_ci
 from tests.support.made_weights import MadeSet, tiny_shapes
@@ -18,14 +18,13 @@ from tests.support.webserver import file_server
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder, empty and not there yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "PAUSE_S", 0.0)
     return tmp_path / "cache" / "i3d-live"
 
 
 @pytest.fixture
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of three tensors in place of I3D's 287; the layouts are held against the real one elsewhere."""
-    monkeypatch.setattr(formats, "parameter_shapes", tiny_shapes)
+    monkeypatch.setitem(formats.SHAPES, "i3d", tiny_shapes)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
-"""What a documented command would do, found out without doing it."""
+"""The command line in this process, and what a documented command would do, found out without doing it."""
 
+import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,3 +26,17 @@ def understood(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
             name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
     except Exit:
         return name, {}
+
+
+def typed(*arguments: str) -> int:
+    """Run `i3d-live` with these arguments to its end, in this process; the exit code. Ctrl-C means afterwards what it did."""
+    before, interrupt = sys.argv, signal.getsignal(signal.SIGINT)
+    sys.argv = ["i3d-live", *arguments]
+    try:
+        cli.main()
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    finally:
+        sys.argv = before
+        signal.signal(signal.SIGINT, interrupt)
+    raise AssertionError("it always exits")

@@ -68,7 +68,7 @@ class CountingNetwork(Network):
     """Keeps the hosts of connections that were begun."""
 
     def __init__(self, connect_s: float = 3.0, read_s: float = 30.0) -> None:
-        super().__init__(connect_s, read_s)
+        super().__init__(connect_s, read_s, pause_s=0.0)
         self.begun: list[str] = []
 
     def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.nets import factory as catalogue
 from engines.spec import RGB, Modality
-from engines.training import finetune as module
 from engines.training.augment import random_example
 from engines.training.datasets import Clip
-from engines.training.finetune import SCHEDULE, Tuned, Verdict, finetune
-from tests.support.networks import DIVIDE, SMALL_PX, Tensors, random_tensors
+from engines.training.finetune import SCHEDULE, Layers, Tuned, Verdict, finetune
+from tests.support.networks import SMALL_PX, Tensors, random_tensors
 
 SMALL = replace(RGB, short_side_px=SMALL_PX + 4, crop_px=SMALL_PX)
 CLIPS = [Clip(Path(f"{n}.mp4"), n % 2) for n in range(8)]
@@ -31,9 +29,7 @@ def colours(path: Path) -> Mapping[Modality, np.ndarray]:
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Tensors:
-    monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
-    monkeypatch.setattr(module, "SCHEDULE", replace(SCHEDULE, rounds=2, batch_size=4))
+def start() -> Tensors:
     tensors = random_tensors(classes=2)
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
@@ -44,11 +40,12 @@ def is_last(name: str) -> bool:
 
 @pytest.mark.parametrize("layers", ["last", "all"])
 def test_what_is_frozen_stays_bit_for_bit_and_all_else_learns(
-    layers: module.Layers, start: Tensors, tmp_path: Path
+    layers: Layers, start: Tensors, tmp_path: Path
 ) -> None:
     rounds: list[None] = []
     told = partial(rounds.append, None)
-    tuned = finetune(start, SMALL, (CLIPS[:6], CLIPS[6:]), colours, layers, tmp_path, mirrors=True, told=told)
+    parts, short = (CLIPS[:6], CLIPS[6:]), replace(SCHEDULE, rounds=2, batch_size=4)
+    tuned = finetune(start, SMALL, parts, colours, layers, tmp_path, mirrors=True, told=told, schedule=short)
     assert tuned.tensors.keys() == start.keys()
     for name, value in tuned.tensors.items():
         learns = (layers == "all" or is_last(name)) and "running" not in name
@@ -59,11 +56,9 @@ def test_what_is_frozen_stays_bit_for_bit_and_all_else_learns(
     assert tuned.before != tuned.after
 
 
-def test_an_easy_difference_is_learnt_and_kept(
-    start: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SCHEDULE", replace(SCHEDULE, rounds=15, batch_size=6))
-    tuned = finetune(start, SMALL, (CLIPS[:6], CLIPS[6:]), colours, "last", tmp_path, mirrors=True)
+def test_an_easy_difference_is_learnt_and_kept(start: Tensors, tmp_path: Path) -> None:
+    parts, longer = (CLIPS[:6], CLIPS[6:]), replace(SCHEDULE, rounds=15, batch_size=6)
+    tuned = finetune(start, SMALL, parts, colours, "last", tmp_path, mirrors=True, schedule=longer)
     assert tuned.after.loss < tuned.before.loss
     assert tuned.better
     assert tuned.after.right == 2

@@ -2,17 +2,18 @@
 package."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engines.cache_folder import sha256_of
 from engines.errors import NotFetched
-from engines.weights import fixed_clip
-from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
+from engines.weights.demo_clips import KNOWN_CLIPS, ChosenClip, KnownClip, choose_clip
 from engines.weights.download import WebFile, git_blob_id
+from engines.weights.fixed_clip import DEMO_CLIP, FixedClip
 from engines.weights.pip import Package
 from engines.weights.store import load_labels
 from tests.support.webserver import CountingNetwork, FileServer, file_server, refusing
@@ -40,75 +41,85 @@ def known(site: FileServer, tmp_path: Path) -> tuple[KnownClip, ...]:
     return tuple(served(site, name, tmp_path) for name in ("juggling balls", "tai chi"))
 
 
-@pytest.fixture(autouse=True)
-def package(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The package's clip, and how often it was fetched."""
-    data, fetched = b"two people", list[str]()
+Choose = Callable[..., ChosenClip]
+DATA = b"two people"
+SMALL = replace(DEMO_CLIP, member_sha256=hashlib.sha256(DATA).hexdigest())
 
-    def member(package: Package, progress: object) -> bytes:
-        fetched.append(package.name)
-        return data
 
-    small = replace(fixed_clip.DEMO_CLIP, member_sha256=hashlib.sha256(data).hexdigest())
-    monkeypatch.setattr(fixed_clip, "DEMO_CLIP", small)
-    monkeypatch.setattr(fixed_clip, "fetch_member", member)
-    return fetched
+@pytest.fixture
+def package() -> list[str]:
+    """The packages that were asked for the clip."""
+    return []
+
+
+@pytest.fixture
+def choose(package: list[str]) -> Choose:
+    """`choose_clip` with a small clip in the package."""
+
+    def member(asked: Package, progress: object) -> bytes:
+        package.append(asked.name)
+        return DATA
+
+    return partial(choose_clip, fallback=FixedClip(SMALL, member))
 
 
 def test_the_first_known_clip_and_not_twice(
-    known: tuple[KnownClip, ...], site: FileServer, own_cache: Path, package: list[str]
+    choose: Choose, known: tuple[KnownClip, ...], site: FileServer, own_cache: Path, package: list[str]
 ) -> None:
-    clip = choose_clip(clips=known)
+    clip = choose(clips=known)
     assert (clip.label, clip.why) == ("juggling balls", "clip juggling balls: from 127.0.0.1")
     assert clip.path == own_cache / "clips" / "juggling-balls.mp4"
     assert clip.path.read_bytes() == site.files["/juggling_balls.mp4"]
-    assert choose_clip(clips=known, again=True) == clip
+    assert choose(clips=known, again=True) == clip
     assert len(site.requests) == 1
     assert not package
 
 
-def test_the_next_one_where_the_first_is_another_file(known: tuple[KnownClip, ...], site: FileServer) -> None:
+def test_the_next_one_where_the_first_is_another_file(
+    choose: Choose, known: tuple[KnownClip, ...], site: FileServer
+) -> None:
     site.files[f"/{known[0].source.file}"] += b"?"
-    assert choose_clip(clips=known).label == "tai chi"
+    assert choose(clips=known).label == "tai chi"
 
 
-def test_a_damaged_one_is_fetched_again(known: tuple[KnownClip, ...], site: FileServer) -> None:
-    path = choose_clip(clips=known).path
+def test_a_damaged_one_is_fetched_again(
+    choose: Choose, known: tuple[KnownClip, ...], site: FileServer
+) -> None:
+    path = choose(clips=known).path
     path.write_bytes(b"?")
-    assert choose_clip(clips=known).path.read_bytes() == site.files[f"/{known[0].source.file}"]
+    assert choose(clips=known).path.read_bytes() == site.files[f"/{known[0].source.file}"]
 
 
 def test_without_any_it_is_the_package_s_and_stays_so_unless_asked_again(
-    known: tuple[KnownClip, ...], site: FileServer, package: list[str]
+    choose: Choose, known: tuple[KnownClip, ...], site: FileServer, package: list[str]
 ) -> None:
     files, site.files = site.files, {}
-    clip = choose_clip(clips=known)
+    clip = choose(clips=known)
     assert (clip.label, clip.path.read_bytes()) == (None, b"two people")
     assert clip.why == "clip of sports2d, without a known action: 127.0.0.1 answers 404 Not Found"
     site.files = files
-    assert choose_clip(clips=known).label is None
+    assert choose(clips=known).label is None
     assert len(site.requests) == 2
-    assert choose_clip(clips=known, again=True).label == "juggling balls"
+    assert choose(clips=known, again=True).label == "juggling balls"
     assert package == ["sports2d"]
 
 
-def test_a_host_that_does_not_answer_is_asked_once(known: tuple[KnownClip, ...]) -> None:
+def test_a_host_that_does_not_answer_is_asked_once(choose: Choose, known: tuple[KnownClip, ...]) -> None:
     network, address = CountingNetwork(), refusing()
     moved = [replace(c, source=replace(c.source, address=f"{address}/{c.source.file}")) for c in known]
     for _ in range(2):
-        clip = choose_clip(network=network, clips=moved, again=True)
+        clip = choose(network=network, clips=moved, again=True)
         assert clip.why.endswith(": 127.0.0.1 cannot be reached: Connection refused")
     assert network.begun == ["127.0.0.1"]
 
 
-def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer) -> None:
     def fails(*_: object) -> bytes:
         raise NotFetched("no index")
 
-    monkeypatch.setattr(fixed_clip, "fetch_member", fails)
     site.files = {}
     with pytest.raises(NotFetched, match=r"^no index; any video of yours does as well"):
-        choose_clip(clips=known)
+        choose_clip(clips=known, fallback=FixedClip(SMALL, fails))
 
 
 def test_the_table_is_of_the_clips_that_we_have_seen(clips: Path) -> None:

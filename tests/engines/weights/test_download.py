@@ -15,18 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from engines.cache_folder import Progress, silent
 from engines.errors import EngineError, NotFetched
 from engines.weights import download as module
 from engines.weights.connection import Network, Unreachable
-from engines.weights.download import WebFile, download, git_blob_id
+from engines.weights.download import WebFile, git_blob_id
 from tests.support.webserver import FileServer, file_server, refusing
 
 DATA = bytes(range(256)) * 4096 + b"the end"
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_S", 0.0)
+def download(
+    file: WebFile, folder: Path, progress: Progress = silent, network: Network | None = None
+) -> Path:
+    """Without a pause between connections."""
+    network = network or Network()
+    network.pause_s = 0.0
+    return module.download(file, folder, progress, network)
 
 
 @pytest.fixture

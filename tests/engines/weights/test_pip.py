@@ -17,9 +17,8 @@ import pytest
 
 from engines.cache_folder import Progress, cache_dir, locked, replace_file, writing
 from engines.errors import EngineError, NotFetched
-from engines.weights import fixed_clip, pip
-from engines.weights.fixed_clip import demo_clip
-from engines.weights.pip import Package, fetch_member, read_member
+from engines.weights.fixed_clip import DEMO_CLIP, FixedClip, demo_clip
+from engines.weights.pip import Package, fetch_member, read_member, why_pip_failed
 from tests.support.webserver import file_server
 
 DATA = bytes(range(256)) * 1000
@@ -158,7 +157,7 @@ LOGS = {
 
 @pytest.mark.parametrize(("log", "says"), LOGS.items(), ids=["no pip", "full disk", "other", "nothing"])
 def test_what_pip_said(log: str, says: str) -> None:
-    assert pip._why_pip_failed(log, fixed_clip.DEMO_CLIP).startswith(says)
+    assert why_pip_failed(log, DEMO_CLIP).startswith(says)
 
 
 def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
@@ -170,34 +169,32 @@ def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
     assert list((cache / "downloads").iterdir()) == []
 
 
-def test_demo_clip(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_clip(tmp_path: Path, cache: Path) -> None:
     calls: list[Package] = []
 
     def counted(package: Package, progress: Progress) -> bytes:
         calls.append(package)
         return DATA
 
-    monkeypatch.setattr(fixed_clip, "DEMO_CLIP", wheel(tmp_path))
-    monkeypatch.setattr(fixed_clip, "fetch_member", counted)
-    path = demo_clip()
+    clip = FixedClip(wheel(tmp_path), counted)
+    path = demo_clip(clip=clip)
     assert path == cache / "clips" / "demo.mp4"
     assert path.read_bytes() == DATA
-    demo_clip()
+    demo_clip(clip=clip)
     assert len(calls) == 1
     path.write_bytes(DATA[:-1])
-    assert demo_clip().read_bytes() == DATA
+    assert demo_clip(clip=clip).read_bytes() == DATA
     assert len(calls) == 2
 
 
-def test_no_demo_clip_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_demo_clip_says_what_else_to_do() -> None:
     def refused(package: Package, progress: Progress) -> bytes:
         raise NotFetched(f"{package} could not be had")
 
-    monkeypatch.setattr(fixed_clip, "fetch_member", refused)
     with pytest.raises(
         NotFetched, match=r"^Python package sports2d .* had; any video of yours does as well: i3d-live"
     ):
-        demo_clip()
+        demo_clip(clip=FixedClip(fetch=refused))
 
 
 def test_one_holder_of_a_lock_at_a_time() -> None:

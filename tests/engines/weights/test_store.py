@@ -169,7 +169,7 @@ def test_labels(tmp_path: Path) -> None:
 def test_no_torch_is_imported(own_cache: Path) -> None:
     save()
     code = "import sys; from engines.weights.fetch import *; load_weights('mine', 'rgb'); list_models(); load_labels()"
-    tiny = "import engines.weights.formats as f; f.parameter_shapes = lambda *a: {k: v.shape for k, v in f.read_safetensors(DATA, '').items()}"
+    tiny = "import engines.weights.formats as f; f.SHAPES['i3d'] = lambda *a: {k: v.shape for k, v in f.read_safetensors(DATA, '').items()}"
     file = own_cache / "models" / "mine" / "rgb.safetensors"
     subprocess.run(
         [

@@ -110,7 +110,8 @@ def test_an_engine_answers_alike_where_there_is_no_torch(
     torch.manual_seed(0)
     net = I3D(5, 3, divide=16)
     tensors = {n: t.numpy() for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
-    monkeypatch.setattr(formats, "parameter_shapes", lambda *_: {n: t.shape for n, t in tensors.items()})
+    shapes: dict[str, tuple[int, ...]] = {name: tensor.shape for name, tensor in tensors.items()}
+    monkeypatch.setitem(formats.SHAPES, "i3d", lambda *_: shapes)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_weights("narrow", "rgb", tensors, tuple("abcde"), source="made for a test", licence="none")
     runs_elsewhere(load_engines("narrow", "openvino", "float32", "continual"), tmp_path)

@@ -35,7 +35,7 @@ def call(
     tmp_path: Path,
 ) -> Call:
     monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
-    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
+    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 

@@ -1,8 +1,6 @@
 """From ticks to flow fields: the same motion at any rate, nothing across a cut, and the two streams on the same
 ticks."""
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from engines.errors import UsageError
+from realtime.flow.methods import METHODS, Flow, Maker
 from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
@@ -91,12 +90,20 @@ def test_a_size_change_is_a_cut_for_the_whole_frame() -> None:
 
 
 def test_health_tells_a_wrong_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    def backwards() -> Maker:
+        right = METHODS["tvl1"]()
+
+        def make(height: int, width: int) -> Flow:
+            flow = right(height, width)
+            return lambda a, b: -flow(a, b)
+
+        return make
+
     stage = FlowStage(FPS, "tvl1")
-    right: Callable[[np.ndarray, np.ndarray], np.ndarray] = stage._flows[0]
     fields_of(stage, moving(FPS, 0.2))
     assert stage.health.report()["verdict"] == "good"
-    wrong = FlowStage(FPS, "tvl1")
-    monkeypatch.setattr(wrong, "_flows", deque([lambda a, b: -right(a, b)]))
+    monkeypatch.setitem(METHODS, "backwards", backwards)
+    wrong = FlowStage(FPS, "backwards")
     fields_of(wrong, moving(FPS, 0.2))
     assert "sign" in str(wrong.health.report()["verdict"])
 

@@ -107,7 +107,7 @@ def test_a_long_event_is_written_while_it_goes_on(tmp_path: Path) -> None:
     clips = make(tmp_path, going)
     held: list[int] = []
     event = Event("a", 5.0, 55.0, 0.9)
-    look = [(float(at_s), lambda: held.append(len(clips._row))) for at_s in range(10, 60)]
+    look = [(float(at_s), lambda: held.append(len(clips.row))) for at_s in range(10, 60)]
     play(clips, 70, going, [(7.0, begin(going, "a", 5.0)), (57.0, end(clips, going, event)), *look])
     (path,) = tmp_path.iterdir()
     assert numbers_in(path) == between(5, 55)

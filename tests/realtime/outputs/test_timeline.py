@@ -123,10 +123,10 @@ def test_a_class_is_shown_for_its_events_first_and_for_its_probability_second(tm
     line = Timeline(LABELS)
     line.push(predict(0, 1, [0.05, 0.15, 0.3, 0.5]))
     line.push(Event("archery", 0.0, 1.0, 0.05))
-    assert [LABELS[index] for index in line._leading()] == ["archery", "side kick", "lunge", "yoga"]
+    assert [LABELS[index] for index in line.leading()] == ["archery", "side kick", "lunge", "yoga"]
     unsure = Timeline(LABELS)
     unsure.push(predict(0, 1, [0.02, 0.03, 0.04, 0.01]))
-    assert unsure._leading() == [2]
+    assert unsure.leading() == [2]
 
 
 def test_events_of_classes_without_a_row_share_one(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_classes_of_one_colour_get_two() -> None:
         f"class {number}" for number in range(100) if label_colour(f"class {number}") == label_colour("yoga")
     ]
     names = ["yoga", *same[:5]]
-    colours = chart._colours(names)
+    colours = chart.colours(names)
     assert len(set(colours)) == len(names)
     assert colours[0] == label_colour("yoga")
 
@@ -168,9 +168,9 @@ def test_any_length_has_a_readable_axis(tmp_path: Path, end_s: float) -> None:
 
 
 def test_times_are_written_for_their_length() -> None:
-    assert chart._time_text(0.5, 2.0) == "0.5"
-    assert chart._time_text(75.0, 600.0) == "1:15"
-    assert chart._time_text(5400.0, 86400.0) == "1:30"
+    assert chart.time_text(0.5, 2.0) == "0.5"
+    assert chart.time_text(75.0, 600.0) == "1:15"
+    assert chart.time_text(5400.0, 86400.0) == "1:30"
 
 
 def test_nothing_in_gives_a_picture_that_says_so(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_nothing_in_gives_a_picture_that_says_so(tmp_path: Path) -> None:
 def test_provisional_answers_are_passed_over() -> None:
     line = Timeline(LABELS)
     line.push(predict(0, 1, [1.0, 0.0, 0.0, 0.0], settled=False))
-    assert line._leading() == []
+    assert line.leading() == []
 
 
 @pytest.mark.parametrize("name", ["中文 日本語", "$x^{$ \\frac", "\ud800\n\t", "w" * 500, ""], ids=ascii)
@@ -198,18 +198,16 @@ def test_any_name_stays_in_the_picture(tmp_path: Path, name: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(count=st.integers(0, 50), probabilities=st.randoms(use_true_random=False))
 def test_joined_bins_keep_the_highest_probability_and_all_of_the_time(count: int, probabilities) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "MAX_BINS", 4)
-        line = Timeline(LABELS)
-        answers = [predict(i, i + 2, [probabilities.random() for _ in LABELS]) for i in range(count)]
-        for answer in answers:
-            line.push(answer)
-    assert line._bins <= 4
-    chunks = [answers[i : i + line._per_bin] for i in range(0, count, line._per_bin)]
-    assert [tuple(span) for span in line._spans_s[: line._bins]] == [
+    line = Timeline(LABELS, max_bins=4)
+    answers = [predict(i, i + 2, [probabilities.random() for _ in LABELS]) for i in range(count)]
+    for answer in answers:
+        line.push(answer)
+    assert line.bins <= 4
+    chunks = [answers[i : i + line.per_bin] for i in range(0, count, line.per_bin)]
+    assert [tuple(span) for span in line.spans_s[: line.bins]] == [
         (c[0].start_s, c[-1].end_s) for c in chunks
     ]
-    for bin_values, chunk in zip(line._highest[: line._bins], chunks, strict=True):
+    for bin_values, chunk in zip(line.highest[: line.bins], chunks, strict=True):
         assert np.array_equal(bin_values, np.max([answer.probabilities for answer in chunk], axis=0))
 
 
@@ -221,8 +219,8 @@ def test_a_long_run_is_kept_in_bounds_and_a_short_action_still_shows(tmp_path: P
         line.push(predict(start_s, start_s + 2.56, loud if 9000 <= number < 9003 else quiet))
         if number % 4 == 0:
             line.push(Event(("lunge", "side kick")[number // 4 % 2], start_s, start_s + 1.0, 0.6))
-    assert line._spans_s.shape == (timeline.MAX_BINS, 2)
-    assert len(line._events) <= 2 * timeline.MAX_STRETCHES
+    assert line.spans_s.shape == (timeline.MAX_BINS, 2)
+    assert len(line.events) <= 2 * timeline.MAX_STRETCHES
     line.save(tmp_path / "long.png", title="long")
     rgb = cv2.imread(str(tmp_path / "long.png"), cv2.IMREAD_COLOR_RGB)
     assert rgb is not None
@@ -237,9 +235,7 @@ def test_a_long_run_is_kept_in_bounds_and_a_short_action_still_shows(tmp_path: P
 )
 def test_thinning_loses_no_time_and_gives_no_label_much_more(made: list[tuple[str, int, int]]) -> None:
     stretches = [Event(label, start, start + length, 0.5) for label, start, length in made]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "MAX_STRETCHES", 10)
-        thinned = timeline._thinned(list(stretches))
+    thinned = timeline.thinned(list(stretches), most=10)
     assert len(thinned) <= 20
     for stretch in stretches:
         assert any(
@@ -251,7 +247,7 @@ def test_thinning_loses_no_time_and_gives_no_label_much_more(made: list[tuple[st
 
 
 def test_the_probability_of_joined_events_is_weighted_by_their_length() -> None:
-    joined = timeline._joined(
+    joined = timeline.joined(
         [Event("a", 4.0, 5.0, 0.9), Event("a", 0.0, 3.0, 0.5), Event("b", 3.0, 4.0, 0.1)], 1.0
     )
     assert joined == [Event("a", 0.0, 5.0, pytest.approx(0.6)), Event("b", 3.0, 4.0, 0.1)]

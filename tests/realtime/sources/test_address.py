@@ -1,10 +1,8 @@
-import sys
 from pathlib import Path
 
 import pytest
 
 from realtime.errors import SourceError, UsageError
-from realtime.sources import address
 from realtime.sources.address import Address, camera_input, masked, parse_source
 from realtime.sources.image_folder import image_files
 
@@ -86,17 +84,14 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
         image_files(str(tmp_path), "holiday")
 
 
-def test_cameras_of_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cameras_of_each_system(tmp_path: Path) -> None:
     second = parse_source("webcam:1")
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert camera_input(second, []) == ("1", "avfoundation")
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert camera_input(second, ["Front", "Back"]) == ("video=Back", "dshow")
+    assert camera_input(second, [], "darwin") == ("1", "avfoundation")
+    assert camera_input(second, ["Front", "Back"], "win32") == ("video=Back", "dshow")
     with pytest.raises(SourceError, match="webcam:1: no such camera; there are 1 here"):
-        camera_input(second, ["Front"])
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(address, "glob", lambda pattern: ["/dev/video98"])
+        camera_input(second, ["Front"], "win32")
+    (tmp_path / "video98").touch()
     with pytest.raises(SourceError, match=r"webcam:99: no such camera .*here: webcam:98"):
-        camera_input(parse_source("webcam:99"), [])
-    monkeypatch.setattr(address.os.path, "exists", lambda path: True)
-    assert camera_input(second, []) == ("/dev/video1", "v4l2")
+        camera_input(parse_source("webcam:99"), [], "linux", tmp_path)
+    (tmp_path / "video1").touch()
+    assert camera_input(second, [], "linux", tmp_path) == (str(tmp_path / "video1"), "v4l2")

@@ -49,7 +49,8 @@ def http(media: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "SOCKET_LIMIT_US", 1_000_000)
+    for kind in address.SOCKET_LIMIT_US:
+        monkeypatch.setitem(address.SOCKET_LIMIT_US, kind, 1_000_000)
     for kind in address.STALL_LIMIT_S:
         monkeypatch.setitem(address.STALL_LIMIT_S, kind, 1.0)
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -62,9 +63,10 @@ def opener(*steps: Video | Exception) -> Callable[[], Video]:
     return open_again
 
 
-def tries_s(clock: ManualClock, source: Reconnecting, count: int) -> list[float]:
-    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so
-    many."""
+def tries_s(
+    clock: ManualClock, make: Callable[[Callable[[], Video]], Reconnecting], count: int
+) -> list[float]:
+    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so many."""
     found: list[float] = []
 
     def open_again() -> Video:
@@ -73,7 +75,7 @@ def tries_s(clock: ManualClock, source: Reconnecting, count: int) -> list[float]
             source.close()
         raise SourceError("camera: refused")
 
-    source._open = open_again
+    source = make(open_again)
     for _ in source:
         found[:] = [clock.now_s()]
     return [round(b - a, 6) for a, b in pairwise(found)]
@@ -82,8 +84,8 @@ def tries_s(clock: ManualClock, source: Reconnecting, count: int) -> list[float]
 def test_tries_are_1_2_4_8_16_and_then_always_30_seconds_apart() -> None:
     clock = ManualClock()
     first: Video = LiveVideo(clock, 3)
-    source = Reconnecting("camera", opener(), first, clock=clock)
-    assert tries_s(clock, source, 8) == [1, 2, 4, 8, 16, 30, 30, 30, 30]
+    make = partial(Reconnecting, "camera", first=first, clock=clock)
+    assert tries_s(clock, make, 8) == [1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_after_a_success_it_begins_again_with_one_second() -> None:
@@ -144,8 +146,9 @@ def test_who_went_away_and_is_there_again_is_not_kept_waiting(there_again_s: flo
 
 def test_who_was_always_there_is_not_tried_more_often_than_the_back_off_says() -> None:
     clock = ManualClock()
-    source = Reconnecting("camera", opener(), LiveVideo(clock, 1), is_there=lambda: True, clock=clock)
-    assert tries_s(clock, source, 4) == [1, 2, 4, 8, 16]
+    first: Video = LiveVideo(clock, 1)
+    make = partial(Reconnecting, "camera", first=first, is_there=lambda: True, clock=clock)
+    assert tries_s(clock, make, 4) == [1, 2, 4, 8, 16]
 
 
 def test_what_there_is_to_tell_changes_with_each_try() -> None:
@@ -216,12 +219,12 @@ def test_no_answer_spans_the_hole() -> None:
 @pytest.mark.parametrize("open_again", [opener(), lambda: time.sleep(0.2) or opener()()])
 def test_closed_while_it_waits_for_the_next_try_it_ends_at_once(open_again: Callable[[], Video]) -> None:
     source = Reconnecting("camera", open_again)
-    with Reader(source, mailbox_for(source)) as reader:
+    with Reader(source, mailbox_for(source)):
         while not source.connection.reason:
             time.sleep(0.01)
         start_s = time.monotonic()
     assert time.monotonic() - start_s < 5  # it was to wait for a second, and then two, four, ...
-    assert not reader._thread.is_alive()
+    assert "i3d-live reader" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_closed_while_it_is_being_opened_it_closes_what_it_gets() -> None:

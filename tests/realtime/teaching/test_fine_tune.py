@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,24 +11,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.nets import factory as catalogue
-from engines.training import finetune as engines_finetune
-from engines.training.finetune import SCHEDULE
+from engines.training.finetune import SCHEDULE, Layers, Tuned, Verdict
 from engines.weights.manifest import read_manifest
 from engines.weights.store import load_weights, model_dir
+from realtime.commands.teach import show
+from realtime.teaching.fine_tune import finetune
+from realtime.teaching.lesson import Studied, Tell, teach
 from tests.engines.conftest import own_cache  # noqa: F401
 from tests.realtime.teaching.test_lesson import Teach, call, clips_of_two, small_trunk  # noqa: F401
-from tests.support.networks import DIVIDE
 
+Tune = Callable[[Studied, Layers, Tell], Tuned]
+THREE_ROUNDS = replace(SCHEDULE, rounds=3)
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers
 
 
+Taught = Callable[..., tuple[str, str]]
+
+
 @pytest.fixture
-def tune(call: Teach, clips_of_two: Path, monkeypatch: pytest.MonkeyPatch) -> Teach:  # noqa: F811
-    """`i3d-live teach clips --streams rgb` with three short rounds of fine-tuning, of the narrow network."""
-    monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
-    monkeypatch.setattr(engines_finetune, "SCHEDULE", replace(SCHEDULE, rounds=3))
-    return partial(call, clips_of_two, "--streams", "rgb")
+def taught(call: Teach, clips_of_two: Path, capsys: pytest.CaptureFixture[str]) -> Taught:  # noqa: F811
+    """What `i3d-live teach clips --streams rgb --finetune LAYERS` does and prints, of the narrow network: stdout, stderr."""
+
+    def run(layers: Layers, tune: Tune, tell: Tell = lambda *_: None) -> tuple[str, str]:
+        lesson = teach(
+            clips_of_two, "mine", base="base", streams="rgb", backend="narrow", replace=False, tell=tell,
+            layers=layers, tune=tune,
+        )  # fmt: skip
+        show(lesson)
+        return capsys.readouterr()
+
+    return run
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -38,13 +51,16 @@ def facts(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("better", [True, False])
 def test_a_network_that_is_tuned_is_kept_where_it_is_better(
     better: bool,
-    tune: Teach,
+    taught: Taught,
     own_cache: Path,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engines_finetune.Tuned, "better", better)
-    code, out, err = tune("--name", "mine", "--finetune", "last")
-    assert (code, err) == (0, "")
+    def tune(studied: Studied, layers: Layers, tell: Tell) -> Tuned:
+        tuned = finetune(studied, layers, tell, THREE_ROUNDS)
+        loss = tuned.before.loss * (0.5 if better else 2)
+        return replace(tuned, after=Verdict(loss, tuned.before.right))
+
+    out, err = taught("last", tune)
+    assert err == ""
     assert "rgb fine-tuned (last): " in out
     assert ("kept." in out, "not kept, as it was is better" in out) == (better, not better)
     (found,) = facts("mine").values()
@@ -61,29 +77,36 @@ def test_a_network_that_is_tuned_is_kept_where_it_is_better(
     assert list((own_cache / "finetune").iterdir()) == [], "checkpoints"
 
 
-def test_interrupted_it_goes_on_from_the_last_round(tune: Teach, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[Path] = []
+def test_interrupted_it_goes_on_from_the_last_round(taught: Taught, own_cache: Path) -> None:  # noqa: F811
+    class Stopped(Exception):
+        """As by a signal."""
 
-    def train(training: Any, folder: Path, **options: Any) -> Path:
-        if not kept:
-            training.schedule = replace(training.schedule, rounds=1)
-        kept.append(folder)
-        result = whole(training, folder, **options)
-        if len(kept) == 1:
-            raise KeyboardInterrupt
-        return result
+    rounds: list[int] = []
 
-    whole = engines_finetune.train
-    monkeypatch.setattr(engines_finetune, "train", train)
-    assert tune("--name", "mine", "--finetune", "all")[0] != 0
-    assert (kept[0] / "last.ckpt").is_file()
-    assert tune("--name", "mine", "--finetune", "all")[0] == 0
-    assert kept[0] == kept[1]
+    def stop(what: str, done: int, total: int | None) -> None:
+        if what == "fine-tuning rgb" and done:
+            rounds.append(done)
+            if len(rounds) == 2:
+                raise Stopped
+
+    tune = partial(finetune, schedule=THREE_ROUNDS)
+    with pytest.raises(Stopped):
+        taught("all", tune, stop)
+    (kept,) = (own_cache / "finetune").iterdir()
+    assert (kept / "last.ckpt").is_file()
+    taught("all", tune, lambda what, done, total: rounds.append(done) if what == "fine-tuning rgb" else None)
+    assert rounds[:2] == [1, 2]
+    assert 1 <= max(rounds[2:]) < 3, "not from the start"
+    assert list((own_cache / "finetune").iterdir()) == []
     assert facts("mine")["rgb"]["layers"] == "all"
 
 
-def test_what_is_missing_is_said_before_any_work(tune: Teach, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said_before_any_work(
+    call: Teach,  # noqa: F811
+    clips_of_two: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "engines.training.train", None)
-    code, out, err = tune("--name", "mine", "--finetune", "last")
+    code, out, err = call(clips_of_two, "--streams", "rgb", "--name", "mine", "--finetune", "last")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "pip install 'i3d-live[train]'" in err

@@ -18,24 +18,24 @@ import pytest
 import torch
 
 from engines.backends.pytorch import Window
-from engines.load import load_engines
+from engines.backends.registry import Plan
+from engines.load import load_engines, load_features
 from engines.nets.i3d import I3D
-from engines.runtime.headed import KERNEL, HeadedEngine, head_of
+from engines.runtime.headed import HeadedEngine, head_of
 from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Modality, Weights
 from engines.weights import formats
-from engines.weights.heads import feature_tensors, feature_weights
-from engines.weights.manifest import read_manifest
-from engines.weights.store import load_weights, model_dir
-from realtime import cli
+from engines.weights.manifest import FILE, read_manifest
+from engines.weights.store import load_spec, load_weights, model_dir, save_weights
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
-from realtime.teaching import clip_features as examples
 from realtime.teaching import lesson as lesson_module
-from realtime.teaching.clip_features import mirrored, window_features
+from realtime.teaching.clip_features import features_of_ticks, mirrored
 from realtime.types import Prediction
 from tests.engines.conftest import own_cache  # noqa: F401
+from tests.support.backends import register
+from tests.support.command_line import typed
 from tests.support.made_actions import ACTIONS, write_folder
 from tests.support.networks import DIVIDE, SMALL_PX, Tensors, random_tensors, small
 
@@ -57,15 +57,39 @@ def write_noise(path: Path, levels: Sequence[int], frames: int, seed: int) -> Pa
     return path
 
 
-def small_features(weights: Weights, tensors: Tensors, spec: Any, backend: str = "") -> WindowEngine:
-    """In place of `load_features`: the narrow network, on pictures of 32 x 32."""
-    net = small(I3D(tensors[KERNEL].shape[1], spec.channels, divide=DIVIDE), feature_tensors(tensors))
+class Narrow:
+    """A backend for the features of the narrow network, on pictures of 32 x 32."""
 
-    def run(chunk: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return Window(net)(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
+    COMPILES = False
 
-    return WindowEngine(spec, feature_weights(weights, tensors), "torch", "float32", "CPU", run)
+    def unavailable(self) -> None: ...
+    def precisions(self) -> tuple[str, ...]:
+        return ("float32",)
+
+    def device(self) -> str:
+        return "CPU"
+
+    def load(self, plan: Plan, folder: None, tensors: Tensors) -> WindowEngine:
+        own = {name: np.array(value) for name, value in tensors.items()}  # torch wants to be able to write
+        net = small(I3D(len(plan.weights.labels), plan.spec.channels, divide=DIVIDE), own)
+
+        def run(chunk: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return Window(net)(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
+
+        return WindowEngine(plan.spec, plan.weights, "narrow", "float32", "CPU", run)
+
+
+def store_base(name: str) -> None:
+    """A model of the narrow network with both streams, for pictures of 32 x 32."""
+    for modality in ("rgb", "flow"):
+        weights, tensors, _ = small_trunk(name, modality)
+        save_weights(name, modality, tensors, weights.labels, source="a test", licence="free")
+    path = model_dir(name) / FILE
+    facts = json.loads(path.read_text())
+    for stream in facts["streams"].values():
+        stream["spec"] |= {"short_side_px": SMALL_PX + 4, "crop_px": SMALL_PX}
+    path.write_text(json.dumps(facts))
 
 
 def small_trunk(base: str, modality: Modality) -> tuple[Weights, Tensors, Any]:
@@ -90,20 +114,15 @@ def call(
     """`i3d-live teach` in this process, on the narrow network: exit code, stdout, stderr."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a network only waits for more
-    monkeypatch.setattr(lesson_module, "trunk", small_trunk)
-    monkeypatch.setattr(lesson_module, "load_features", small_features)
-    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
-    monkeypatch.setattr("realtime.commands.weights.fetch_if_missing", lambda *_: None)
-    monkeypatch.setattr("realtime.commands.weights.chosen_model", lambda *_: "kinetics")
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
+    register(monkeypatch, Narrow(), "narrow")
+    store_base("base")
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["i3d-live", "teach", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
+        code = typed("teach", *map(str, arguments), "--base", "base", "--backend", "narrow")
         captured = capsys.readouterr()
-        return int(exit_.value.code or 0), captured.out, captured.err
+        return code, captured.out, captured.err
 
     yield call
     torch.set_num_threads(threads)
@@ -140,7 +159,7 @@ def test_actions_are_learnt_and_the_model_names_each_part_of_a_spliced_video(
     assert report["held_out"]["right"] == 12
     assert report["classes"]["light"] == {"clips": 6, "taken_for": {"dark": 0, "light": 6}}
     video = write_noise(tmp_path / "spliced.mp4", list(TWO.values()), 80, 77)
-    features = small_features(*small_trunk("base", "rgb"))
+    features = load_features(*load_weights("base", "rgb"), load_spec("base", "rgb"), "narrow")
     recognizer = Recognizer({"rgb": HeadedEngine(features, head_of(tensors), weights)}, stride_ticks=8)
     outputs = []
     with open_video(video) as frames:
@@ -259,13 +278,8 @@ def test_a_mirror_turns_flow_round() -> None:
     np.testing.assert_array_equal(mirrored(rgb, "rgb")[0, :, 0], rgb[0, :, 1])
 
 
-def test_windows_follow_each_other_and_the_last_one_reaches_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_follow_each_other_and_the_last_one_reaches_back() -> None:
     seen: list[tuple[int, int]] = []
-
-    def inputs(video: Any, spec: Any) -> Any:
-        return (np.full((2, 2, 3), number, np.uint8) for number in range(video))
 
     class Saw:
         spec, weights = RGB, WEIGHTS
@@ -278,18 +292,6 @@ def test_windows_follow_each_other_and_the_last_one_reaches_back(
             seen.append((int(chunk[0, 0, 0, 0, 0]), int(chunk[0, -1, 0, 0, 0])))
             return type("P", (), {"logits": np.zeros((2, 7, 4), np.float32)}), state
 
-    class Opened:
-        def __init__(self, length: int) -> None:
-            self.length = length
-
-        def __enter__(self) -> int:
-            return self.length
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(examples, "clip_inputs", inputs)
-    monkeypatch.setattr(examples, "open_video", Opened)
     for length, wanted in {
         75: [(0, 63)],
         96: [(0, 63), (32, 95)],
@@ -297,7 +299,8 @@ def test_windows_follow_each_other_and_the_last_one_reaches_back(
         30: [(0, 3)],  # 30 twice, and the first four again
     }.items():
         seen.clear()
-        features = window_features(length, Saw())  # type: ignore[arg-type]
+        ticks = (np.full((2, 2, 3), number, np.uint8) for number in range(length))
+        features = features_of_ticks(ticks, Saw())  # type: ignore[arg-type]
         assert seen == wanted
         assert features.shape == (2, 3 * len(wanted), 4)
 
