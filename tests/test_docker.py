@@ -116,7 +116,6 @@ def test_what_it_starts_is_understood_and_demands_a_password(
     host = str(options["host"])
     assert not is_local(host)
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(UsageError, match="needs a password"):
         find_password(None, needed_for=host)
 

@@ -18,12 +18,11 @@ from pathlib import Path
 import pytest
 
 from engines.load import Engines
-from realtime import cli
 from realtime.commands import classify, run
 from realtime.commands.view import PASSWORD_VARIABLE
 from realtime.run_bundle import _parser
 from tests.conftest import ROOT
-from tests.support.command_line import understood
+from tests.support.command_line import typed, understood
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip, write_images, write_sound
 from tests.support.servers import free_port
@@ -94,16 +93,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """Run the command line in this process: exit code and stderr."""
 
     def call(arguments: list[str]) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["i3d-live", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        return int(exit_.value.code or 0), capsys.readouterr().err
+        return typed(*arguments), capsys.readouterr().err
 
     return call
 
@@ -286,7 +280,6 @@ def test_every_message_of_troubleshooting_is_printed(
     here: Path, call: Callable[[list[str]], tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
     monkeypatch.setattr("realtime.commands.weights.chosen_model", lambda model, streams: model or "kinetics")
     calls = provoked(here)
