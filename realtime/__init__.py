@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from realtime.pump import outputs, stream, watch
+    from realtime.library import outputs, stream, watch
     from realtime.recognizer import Recognizer
     from realtime.sources.open import open_video
     from realtime.sources.reconnect import keep_open
@@ -35,9 +35,9 @@ _HOME = {
     "Tick": "realtime.types",
     "keep_open": "realtime.sources.reconnect",
     "open_video": "realtime.sources.open",
-    "outputs": "realtime.pump",
-    "stream": "realtime.pump",
-    "watch": "realtime.pump",
+    "outputs": "realtime.library",
+    "stream": "realtime.library",
+    "watch": "realtime.library",
 }
 
 __all__ = [

@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
 from realtime.pace import Ladder, levels_of
-from realtime.recognizer import Output, Recognizer
-from realtime.types import Frame, Prediction
+from realtime.recognizer import Recognizer
+from realtime.types import Frame
 
 T = TypeVar("T")
 WhenFull = Literal["wait", "drop oldest"]
@@ -38,6 +38,10 @@ class Source(Protocol):
     """Safe to print."""
     live: bool
     """What is not read in time is lost."""
+
+    @property
+    def corrupt_packets(self) -> int:
+        """Packets and pictures so far that were damaged."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -145,11 +149,13 @@ def _taken_before(frame: Frame, seconds: float) -> bool:
     return frame.taken_s is not None and frame.taken_s < seconds
 
 
-def mailbox_for(video: Source, capacity: int | None = None) -> Mailbox:
-    """Where the frames of this video wait."""
+def mailbox_for(
+    video: Source, capacity: int | None = None, now_s: Callable[[], float] = time.monotonic
+) -> Mailbox:
+    """Where the frames of this video wait. `now_s`: the clock of `Frame.taken_s`."""
     if video.live:
-        return Mailbox(capacity or LIVE_MAILBOX, "drop oldest")
-    return Mailbox(capacity or FILE_MAILBOX, "wait")
+        return Mailbox(capacity or LIVE_MAILBOX, "drop oldest", now_s)
+    return Mailbox(capacity or FILE_MAILBOX, "wait", now_s)
 
 
 class Reader:
@@ -234,32 +240,3 @@ class Pace:
         if level is not None:
             self._recognizer.level = level
         return level is not None
-
-
-def outputs(video: Source, recognizer: Recognizer) -> Iterator[Output]:
-    """Predictions, events and gaps of a video as they become certain.
-
-    Files wait for the recogniser. Of a live source frames are dropped when it is late, and it does less; see
-    `realtime.pace`. Raises what the video raises, after the answers that its frames still give.
-    """
-    pace = Pace(recognizer) if video.live else None
-    for _, item, _ in read_all([video]):
-        if isinstance(item, End):
-            yield from recognizer.flush()
-            if item.error is not None:
-                raise item.error
-        else:
-            if pace is not None:
-                pace.before(item)
-            yield from recognizer.push(item)
-
-
-def stream(video: Source, recognizer: Recognizer) -> Iterator[Prediction]:
-    """The predictions among `outputs`."""
-    return (output for output in outputs(video, recognizer) if isinstance(output, Prediction))
-
-
-def watch(video: Source, recognizer: Recognizer, tell: Callable[[Output], object]) -> None:
-    """Call `tell` with each of `outputs`, to the end of the video."""
-    for output in outputs(video, recognizer):
-        tell(output)

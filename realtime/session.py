@@ -1,10 +1,15 @@
-"""From sources to logs and sinks: what each source has seen, said and cost."""
+"""The one driver, of files, cameras, the page, `doctor` and calls from programs: from sources to logs and sinks.
+
+A session pushes frames to a recogniser and says what came of them; `take_turns` brings the frames of several sessions as
+they come. What each source has seen, said and cost is in its `figures`.
+"""
 
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
@@ -12,11 +17,10 @@ from typing import Protocol
 from engines.load import Engines
 from realtime.clock import Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.outputs.log import Line, connection_line, level_line, output_line
-from realtime.pump import End, Pace, mailbox_for, read_or_idle
-from realtime.recognizer import Output, Recognizer
+from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
+from realtime.pump import End, Pace, Source, mailbox_for, read_or_idle
+from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
-from realtime.sources.video import Video
 from realtime.types import Figures, Frame
 
 IDLE_S = 1.0
@@ -40,22 +44,29 @@ class Session:
 
     def __init__(
         self,
-        video: Video | Reconnecting,
-        recognizer: Recognizer,
+        video: Source,
+        recognizer: Recognizer | None,
         *,
         name: str | None = None,
-        write: Callable[[Line], None],
+        write: Callable[[Line], None] = lambda line: None,
         sinks: Sequence[Sink] = (),
         stopwatch: Stopwatch | None = None,
         progress: Callable[[float], None] = lambda media_s: None,
         now_s: Callable[[], float] = time.monotonic,
+        renew: Callable[[], Recognizer | None] = lambda: None,
+        frames: Source | None = None,
     ) -> None:
-        """`name`: of the source, for each of its lines. `now_s`: the clock of `Frame.taken_s`."""
-        self.video, self.recognizer, self.name = video, recognizer, name
+        """`recognizer`: None where `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
+        clock of `Frame.taken_s`. `renew`: asked before each frame; a recogniser that it gives takes over, from that frame
+        on. `frames`: where the frames of `video` are read, where that is not `video` itself.
+        """
+        self.video, self.frames, self.name = video, frames or video, name
         self.stopwatch = stopwatch or Stopwatch()
-        self.mailbox = mailbox_for(video)
+        self.mailbox = mailbox_for(video, now_s=now_s)
         """Where its frames wait."""
-        self.pace = Pace(recognizer, now_s) if video.live else None
+        self.recognizer: Recognizer | None = None
+        self.pace: Pace | None = None
+        """What a live source's recogniser leaves out when it is late; without one it leaves out nothing."""
         self.level_steps: Counter[str] = Counter()
         """How often it stepped to each level of its pace."""
         self.last_frame_s = self._start_s = now_s()
@@ -63,16 +74,27 @@ class Session:
         self.ended: str | None = None
         """Why nothing follows."""
         self._write, self._sinks, self._progress, self._now_s = write, sinks, progress, now_s
-        self._media_s = 0.0
+        self._renew = renew
+        self._media_s = self._busy_s = 0.0
+        self._counts_before, self._unseen_before = Counts(), 0
+        """Of the recognisers before this one."""
+        if recognizer is not None:
+            self._use(recognizer)
 
     def push(self, frame: Frame) -> None:
         """The next frame."""
         self.look()
+        renewed = self._renew()
+        if renewed is not None:
+            self._use(renewed)
+        assert self.recognizer is not None
         if self.pace is not None and self.pace.before(frame):
             self._tell_level(self.pace, float(frame.pts))
+        began_s = self._now_s()
         outputs = self.recognizer.push(frame)
         with self.stopwatch("outputs"):
             self.last_frame_s = self._now_s()
+            self._busy_s += self.last_frame_s - began_s
             self._media_s = float(frame.pts + frame.duration)
             self._progress(self._media_s)
             self._tell_sinks(frame)
@@ -91,8 +113,9 @@ class Session:
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.close)
-            self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
-            self.write(self._summary())
+            if self.recognizer is not None:
+                self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
+            self.write(summary_line(self.figures()))
 
     def write(self, line: Line) -> None:
         """A line of the log, with the name of the source where it has one."""
@@ -105,13 +128,15 @@ class Session:
 
     def figures(self) -> Figures:
         """What has become of the source so far. From any thread."""
-        counts, mailbox, pace, connection = self.recognizer.counts, self.mailbox, self.pace, self.connection
+        mailbox, pace, connection = self.mailbox, self.pace, self.connection
+        counts, unseen = self._totals()
+        flow = self.recognizer.flow_health if self.recognizer else None
         waiting = mailbox.received - mailbox.dropped - counts.frames
         return Figures(
             frames=mailbox.received,
             used=counts.ticks - counts.repeated_ticks,
             dropped={
-                "faster than the model's rate": self.recognizer.unseen_frames,
+                "faster than the model's rate": unseen,
                 "late": mailbox.dropped,
                 "stopped": 0 if self.ended is None else waiting,
             },
@@ -125,14 +150,35 @@ class Session:
             reconnects=connection.reconnects if connection else 0,
             level_steps=dict(self.level_steps),
             stage_s=dict(self.stopwatch.seconds),
+            busy_s=self._busy_s,
+            media_s=self._media_s,
+            wall_s=self._now_s() - self._start_s,
+            flow=None if flow is None else flow.report(),
             waiting=len(mailbox),
             lag_s=pace.lag_s if pace else 0.0,
+            level=pace.ladder.level.name if pace else "all",
             steps_down=pace.ladder.place if pace else 0,
             lost=None if connection is None or connection.up else connection.reason,
             last_frame_s=self.last_frame_s,
             ended=self.ended,
             failed=self.ended not in (None, WHOLE, STOPPED),
         )
+
+    def _use(self, recognizer: Recognizer) -> None:
+        """It takes over, once the one before it has said what it still knows."""
+        if self.recognizer is not None:
+            self._emit(self.recognizer.flush(), None)
+            self._counts_before, self._unseen_before = self._totals()
+        self.recognizer = recognizer
+        self.pace = Pace(recognizer, self._now_s) if self.video.live else None
+
+    def _totals(self) -> tuple[Counts, int]:
+        """Counts of all recognisers so far, and the frames that no tick showed."""
+        if self.recognizer is None:
+            return self._counts_before, self._unseen_before
+        before = asdict(self._counts_before)
+        counts = {name: count + before[name] for name, count in asdict(self.recognizer.counts).items()}
+        return Counts(**counts), self._unseen_before + self.recognizer.unseen_frames
 
     def _tell_level(self, pace: Pace, media_s: float) -> None:
         self.level_steps[pace.ladder.level.name] += 1
@@ -148,32 +194,6 @@ class Session:
         for sink in self._sinks:
             sink.push(item)
 
-    def _summary(self) -> Line:
-        figures = self.figures()
-        flow = self.recognizer.flow_health
-        return {
-            "kind": "summary",
-            "frames": {
-                "decoded": figures.frames,
-                "used": figures.used,
-                "dropped": {cause: count for cause, count in figures.dropped.items() if count},
-                "corrupt_packets": figures.corrupt_packets,
-            },
-            "ticks": figures.ticks,
-            "repeated_ticks": figures.repeated_ticks,
-            "steps": figures.steps,
-            "predictions": figures.predictions,
-            "events": figures.events,
-            "gaps": figures.gaps,
-            "reconnects": figures.reconnects,
-            "level_steps": dict(figures.level_steps),
-            "media_s": round(self._media_s, 3),
-            "wall_s": round(self._now_s() - self._start_s, 3),
-            "stage_s": {stage: round(seconds, 4) for stage, seconds in figures.stage_s.items()},
-            **({"flow": flow.report()} if flow is not None else {}),
-            "ended": figures.ended,
-        }
-
 
 def run_sessions(
     sessions: Sequence[Session],
@@ -184,17 +204,15 @@ def run_sessions(
     Whatever ends it early (a stop, a full disk), each log gets its summary and each file is closed first.
     """
     errors: list[Exception] = []
-    videos, mailboxes = [s.video for s in sessions], [s.mailbox for s in sessions]
+
+    def keep(session: Session, error: Exception) -> None:
+        errors.append(error)
+        failed(session, error)
+
     ended = STOPPED
     try:
-        with closing(read_or_idle(videos, mailboxes, IDLE_S)) as items:
-            for place, item, _ in items:
-                if isinstance(item, Frame):
-                    sessions[place].push(item)
-                elif isinstance(item, End):
-                    errors += _end(sessions[place], item, failed)
-                for session in sessions:
-                    session.look()
+        for _ in take_turns(sessions, keep):
+            pass
     except I3DLiveError as error:
         ended = str(error)
         raise
@@ -203,18 +221,35 @@ def run_sessions(
     return errors
 
 
-def _end(session: Session, end: End, failed: Callable[[Session, Exception], None]) -> list[Exception]:
-    """End one session; what ended it, where that was an error."""
+def take_turns(
+    sessions: Sequence[Session], failed: Callable[[Session, Exception], None], *, idle_s: float = IDLE_S
+) -> Generator[None]:
+    """Drive all sessions to their ends. Yields after each frame, after each end, and where nothing came for `idle_s`.
+
+    One that fails ends, and `failed` is told. Whoever does not go on to the end ends the sessions, where they are to be ended.
+    """
+    videos, mailboxes = [s.frames for s in sessions], [s.mailbox for s in sessions]
+    with closing(read_or_idle(videos, mailboxes, idle_s)) as items:
+        for place, item, _ in items:
+            if isinstance(item, Frame):
+                sessions[place].push(item)
+            elif isinstance(item, End):
+                _end(sessions[place], item, failed)
+            for session in sessions:
+                session.look()
+            yield
+
+
+def _end(session: Session, end: End, failed: Callable[[Session, Exception], None]) -> None:
     error = end.error
     if error is None:
         session.end(STOPPED if end.stopped else WHOLE)
-        return []
+        return
     if not isinstance(error, Exception):
         raise error
     known = isinstance(error, I3DLiveError)
     session.end(str(error) if known else f"a fault of this program ({type(error).__name__})")
     failed(session, error)
-    return [error]
 
 
 def end_all(sessions: Sequence[Session], ended: str) -> None:
@@ -224,7 +259,7 @@ def end_all(sessions: Sequence[Session], ended: str) -> None:
             stack.callback(session.end, ended)
 
 
-def session_line(video: Video | Reconnecting, engines: Engines, recognizer: Recognizer) -> Line:
+def session_line(video: Source, engines: Engines, recognizer: Recognizer) -> Line:
     """The first line of a log."""
     engine = next(iter(engines.by_stream.values()))
     return {

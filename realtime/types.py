@@ -130,38 +130,50 @@ class Event:
 
 @dataclass(frozen=True)
 class Figures:
-    """What has become of a source so far: computed once, read by the summary, by Prometheus and by health reports."""
+    """What has become of a source so far: computed once, read by the summary, by Prometheus, by health reports and by the page.
 
-    frames: int
+    By default: of a source that is not open yet."""
+
+    frames: int = 0
     """Decoded."""
-    used: int
+    used: int = 0
     """Frames that an answer could see."""
-    dropped: Mapping[str, int]
+    dropped: Mapping[str, int] = field(default_factory=dict)
     """Frames that none could see, by cause. After the end these and `used` are all of `frames`."""
-    corrupt_packets: int
-    ticks: int
-    repeated_ticks: int
-    steps: int
+    corrupt_packets: int = 0
+    ticks: int = 0
+    repeated_ticks: int = 0
+    steps: int = 0
     """Windows, or chunks of 8 ticks."""
-    predictions: int
-    events: int
-    gaps: int
-    reconnects: int
-    level_steps: Mapping[str, int]
+    predictions: int = 0
+    events: int = 0
+    gaps: int = 0
+    reconnects: int = 0
+    level_steps: Mapping[str, int] = field(default_factory=dict)
     """How often it stepped to each level of its pace."""
-    stage_s: Mapping[str, float]
+    stage_s: Mapping[str, float] = field(default_factory=dict)
     """Wall seconds by stage."""
-    waiting: int
+    busy_s: float = 0.0
+    """Wall seconds that the recogniser worked on frames."""
+    media_s: float = 0.0
+    """Of the source, up to the end of the newest frame."""
+    wall_s: float = 0.0
+    """Since the session was made."""
+    flow: Mapping[str, object] | None = None
+    """What the flow looks like, as in the log; None without a flow stream."""
+    waiting: int = 0
     """Frames in the mailbox."""
-    lag_s: float
+    lag_s: float = 0.0
     """How long the last frame had waited."""
-    steps_down: int
-    """Level of work; 0 is all that was asked for."""
-    lost: str | None
+    level: str = "all"
+    """Name of the level of work."""
+    steps_down: int = 0
+    """How far that level is below all that was asked for."""
+    lost: str | None = None
     """Why the source is lost at the moment, or None while it is there."""
-    last_frame_s: float
+    last_frame_s: float = 0.0
     """`time.monotonic()` when the newest frame was pushed."""
-    ended: str | None
+    ended: str | None = None
     """Why nothing follows."""
-    failed: bool
+    failed: bool = False
     """Whether it ended because of an error."""

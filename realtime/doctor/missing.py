@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from glob import glob
@@ -92,16 +92,19 @@ def _sources() -> Iterator[Finding]:
         yield Finding("source", "webcam", True, "asked for when it is opened")
         return
     devices = sorted(glob("/dev/video[0-9]*"))
-    usable = [device for device in devices if os.access(device, os.R_OK | os.W_OK)]
+    yield webcam(devices, [device for device in devices if os.access(device, os.R_OK | os.W_OK)])
+
+
+def webcam(devices: Sequence[str], usable: Sequence[str]) -> Finding:
+    """Whether there is a camera: `devices` are there, of which `usable` may be opened."""
     names = ", ".join("webcam:" + device.removeprefix("/dev/video") for device in usable or devices)
     if usable:
-        yield Finding("source", "webcam", True, names)
-    elif devices:
+        return Finding("source", "webcam", True, names)
+    if devices:
         mend = 'sudo usermod -aG video "$USER", then log in again'
-        yield Finding("source", "webcam", False, f"no permission for {names}", mend)
-    else:
-        mend = "plug one in; in a container: docker run --device /dev/video0"
-        yield Finding("source", "webcam", False, "no /dev/video*", mend)
+        return Finding("source", "webcam", False, f"no permission for {names}", mend)
+    mend = "plug one in; in a container: docker run --device /dev/video0"
+    return Finding("source", "webcam", False, "no /dev/video*", mend)
 
 
 def _outputs() -> Iterator[Finding]:

@@ -4,7 +4,6 @@ Decoding runs in a thread of its own, all else in one after the other: they shar
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,12 +11,12 @@ from fractions import Fraction
 from math import ceil
 
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.clock import Clock, Stopwatch
 from realtime.errors import SourceError
-from realtime.pump import End, mailbox_for, read_or_idle
 from realtime.recognizer import Recognizer
+from realtime.session import Session, take_turns
 from realtime.sources.video import Video
-from realtime.types import Frame
+from realtime.types import Figures, Frame
 
 TICKS_PER_S = 25
 DECODE_SHARE = 0.2
@@ -69,45 +68,88 @@ class Loads:
 
 
 def measure(
-    open_source: Open,
-    make_recognizer: MakeRecognizer,
-    seconds: float,
-    now_s: Callable[[], float] = time.perf_counter,
+    open_source: Open, make_recognizer: MakeRecognizer, seconds: float, clock: Clock | None = None
 ) -> Loads:
     """Run for so long; a shorter file is read again and again. Raises what opening and reading raises."""
+    clock = clock or Clock()
     video = open_source()
     live = video.live
     video.close()
-    loads = Loads(decode=_decode_share(open_source, live, seconds * DECODE_SHARE, now_s))
+    decode = _decode_share(open_source, live, seconds * DECODE_SHARE, clock)
     stopwatch = Stopwatch()
     recognizer = make_recognizer(stopwatch)
-    run = _run_live if live else _run_file
-    run(open_source, recognizer, seconds * (1 - DECODE_SHARE), now_s, loads)
-    counts = recognizer.counts
-    loads.media_s = counts.ticks / TICKS_PER_S
-    if not counts.steps:
+    end_s = clock.now_s() + seconds * (1 - DECODE_SHARE)
+    source = open_source() if live else Repeated(video.name, open_source)
+    session = Session(source, recognizer, now_s=clock.now_s)
+    session.pace = None  # the question is whether all of it can be done
+    figures, stage_s = _run_until(end_s, session, stopwatch, clock)
+    if not figures.steps:
         raise SourceError(
             "no answer came in that time: the source is too short or too slow; give more --seconds"
         )
     # The first step comes only when a window is full; later ones at every stride.
-    stride_s = recognizer.stride_ticks / TICKS_PER_S
-    loads.stages = {
-        stage: spent / (counts.steps * stride_s if stage.endswith("engine") else loads.media_s)
-        for stage, spent in stopwatch.seconds.items()
+    stride_s, media_s = recognizer.stride_ticks / TICKS_PER_S, figures.ticks / TICKS_PER_S
+    stages = {
+        stage: spent / (figures.steps * stride_s if stage.endswith("engine") else media_s)
+        for stage, spent in stage_s.items()
     }
-    return loads
+    return Loads(decode, stages, media_s, figures.dropped["late"], figures.frames)
 
 
-def _decode_share(open_source: Open, live: bool, seconds: float, now_s: Callable[[], float]) -> float:
+def _run_until(
+    end_s: float, session: Session, stopwatch: Stopwatch, clock: Clock
+) -> tuple[Figures, dict[str, float]]:
+    """Its figures and the seconds of each stage at that time, before the recogniser has said what it still knows."""
+    errors: list[Exception] = []
+    with closing(take_turns([session], lambda _, error: errors.append(error))) as turns:
+        for _ in turns:
+            figures, stage_s = session.figures(), dict(stopwatch.seconds)
+            if clock.now_s() >= end_s:
+                break
+    for error in errors:
+        raise error
+    return figures, stage_s
+
+
+class Repeated:
+    """Source: a file again and again, as one long video."""
+
+    live, corrupt_packets = False, 0
+
+    def __init__(self, name: str, open_source: Open) -> None:
+        self.name, self._open = name, open_source
+        self._video: Video | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        shift, frame = Fraction(0), None
+        while not self._closed:
+            with self._open() as self._video:
+                if self._closed:  # while it was being opened
+                    return
+                for frame in self._video:
+                    yield replace(frame, pts=frame.pts + shift)
+            if frame is None:
+                return
+            shift += frame.pts + frame.duration
+
+    def close(self) -> None:
+        self._closed = True
+        video = self._video
+        if video is not None:
+            video.close()
+
+
+def _decode_share(open_source: Open, live: bool, seconds: float, clock: Clock) -> float:
     """Seconds of all cores for a second of video."""
-    end_s, cpu_s, media_s = now_s() + seconds, 0.0, 0.0
-    while now_s() < end_s and not (live and media_s):
+    end_s, cpu_s, media_s = clock.now_s() + seconds, 0.0, 0.0
+    while clock.now_s() < end_s and not (live and media_s):
         with open_source() as video:
             before_s, first, last = _cpu_s(), None, None
             for frame in video:
                 first = frame.pts if first is None else first
                 last = frame.pts + frame.duration
-                if now_s() >= end_s:
+                if clock.now_s() >= end_s:
                     break
             cpu_s += _cpu_s() - before_s
             media_s += float(last - first) if first is not None and last is not None else 0.0
@@ -117,38 +159,6 @@ def _decode_share(open_source: Open, live: bool, seconds: float, now_s: Callable
 def _cpu_s() -> float:
     times = os.times()
     return times.user + times.system
-
-
-def _run_file(
-    open_source: Open, recognizer: Recognizer, seconds: float, now_s: Callable[[], float], loads: Loads
-) -> None:
-    """A file again and again is one long video."""
-    end_s, shift, frame = now_s() + seconds, Fraction(0), None
-    while now_s() < end_s:
-        with open_source() as video:
-            for frame in video:
-                loads.decoded += 1
-                recognizer.push(replace(frame, pts=frame.pts + shift))
-                if now_s() >= end_s:
-                    break
-        if frame is not None:
-            shift += frame.pts + frame.duration
-
-
-def _run_live(
-    open_source: Open, recognizer: Recognizer, seconds: float, now_s: Callable[[], float], loads: Loads
-) -> None:
-    video = open_source()
-    mailbox, end_s = mailbox_for(video), now_s() + seconds
-    with closing(read_or_idle([video], [mailbox], 1.0)) as items:
-        for _, item, _ in items:
-            if isinstance(item, Frame):
-                recognizer.push(item)
-            elif isinstance(item, End) and item.error is not None:
-                raise item.error
-            if now_s() >= end_s:
-                break
-    loads.decoded, loads.dropped = mailbox.received, mailbox.dropped
 
 
 def advice(

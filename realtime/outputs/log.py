@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from realtime.errors import OutputError
 from realtime.recognizer import Output
 from realtime.sources.reconnect import Connection
-from realtime.types import Event, Gap, Prediction
+from realtime.types import Event, Figures, Gap, Prediction
 
 Line = dict[str, Any]
 SCHEMA = Path(__file__).with_name("log.schema.json")
@@ -58,6 +58,32 @@ def connection_line(connection: Connection, media_s: float) -> Line:
         "up": connection.up,
         "reconnects": connection.reconnects,
         "reason": connection.reason,
+    }
+
+
+def summary_line(figures: Figures) -> Line:
+    """The last line: what has become of all frames, and what it took."""
+    return {
+        "kind": "summary",
+        "frames": {
+            "decoded": figures.frames,
+            "used": figures.used,
+            "dropped": {cause: count for cause, count in figures.dropped.items() if count},
+            "corrupt_packets": figures.corrupt_packets,
+        },
+        "ticks": figures.ticks,
+        "repeated_ticks": figures.repeated_ticks,
+        "steps": figures.steps,
+        "predictions": figures.predictions,
+        "events": figures.events,
+        "gaps": figures.gaps,
+        "reconnects": figures.reconnects,
+        "level_steps": dict(figures.level_steps),
+        "media_s": round(figures.media_s, 3),
+        "wall_s": round(figures.wall_s, 3),
+        "stage_s": {stage: round(seconds, 4) for stage, seconds in figures.stage_s.items()},
+        **({"flow": figures.flow} if figures.flow is not None else {}),
+        "ended": figures.ended,
     }
 
 

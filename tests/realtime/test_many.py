@@ -20,8 +20,8 @@ from realtime.clock import Stopwatch
 from realtime.commands import run
 from realtime.commands.sources import Named, parse_sources
 from realtime.errors import SourceError, SourceLost, UsageError
+from realtime.library import outputs, stream, watch
 from realtime.outputs.log import SCHEMA, Line
-from realtime.pump import outputs, stream, watch
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.reconnect import Reconnecting
@@ -140,12 +140,12 @@ class Made:
     def __init__(
         self, frames: list[Frame], *, live: bool = False, error: Exception | None = None, pace_s: float = 0.0
     ) -> None:
-        self._frames, self.live, self._error, self._pace_s = frames, live, error, pace_s
+        self.frames, self.live, self._error, self.pace_s = frames, live, error, pace_s
         self.closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
-        for item in self._frames:
-            if self.closed.wait(self._pace_s):
+        for item in self.frames:
+            if self.closed.wait(self.pace_s):
                 return
             yield replace(item, taken_s=time.monotonic())
         if self._error is not None:

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from realtime.errors import SourceError
-from realtime.pump import End, Mailbox, read_all, stream
+from realtime.library import stream
+from realtime.pump import End, Mailbox, read_all
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
 from tests.support.doubles import SawTicks, constant_rate, exact, frame

@@ -18,7 +18,7 @@ from engines.errors import NotFetched
 from engines.load import Engines
 from engines.spec import Mode
 from realtime.commands import doctor
-from realtime.doctor.missing import Finding, findings
+from realtime.doctor.missing import Finding, findings, webcam
 from realtime.doctor.trial import ENOUGH, Loads, advice, measure
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
@@ -84,13 +84,8 @@ def test_a_missing_package_is_named_with_what_installs_it(
         (["/dev/video0", "/dev/video2"], ["/dev/video2"], True, ""),
     ],
 )
-def test_cameras(
-    devices: list[str], usable: list[str], there: bool, mend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("realtime.doctor.missing.sys.platform", "linux")
-    monkeypatch.setattr("realtime.doctor.missing.glob", lambda pattern: devices)
-    monkeypatch.setattr("realtime.doctor.missing.os.access", lambda path, how: path in usable)
-    camera = found("webcam")
+def test_cameras(devices: list[str], usable: list[str], there: bool, mend: str) -> None:
+    camera = webcam(devices, usable)
     assert camera.there == there
     assert mend in camera.mend
     if there:
@@ -100,7 +95,7 @@ def test_cameras(
 def test_weights_that_are_not_here_come_with_their_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("engines.weights.store.cache_dir", lambda: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     missing = found("kinetics")
     assert not missing.there
     assert missing.mend == "i3d-live weights fetch kinetics"
@@ -153,7 +148,7 @@ class Entered(Made):
     """A made camera that can be entered like a video."""
 
     def __init__(self, made: Made) -> None:
-        super().__init__(made._frames, live=made.live, pace_s=made._pace_s)
+        super().__init__(made.frames, live=made.live, pace_s=made.pace_s)
 
     def __enter__(self) -> "Entered":
         return self
