@@ -18,6 +18,21 @@ class Latest(Generic[T]):
         self._watchers = 0
 
     @property
+    def newest(self) -> T | None:
+        """The value that was published last; None before the first."""
+        return self._value
+
+    @property
+    def number(self) -> int:
+        """Of the newest value; 0 before the first."""
+        return self._number
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for the next value."""
+        return len(self._waiting)
+
+    @property
     def watched(self) -> bool:
         """Whether it is worth making a new value."""
         return self._watchers > 0

@@ -11,6 +11,7 @@ from threading import Event
 
 import numpy as np
 
+from realtime.clock import Clock
 from realtime.errors import UsageError
 from realtime.pump import Source
 from realtime.sources.timestamps import LiveTimes, Stamped
@@ -28,19 +29,23 @@ LATEST_MS = 1e14
 class Shown:
     """A source whose frames are shown as they are read, before anything waits for them. Files are read at their own pace."""
 
-    def __init__(self, source: Source, show: Callable[[Frame], None]) -> None:
-        self._source, self._show = source, show
+    def __init__(self, source: Source, show: Callable[[Frame], None], clock: Clock | None = None) -> None:
+        self._source, self._show, self._clock = source, show, clock or Clock()
         self.name, self.live = source.name, source.live
         self._closed = Event()
 
+    @property
+    def corrupt_packets(self) -> int:
+        return self._source.corrupt_packets
+
     def __iter__(self) -> Iterator[Frame]:
-        start_s = time.monotonic()
+        start_s = self._clock.now_s()
         for frame in self._source:
             if not self.live:
                 due_s = start_s + float(frame.pts)
-                if self._closed.wait(max(0.0, due_s - time.monotonic())):
+                if self._clock.wait(self._closed, max(0.0, due_s - self._clock.now_s())):
                     return
-                taken_s = time.monotonic()
+                taken_s = self._clock.now_s()
                 if taken_s - due_s > CATCH_UP_S:
                     start_s = taken_s - float(frame.pts)
                 frame = replace(frame, taken_s=taken_s)
@@ -59,7 +64,7 @@ class BrowserCamera:
     latencies it is carried over to the clock of this machine by the quickest of the last pictures.
     """
 
-    name, live = "webcam of the browser", True
+    name, live, corrupt_packets = "webcam of the browser", True, 0
 
     def __init__(self) -> None:
         self._pictures: Queue[tuple[bytes, float, float]] = Queue(WAITING_PICTURES)

@@ -1,28 +1,27 @@
-"""One source on its way to the page: read, recognised, and shown to all who look at it."""
+"""One source on its way to the page: a session in a thread of its own, with the page as its sink."""
 
-import time
+import math
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
 from typing import Any, Literal
 
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.flow.colour import flow_picture
-from realtime.pictures import to_jpeg
-from realtime.pump import End, Idle, Mailbox, Pace, Source, mailbox_for, read_or_idle
+from realtime.pump import Source
 from realtime.recognizer import Recognizer
-from realtime.sources.reconnect import Reconnecting
+from realtime.session import Session, take_turns
 from realtime.stages.events import EventOptions
 from realtime.threads import Worker, beside
-from realtime.types import Frame, Prediction
+from realtime.types import Figures, Frame, Image
 from realtime.view.broadcast import Latest
 from realtime.view.browser_camera import BrowserCamera, Shown
-from realtime.view.page_state import Board, State, step_seconds
+from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 
@@ -54,9 +53,10 @@ class Channel:
         *,
         engine_lock: Lock,
         released: Callable[[], None] = lambda: None,
+        clock: Clock | None = None,
     ) -> None:
         """`load`: engines for settings, from a store that all channels share; they are used under `engine_lock`.
-        `released`: called once, when nothing of the source is held any more."""
+        `released`: called once, when nothing of the source is held any more. `clock`: that of `Frame.taken_s`."""
         self.name = name
         self.picture: Latest[bytes] = Latest()
         self.flow: Latest[bytes] = Latest()
@@ -64,20 +64,20 @@ class Channel:
         self.phase: Phase = "opening"
         self._open_source, self._load, self._released = open_source, load, released
         self._engine_lock = engine_lock
+        self._clock = clock or Clock()
         self._settings = settings
+        self._used: Settings | None = None
         self._note = self._engine_note = ""
         self._stopping = Flag()
         self._source: Source | None = None
         self._recorder: Recorder | None = None
         self._board = Board()
-        self._recognizer: Recognizer | None = None
+        self._session: Session | None = None
         self._stopwatch = Stopwatch()
-        self._mailbox: Mailbox | None = None
-        self._pace: Pace | None = None
-        self._level_steps = 0
+        self._figures = Figures()
         self._seen: deque[tuple[int, float]] = deque(maxlen=256)
         self._cost: State = {}
-        self._told_s = self._cost_s = 0.0
+        self._told_s = self._cost_s = -math.inf
         self._tell()
         self._worker = Worker(self._run)
 
@@ -102,12 +102,14 @@ class Channel:
 
     def shown(self, number: int) -> None:
         """From any thread: a page shows state `number`."""
-        self._seen.append((number, time.monotonic()))
+        self._seen.append((number, self._clock.now_s()))
 
     def stop(self) -> None:
         """From any thread; does not wait. `join` does."""
         self._stopping.set()
-        source = self._source
+        session, source = self._session, self._source
+        if session is not None:
+            session.mailbox.stop()
         if source is not None:
             source.close()
 
@@ -118,6 +120,7 @@ class Channel:
         try:
             self._source = source = self._open_source()
             self._follow(source)
+            self._enter("ended")
         except I3DLiveError as error:
             self._enter("failed", str(error))
         except Exception as error:
@@ -131,27 +134,28 @@ class Channel:
 
     def _follow(self, source: Source) -> None:
         """From the first frame to the last."""
+        self._session = session = Session(
+            source,
+            None,
+            sinks=[self._board],
+            stopwatch=self._stopwatch,
+            now_s=self._clock.now_s,
+            renew=self._renew,
+            frames=Shown(source, self._show, self._clock),
+        )
         self._enter("waiting")
-        shown = Shown(source, self._show)
         if self._stopping.is_set():
-            source.close()
-        used: Settings | None = None
-        self._mailbox = mailbox_for(shown)
-        for _, item, _ in read_or_idle([shown], [self._mailbox], QUIET_S):
-            if isinstance(item, End):
-                self._finish(item)
-                return
-            if isinstance(item, Idle):
-                self._tell()
-                continue
-            if used != self._settings:
-                used = self._settings
-                self._renew(used)
-            if self._recognizer is not None:
-                self._push(item)
+            session.mailbox.stop()
+        with closing(take_turns([session], _fail, idle_s=QUIET_S)) as turns:
+            for _ in turns:
+                self._after_turn(session)
 
-    def _renew(self, settings: Settings) -> None:
-        """A recogniser for these settings. Where that cannot be, the one there was goes on and the page is told why."""
+    def _renew(self) -> Recognizer | None:
+        """A recogniser for settings that are new. Where that cannot be, the one there was goes on and the page is told why."""
+        settings = self._settings
+        if settings == self._used:
+            return None
+        self._used = settings
         self._enter("engine")
         try:
             engines = self._load(settings)
@@ -165,16 +169,14 @@ class Channel:
                 stopwatch=self._timed,
                 beside=beside,
             )
-            if self._recognizer is not None:
-                self._board.outputs(self._recognizer.flush())
-                self._board.retire(self._recognizer)
-            self._recognizer, self._engine_note = recognizer, engines.reason
-            self._pace = Pace(recognizer) if self._source is not None and self._source.live else None
-            self._enter("running")
         except I3DLiveError as error:
-            if self._recognizer is None:
+            if self._session is None or self._session.recognizer is None:
                 raise
             self._enter("running", str(error))
+            return None
+        self._engine_note = engines.reason
+        self._enter("running")
+        return recognizer
 
     @contextmanager
     def _timed(self, stage: str) -> Any:
@@ -183,55 +185,39 @@ class Channel:
         with turn, self._stopwatch(stage):
             yield
 
-    def _push(self, frame: Frame) -> None:
-        assert self._recognizer is not None
-        if self._pace is not None:
-            self._level_steps += self._pace.before(frame)
+    def _after_turn(self, session: Session) -> None:
+        """A frame, or a while without one, has passed."""
+        before, self._figures = self._figures, session.figures()
         while self._seen:
             self._board.latencies.shown(*self._seen.popleft())
-        start_s = time.monotonic()
-        before = dict(self._stopwatch.seconds)
-        self._board.frame(frame, start_s)
-        outputs = self._recognizer.push(frame)
-        end_s = time.monotonic()
-        self._board.worked(end_s - start_s, end_s)
-        self._board.outputs(outputs)
-        if self.flow.watched and self._recognizer.flow_field is not None:
-            picture = flow_picture(self._recognizer.flow_field, FULL_COLOUR_PX)
-            self.flow.publish(to_jpeg(picture, WIDEST_PX, JPEG_QUALITY))
-        answered = any(isinstance(item, Prediction) for item in outputs)
-        if outputs or end_s - self._told_s > QUIET_S:
+        if self._figures.ticks > before.ticks:
+            self._show_flow(session)
+        news, predicted = self._board.take_news()
+        news |= self._figures.level != before.level
+        if news or self._clock.now_s() - self._told_s >= QUIET_S:
             number = self._tell()
-            if answered:
-                self._expect_shown(number, frame, step_seconds(self._stopwatch, before))
+            if predicted:
+                seconds = step_seconds(before.stage_s, self._figures.stage_s)
+                self._board.expect_shown(number, *seconds, self._clock.now_s())
 
-    def _expect_shown(self, number: int, frame: Frame, seconds: tuple[float, float]) -> None:
-        answer = self._board.answer
-        if answer is not None:
-            newest_s, at_s = float(frame.pts), time.monotonic()
-            self._board.latencies.answer(number, answer.end_s, newest_s, *seconds, at_s)
-
-    def _finish(self, end: End) -> None:
-        if self._recognizer is not None and not self._stopping.is_set():
-            self._board.outputs(self._recognizer.flush())
-        if end.error is None:
-            self._enter("ended")
-        elif isinstance(end.error, I3DLiveError):
-            self._enter("failed", str(end.error))
-        else:
-            raise end.error
+    def _show_flow(self, session: Session) -> None:
+        field = session.recognizer.flow_field if session.recognizer else None
+        if self.flow.watched and field is not None:
+            self.flow.publish(_jpeg(flow_picture(field, FULL_COLOUR_PX)))
 
     def _enter(self, phase: Phase, note: str = "") -> None:
         self.phase, self._note = phase, note
-        self._cost_s = 0.0
+        self._cost_s = -math.inf
         self._tell()
 
     def _tell(self) -> int:
-        now_s = time.monotonic()
+        session, now_s = self._session, self._clock.now_s()
+        figures = self._with_late_pictures(Figures() if session is None else session.figures())
         if now_s - self._cost_s >= COST_EVERY_S:
-            self._cost, self._cost_s = self._board.cost(self._recognizer, self._late()), now_s
+            self._cost, self._cost_s = self._board.cost(figures, now_s), now_s
         self._told_s = now_s
-        state = self._board.state(self._recognizer, self._settings)
+        recognizer = None if session is None else session.recognizer
+        state = self._board.state(recognizer.open_event if recognizer else None, self._settings)
         state |= {"source": self.name, "phase": self.phase, "note": self._note, "cost": self._cost}
         state |= {
             "engine": self._engine_note,
@@ -239,23 +225,21 @@ class Channel:
             "taken_ms": self._taken_ms(),
         }
         state |= {
-            "level": self._pace.ladder.level.name if self._pace else "all",
-            "level_steps": self._level_steps,
+            "level": figures.level,
+            "level_steps": sum(figures.level_steps.values()),
         }
         state |= {
-            "connection": self._connection(),
+            "connection": None if session is None else _connection(session, figures),
             "recording": self._recorder.state() if self._recorder else None,
         }
         return self.state.publish(state)
 
-    def _late(self) -> dict[str, int]:
-        """Frames that never reached the recogniser, by cause."""
-        late = {"too slow here": self._mailbox.dropped if self._mailbox else 0}
-        return late if self.camera is None else late | {"came late": self.camera.late}
-
-    def _connection(self) -> State | None:
-        """Of a source that is opened again when it is lost."""
-        return asdict(self._source.connection) if isinstance(self._source, Reconnecting) else None
+    def _with_late_pictures(self, figures: Figures) -> Figures:
+        """Pictures of a page's camera that came too late to be read at all are dropped frames, too."""
+        if self.camera is None:
+            return figures
+        late = self.camera.late
+        return replace(figures, frames=figures.frames + late, dropped={**figures.dropped, CAME_LATE: late})
 
     def _taken_ms(self) -> float | None:
         """By the page's own clock: when the last frame was taken that the newest answer speaks of."""
@@ -267,4 +251,27 @@ class Channel:
         if self._recorder is not None:
             self._recorder.frame(frame)
         if self.picture.watched:
-            self.picture.publish(to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY))
+            self.picture.publish(_jpeg(frame.rgb))
+
+
+def _fail(session: Session, error: Exception) -> None:
+    raise error
+
+
+def _connection(session: Session, figures: Figures) -> State | None:
+    """Of a source that is opened again when it is lost."""
+    if session.connection is None:
+        return None
+    return {"up": figures.lost is None, "reconnects": figures.reconnects, "reason": figures.lost or ""}
+
+
+def _jpeg(rgb: Image) -> bytes:
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = WIDEST_PX / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])

@@ -1,14 +1,14 @@
 """All channels of a server: who opens one, who looks at it, and when it is let go."""
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
 from engines.load import Engines
+from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
 from realtime.sources.address import masked
@@ -37,8 +37,8 @@ class Start:
     channel: Channel
     key: str
     """The same for all who ask for the same source of the server; else its own."""
+    unseen_since_s: float
     viewers: int = 0
-    unseen_since_s: float = field(default_factory=time.monotonic)
     patience_s: float = UNSEEN_S
 
 
@@ -70,6 +70,7 @@ class Hub:
         *,
         record_to: Path | None = None,
         new_writer: NewWriter | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`sources`: what the server was started with, as on the command line. `open_source`: `realtime.sources.open.open_video`.
         `demo`: fetches the demo clip. `record_to`: folder for clips that pages record, written by `new_writer`; without, they
@@ -83,7 +84,8 @@ class Hub:
         """By token."""
         self._lock = Lock()
         self._engine_lock = Lock()
-        self.uploads = Uploads()
+        self._clock = clock or Clock()
+        self.uploads = Uploads(self._clock)
 
     def start_server_source(self, name: str, settings: Settings) -> str:
         """One of `sources`, together with all others who look at it."""
@@ -161,7 +163,7 @@ class Hub:
             start = self._starts.get(token)
             if start is not None:
                 start.viewers -= 1
-                start.unseen_since_s, start.patience_s = time.monotonic(), LEFT_S
+                start.unseen_since_s, start.patience_s = self._clock.now_s(), LEFT_S
 
     def stop(self, token: str) -> None:
         """This start is over; its channel goes on only where others hold it too."""
@@ -172,18 +174,28 @@ class Hub:
         """Let go of starts that nobody looks at, and of uploads that nobody started."""
         self.uploads.sweep()
         with self._lock:
-            now_s = time.monotonic()
+            now_s = self._clock.now_s()
             for token, start in list(self._starts.items()):
                 if start.viewers == 0 and now_s - start.unseen_since_s > start.patience_s:
                     self._let_go(token)
 
-    def close(self) -> None:
-        """Stop everything and delete what was uploaded."""
+    @property
+    def running(self) -> list[str]:
+        """Names of the channels that run."""
+        with self._lock:
+            return [channel.name for channel in self._channels() if channel.running]
+
+    def clear(self) -> set[Channel]:
+        """Stop everything, without waiting for it: the channels that there were."""
         with self._lock:
             channels, self._starts = self._channels(), {}
         for channel in channels:
             channel.stop()
-        for channel in channels:
+        return channels
+
+    def close(self) -> None:
+        """Stop everything and delete what was uploaded."""
+        for channel in self.clear():
             channel.join(timeout_s=2.0)
         self.uploads.close()
 
@@ -207,16 +219,22 @@ class Hub:
         with self._lock:
             for start in self._starts.values():
                 if start.key == key and start.channel.running:
-                    self._starts[token] = Start(start.channel, start.key)
+                    self._starts[token] = Start(start.channel, start.key, self._clock.now_s())
                     return token
             if sum(channel.running for channel in self._channels()) >= MOST_RUNNING:
                 raise UsageError(
                     f"this server already runs {MOST_RUNNING} sources, which is all it does at once; stop one, or wait"
                 )
             channel = Channel(
-                name, open_source, settings, self.engines, engine_lock=self._engine_lock, released=released
+                name,
+                open_source,
+                settings,
+                self.engines,
+                engine_lock=self._engine_lock,
+                released=released,
+                clock=self._clock,
             )
-            self._starts[token] = Start(channel, key or token)
+            self._starts[token] = Start(channel, key or token, self._clock.now_s())
             return token
 
 

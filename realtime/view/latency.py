@@ -40,6 +40,11 @@ class Latencies:
         self._samples: deque[tuple[float, ...]] = deque(maxlen=KEPT_FRAMES)
         """Total and PARTS of each frame that was shown with a label."""
 
+    @property
+    def unshown(self) -> int:
+        """Answers that no page has shown yet."""
+        return len(self._unshown)
+
     def take(self, pts_s: float, taken_s: float) -> None:
         """A frame goes in."""
         self._unlabelled.append((pts_s, taken_s))

@@ -1,20 +1,24 @@
-"""What the page is told: the newest answer, the last minute, and what it costs. No thread, no clock of its own."""
+"""What the page is told: the newest answer, the last minute, and what it costs. No thread, no clock."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from realtime.clock import Stopwatch
 from realtime.outputs.annotated_video import Recent
 from realtime.outputs.overlay import label_colour
-from realtime.recognizer import Counts, Output, Recognizer
-from realtime.types import Event, Frame, Gap, Prediction
+from realtime.recognizer import Output
+from realtime.stages.events import OpenEvent
+from realtime.types import Event, Figures, Frame, Gap, Prediction
 from realtime.view.latency import Latencies
 from realtime.view.settings import Settings
 
 SHOWN_S = 60.0
 LOAD_OVER_S = 10.0
+CAME_LATE = "came late"
+CAUSES = {"late": "too slow here", CAME_LATE: CAME_LATE, "faster than the model's rate": "above 25 fps"}
+"""What the page says of frames that were dropped, by the causes of `Figures`."""
 
 State = dict[str, Any]
 """One message to the page; all of JSON's own types."""
@@ -22,7 +26,7 @@ Ranking = list[tuple[str, float]]
 
 
 class Board:
-    """Told of each frame, answer and step; gives the message for the page."""
+    """The page as a session's sink; gives the message for the page."""
 
     def __init__(self) -> None:
         self.latencies = Latencies()
@@ -30,45 +34,56 @@ class Board:
         self._gaps: deque[Gap] = deque(maxlen=32)
         self._settled: Prediction | None = None
         self._arrivals_s: deque[float] = deque(maxlen=50)
-        self._work: deque[tuple[float, float]] = deque()
+        self.busy: deque[tuple[float, float]] = deque()
+        """(when, seconds that the recogniser had worked by then), of the last `LOAD_OVER_S`."""
         self._now_s = 0.0
         self._size_px = (0, 0)
-        self._retired = Counts()
-        self._retired_unseen = 0
+        self._news = self._predicted = False
 
-    def frame(self, frame: Frame, at_s: float) -> None:
-        """A frame goes into the recogniser at `at_s` of the monotonic clock."""
-        self._now_s = float(frame.pts)
-        self._size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
-        taken_s = at_s if frame.taken_s is None else frame.taken_s
-        self._arrivals_s.append(taken_s)
-        self.latencies.take(self._now_s, taken_s)
-        self._recent.forget(self._now_s)
-
-    def outputs(self, outputs: list[Output]) -> None:
-        """What came of it."""
-        for item in outputs:
-            self._recent.push(item)
-            if isinstance(item, Gap):
-                self._gaps.append(item)
-                self._settled = None
-            elif isinstance(item, Prediction) and item.settled:
+    def push(self, item: Frame | Output) -> None:
+        """A frame that has gone through the recogniser, or what came of it."""
+        if isinstance(item, Frame):
+            self._take(item)
+            return
+        self._news = True
+        self._recent.push(item)
+        if isinstance(item, Gap):
+            self._gaps.append(item)
+            self._settled = None
+        elif isinstance(item, Prediction):
+            self._predicted = True
+            if item.settled:
                 self._settled = item
 
-    def worked(self, seconds: float, at_s: float) -> None:
-        """The recogniser was busy for `seconds` up to `at_s`."""
-        self._work.append((at_s, seconds))
-        while self._work and self._work[0][0] < at_s - LOAD_OVER_S:
-            self._work.popleft()
+    def close(self) -> None:
+        """What has been shown stays."""
+
+    def take_news(self) -> tuple[bool, bool]:
+        """Whether anything has come of frames since the last call, and whether a prediction has."""
+        news, self._news, self._predicted = (self._news, self._predicted), False, False
+        return news
+
+    def expect_shown(self, number: int, flow_s: float, engine_s: float, at_s: float) -> None:
+        """State `number` with the newest answer was given out at `at_s`, which took the seconds of flow and engine."""
+        if self.answer is not None:
+            self.latencies.answer(number, self.answer.end_s, self._now_s, flow_s, engine_s, at_s)
+
+    def _take(self, frame: Frame) -> None:
+        self._now_s = float(frame.pts)
+        self._size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
+        if frame.taken_s is not None:
+            self._arrivals_s.append(frame.taken_s)
+            self.latencies.take(self._now_s, frame.taken_s)
+        self._recent.forget(self._now_s)
 
     @property
     def answer(self) -> Prediction | None:
         """The newest."""
         return self._recent.prediction
 
-    def state(self, recognizer: Recognizer | None, settings: Settings) -> State:
-        """All that the page shows, but for the source's phase."""
-        answer, current = self.answer, recognizer.open_event if recognizer else None
+    def state(self, current: OpenEvent | None, settings: Settings) -> State:
+        """All that the page shows, but for the source's phase. `current`: the action that is going on."""
+        answer = self.answer
         return {
             "media_s": round(self._now_s, 3),
             "size_px": self._size_px,
@@ -79,53 +94,41 @@ class Board:
             if current is None
             else [current.label, round(current.start_s, 2), _colour(current.label)],
             "events": [_stretch(event) for event in self._recent.events],
-            "trail": _runs(list(self._recent.trail)),
+            "trail": runs(list(self._recent.trail)),
             "gaps": [[round(float(gap.start), 2), round(float(gap.end), 2), gap.cause] for gap in self._gaps],
             "settings": asdict(settings),
         }
 
-    def cost(self, recognizer: Recognizer | None, late: dict[str, int]) -> State:
-        """What it costs. `late`: frames that never reached the recogniser, by cause."""
-        counts, unseen = self._totals(recognizer)
-        dropped = late | {"above 25 fps": unseen}
+    def cost(self, figures: Figures, at_s: float) -> State:
+        """What it costs, by the figures at `at_s` of the monotonic clock."""
+        dropped = {CAUSES[cause]: count for cause, count in figures.dropped.items() if cause in CAUSES}
         span_s = self._arrivals_s[-1] - self._arrivals_s[0] if self._arrivals_s else 0.0
-        flow = recognizer.flow_health if recognizer else None
         return {
-            "frames": counts.frames + sum(late.values()),
-            "used": counts.ticks - counts.repeated_ticks,
+            "frames": figures.frames,
+            "used": figures.used,
             "dropped": {cause: count for cause, count in dropped.items() if count},
-            "gaps": counts.gaps,
-            "steps": counts.steps,
+            "gaps": figures.gaps,
+            "steps": figures.steps,
             "fps": round((len(self._arrivals_s) - 1) / span_s, 1) if span_s > 0 else None,
-            "load": self._load(),
+            "load": self._load(figures.busy_s, at_s),
             "latency_s": self.latencies.report(),
-            "flow": None if flow is None else flow.report(),
+            "flow": figures.flow,
         }
 
-    def retire(self, recognizer: Recognizer) -> None:
-        """Another recogniser takes over; what this one counted still counts."""
-        self._retired, self._retired_unseen = self._totals(recognizer)
-
-    def _totals(self, recognizer: Recognizer | None) -> tuple[Counts, int]:
-        """Counts of all recognisers so far, and the frames that no tick showed."""
-        if recognizer is None:
-            return self._retired, self._retired_unseen
-        both = {name: n + getattr(self._retired, name) for name, n in asdict(recognizer.counts).items()}
-        return Counts(**both), self._retired_unseen + recognizer.unseen_frames
-
-    def _load(self) -> float | None:
+    def _load(self, busy_s: float, at_s: float) -> float | None:
         """Share of the last seconds in which the recogniser worked; above 1 it cannot keep up."""
-        if len(self._work) < 2:
-            return None
-        span_s = self._work[-1][0] - self._work[0][0]
-        return round(sum(seconds for _, seconds in list(self._work)[1:]) / span_s, 3) if span_s > 0 else None
+        self.busy.append((at_s, busy_s))
+        while self.busy[0][0] < at_s - LOAD_OVER_S:
+            self.busy.popleft()
+        span_s = at_s - self.busy[0][0]
+        return round((busy_s - self.busy[0][1]) / span_s, 3) if span_s > 0 else None
 
 
-def step_seconds(stopwatch: Stopwatch, before: dict[str, float]) -> tuple[float, float]:
-    """Seconds of flow and of all else since `before`."""
-    spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in stopwatch.seconds.items()}
+def step_seconds(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:
+    """Seconds of flow and of all else but telling, between two states of `Figures.stage_s`."""
+    spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in after.items()}
     flow_s = spent.get("flow input", 0.0)
-    return flow_s, sum(spent.values()) - flow_s
+    return flow_s, sum(spent.values()) - flow_s - spent.get("outputs", 0.0)
 
 
 def _answer(prediction: Prediction) -> State:
@@ -155,7 +158,7 @@ def _stretch(event: Event) -> list[Any]:
     return [event.label, *span, round(event.probability, 3), _colour(event.label)]
 
 
-def _runs(trail: list[Event]) -> list[list[Any]]:
+def runs(trail: list[Event]) -> list[list[Any]]:
     """Neighbouring stretches of one label as one, with their mean probability."""
     runs: list[list[Event]] = []
     for before, event in pairwise([None, *trail]):

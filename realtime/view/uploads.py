@@ -3,10 +3,10 @@
 import secrets
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime.clock import Clock
 from realtime.errors import UsageError
 
 MOST_FILES = 8
@@ -43,21 +43,23 @@ class Upload:
 class Uploads:
     """Used from the event loop and from the threads of Gradio's handlers; each call is one step on a dictionary."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="i3d-live-"))
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="i3d-live-"))
+        """Where all of them are."""
+        self._clock = clock or Clock()
         self._ready: dict[str, Upload] = {}
 
     def new(self) -> Path:
         """Where the next file may be written. Raises UsageError when there are too many."""
-        if sum(1 for _ in self._folder.iterdir()) >= MOST_FILES:
+        if sum(1 for _ in self.folder.iterdir()) >= MOST_FILES:
             raise UsageError(
                 f"{MOST_FILES} uploads are in use, which is all that are kept; try again in a minute"
             )
-        return self._folder / secrets.token_urlsafe(16)
+        return self.folder / secrets.token_urlsafe(16)
 
     def add(self, path: Path, name: str) -> str:
         """The file is complete: the key to take it by. Raises UsageError, and deletes it, unless it is a video."""
-        upload = Upload(path, _clean(name), time.monotonic())
+        upload = Upload(path, _clean(name), self._clock.now_s())
         with path.open("rb") as file:
             start = file.read(12)
         if not any(start[at : at + len(magic)] == magic for magic, at in STARTS.items()):
@@ -76,12 +78,12 @@ class Uploads:
     def sweep(self) -> None:
         """Delete what nobody has started."""
         for key, upload in list(self._ready.items()):
-            if time.monotonic() - upload.since_s > UNUSED_S:
+            if self._clock.now_s() - upload.since_s > UNUSED_S:
                 del self._ready[key]
                 upload.delete()
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _clean(name: str) -> str:

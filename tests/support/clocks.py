@@ -1,9 +1,16 @@
-"""A clock that a test owns."""
+"""Clocks that a test owns."""
 
 import threading
 from collections.abc import Callable
 
 from realtime.clock import Clock
+
+
+class Hurried(Clock):
+    """Time passes as ever, but nobody waits."""
+
+    def wait(self, flag: threading.Event, seconds: float) -> bool:
+        return flag.is_set()
 
 
 class ManualClock(Clock):

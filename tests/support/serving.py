@@ -126,12 +126,11 @@ def main() -> None:
 
     def answer_questions() -> None:
         for word in sys.stdin:
-            for token in list(shared._starts) if word == "clear\n" else ():
-                shared.stop(token)
-            names = [channel.name for channel in shared._channels() if channel.running]
+            if word == "clear\n":
+                shared.clear()
             own = [thread.name for thread in threading.enumerate() if thread.name.startswith("i3d-live")]
-            files = len(list(shared.uploads._folder.iterdir()))
-            print(json.dumps({"running": names, "threads": len(own), "uploads": files}), flush=True)
+            files = len(list(shared.uploads.folder.iterdir()))
+            print(json.dumps({"running": shared.running, "threads": len(own), "uploads": files}), flush=True)
         server.should_exit = True
 
     app = make_app(shared, Settings(streams="rgb"), LABELS)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engines.engine import Positions
 from engines.load import Engines
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
+from realtime.clock import Clock
 from realtime.errors import EngineError
 from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
@@ -80,17 +81,20 @@ def hub(*sources: str | Path, record_to: Path | None = None) -> Hub:
 class Pushed:
     """Source: frames that a test puts in, of one colour each; ends when it is closed or told to."""
 
-    name, live = "pushed", True
+    name, corrupt_packets = "pushed", 0
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = True, clock: Clock | None = None) -> None:
+        self.live, self._clock = live, clock or Clock()
         self._frames: Queue[Frame | BaseException | None] = Queue()
         self._count = 0
         self.closed = False
 
-    def put(self, colour: tuple[int, int, int], count: int) -> None:
+    def put(self, colour: tuple[int, int, int], count: int, waited_s: float = 0.0) -> None:
+        """`waited_s`: how long ago they were taken."""
+        taken_s = self._clock.now_s() - waited_s
         rgb = np.full((64, 80, 3), colour, np.uint8)
         for _ in range(count):
-            self._frames.put(Frame(rgb, Fraction(self._count, 25), Fraction(1, 25), taken_s=time.monotonic()))
+            self._frames.put(Frame(rgb, Fraction(self._count, 25), Fraction(1, 25), taken_s=taken_s))
             self._count += 1
 
     def end(self, error: BaseException | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
@@ -11,33 +12,45 @@ import pytest
 from PIL import Image
 
 from engines.load import Engines
+from realtime.clock import Clock
 from realtime.errors import SourceError, SourceLost
-from realtime.pump import Source
+from realtime.pace import LATE_S, SETTLE_S
+from realtime.pump import LIVE_WAIT_S, Source
 from realtime.view.channel import Channel
 from realtime.view.settings import Settings
+from tests.support.clocks import Hurried, ManualClock
 from tests.support.view_doubles import BLUE, GREEN, RED, Pushed, load, until
 
 RGB = Settings(streams="rgb")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The made sources are far quicker than a camera."""
-    monkeypatch.setattr("realtime.pump.LIVE_MAILBOX", 10_000)
-    monkeypatch.setattr("realtime.pump.LIVE_WAIT_S", 1000.0)
-    monkeypatch.setattr("realtime.pace.LATE_S", 1000.0)
+def file() -> Pushed:
+    """Of a file nothing is dropped, however quickly it comes."""
+    return Pushed(live=False)
 
 
-def started(source: Pushed, settings: Settings = RGB, released: list[str] | None = None) -> Channel:
+def started(
+    source: Pushed,
+    settings: Settings = RGB,
+    released: list[str] | None = None,
+    clock: Clock | None = None,
+    load: Callable[[Settings], Engines] = load,
+) -> Channel:
     ended = [] if released is None else released
     return Channel(
-        "made", lambda: source, settings, load, engine_lock=Lock(), released=lambda: ended.append("released")
+        "made",
+        lambda: source,
+        settings,
+        load,
+        engine_lock=Lock(),
+        released=lambda: ended.append("released"),
+        clock=clock or Hurried(),
     )
 
 
 def state(channel: Channel) -> dict[str, Any]:
     """The newest message, as the page gets it."""
-    value = channel.state._value
+    value = channel.state.newest
     assert value is not None
     told: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
     return told
@@ -49,7 +62,7 @@ def leader(channel: Channel) -> str | None:
 
 
 def test_from_first_frame_to_last() -> None:
-    source, released = Pushed(), list[str]()
+    source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 130)
     until(lambda: leader(channel) == "painting red")
@@ -71,14 +84,14 @@ def test_from_first_frame_to_last() -> None:
 
 def test_no_engine_is_prepared_before_the_first_frame() -> None:
     """So what a page waits for is the source, and it can say so; an engine that is built takes as long as it takes."""
-    source, preparing, ready = Pushed(), Flag(), Flag()
+    source, preparing, ready = file(), Flag(), Flag()
 
     def load_slowly(settings: Settings) -> Engines:
         preparing.set()
         assert ready.wait(20)
         return load(settings)
 
-    channel = Channel("made", lambda: source, RGB, load_slowly, engine_lock=Lock())
+    channel = started(source, load=load_slowly)
     until(lambda: state(channel)["phase"] == "waiting")
     assert not preparing.wait(0.5)
     source.put(RED, 9)
@@ -91,26 +104,26 @@ def test_no_engine_is_prepared_before_the_first_frame() -> None:
 
 
 def test_all_streams_speak_for_themselves_and_flow_can_be_seen() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source, Settings(streams="both"))
     with channel.flow.watch():
         source.put(RED, 20)
         until(lambda: set(state(channel)["by_stream"]) == {"rgb", "flow", "both"})
-        until(lambda: channel.flow._value)
-    assert Image.open(io.BytesIO(channel.flow._value or b"")).size == (256, 256)
+        until(lambda: channel.flow.newest)
+    assert Image.open(io.BytesIO(channel.flow.newest or b"")).size == (256, 256)
     until(lambda: state(channel)["cost"].get("flow"))
     channel.stop()
     assert channel.join(20)
 
 
 def test_settings_change_while_it_runs_and_all_frames_still_count() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source)
     source.put(RED, 100)
-    until(lambda: channel._board._now_s == 99 / 25)
+    until(lambda: state(channel)["media_s"] == 99 / 25)
     channel.apply(replace(RGB, mode="window", stride=16, watch=("painting red", "resting")))
     source.put(GREEN, 100)
-    until(lambda: channel._board._now_s == 199 / 25)
+    until(lambda: state(channel)["media_s"] == 199 / 25)
     until(lambda: leader(channel) == "resting" or leader(channel) == "painting red")
     told = state(channel)
     assert {label for label, _ in told["answer"]["top"]} == {"painting red", "resting"}
@@ -122,7 +135,7 @@ def test_settings_change_while_it_runs_and_all_frames_still_count() -> None:
 
 
 def test_settings_that_cannot_be_leave_what_runs_and_are_explained() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source)
     source.put(RED, 100)
     until(lambda: leader(channel))
@@ -155,7 +168,7 @@ def test_a_source_that_cannot_be_opened_is_told() -> None:
 
 
 def test_a_source_that_is_lost_is_told() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source)
     source.put(RED, 70)
     source.end(SourceLost("camera: no frame for 5 s"))
@@ -166,7 +179,7 @@ def test_a_source_that_is_lost_is_told() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_the_program_is_told_without_its_insides() -> None:
-    source, released = Pushed(), list[str]()
+    source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 10)
     source.end(ZeroDivisionError("/home/somebody/secret"))
@@ -176,7 +189,7 @@ def test_a_fault_of_the_program_is_told_without_its_insides() -> None:
 
 
 def test_stopping_lets_go_of_the_source() -> None:
-    source, released = Pushed(), list[str]()
+    source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 10)
     until(lambda: state(channel)["phase"] == "running")
@@ -187,40 +200,41 @@ def test_stopping_lets_go_of_the_source() -> None:
 
 
 def test_what_a_page_shows_makes_the_latency() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source)
     source.put(RED, 20)
     until(lambda: leader(channel))
-    channel.shown(channel.state._number)
+    channel.shown(channel.state.number)
     source.put(RED, 1)
-    until(lambda: channel._board.latencies.report())
-    report = channel._board.latencies.report()
-    assert report is not None
+    until(lambda: state(channel)["cost"]["latency_s"])
+    report = state(channel)["cost"]["latency_s"]
     assert 0 < report["p50"] < 20
     channel.stop()
     assert channel.join(20)
 
 
 def test_pictures_are_made_only_for_those_who_look_and_not_too_large() -> None:
-    source = Pushed()
+    source = file()
     channel = started(source)
     source.put(RED, 5)
-    until(lambda: channel._board._now_s > 0.1)
-    assert channel.picture._value is None
+    until(lambda: state(channel)["media_s"] > 0.1)
+    assert channel.picture.newest is None
     with channel.picture.watch():
         source.put(BLUE, 1)
-        until(lambda: channel.picture._value)
-    assert Image.open(io.BytesIO(channel.picture._value or b"")).getpixel((5, 5))[2] > 150  # type: ignore[index]
+        until(lambda: channel.picture.newest)
+    assert Image.open(io.BytesIO(channel.picture.newest or b"")).getpixel((5, 5))[2] > 150  # type: ignore[index]
     channel.stop()
     assert channel.join(20)
 
 
-def test_each_step_down_is_told_to_the_page_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.pace.LATE_S", -1.0)  # every frame is late
-    monkeypatch.setattr("realtime.pace.SETTLE_S", 0.0)
-    source = Pushed()
-    channel = started(source)
-    source.put(RED, 130)
+def test_each_step_down_is_told_to_the_page_and_counted() -> None:
+    clock = ManualClock()
+    source = Pushed(clock=clock)
+    channel = started(source, clock=clock)
+    for frames in range(1, 4):
+        clock.pass_s(SETTLE_S)
+        source.put(RED, 1, waited_s=(LATE_S + LIVE_WAIT_S) / 2)
+        until(lambda frames=frames: state(channel)["level_steps"] == frames)
     until(lambda: state(channel)["level"] == "pieces")
     assert state(channel)["level_steps"] == 3
     channel.stop()

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import UsageError
-from realtime.view import channels as hubs
-from realtime.view.channels import MOST_RUNNING, Hub
+from realtime.view.channels import LEFT_S, MOST_RUNNING, EngineStore, Hub
 from realtime.view.settings import Settings
+from tests.support.clocks import ManualClock
 from tests.support.view_doubles import Pushed, load, no_demo, until
 
 RGB = Settings(streams="rgb")
@@ -19,12 +19,17 @@ def opened() -> list[str]:
 
 
 @pytest.fixture
-def hub(opened: list[str]) -> Hub:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def hub(opened: list[str], clock: ManualClock) -> Hub:
     def open_source(source: str | Path) -> Pushed:
         opened.append(str(source))
         return Pushed()
 
-    return Hub(["rtsp://u:secret@cam/1", "/srv/clips/door.mp4"], load, open_source, no_demo)
+    return Hub(["rtsp://u:secret@cam/1", "/srv/clips/door.mp4"], load, open_source, no_demo, clock=clock)
 
 
 def test_sources_have_names_without_secrets_and_folders(hub: Hub) -> None:
@@ -56,15 +61,18 @@ def test_stopping_ends_only_ones_own_start(hub: Hub) -> None:
     assert channel.join(20)
 
 
-def test_what_nobody_looks_at_is_let_go(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "LEFT_S", 0.0)
+def test_what_nobody_looks_at_is_let_go(hub: Hub, clock: ManualClock) -> None:
     token = hub.start_browser(RGB)
     channel = hub.enter(token)
     hub.enter(token)
     hub.leave(token)
+    clock.pass_s(LEFT_S + 0.1)
     hub.sweep()
     assert hub.find(token) is channel
     hub.leave(token)
+    hub.sweep()
+    assert hub.find(token) is channel
+    clock.pass_s(LEFT_S + 0.1)
     hub.sweep()
     assert hub.find(token) is None
     assert hub.enter(token) is None
@@ -100,7 +108,7 @@ def test_an_upload_is_deleted_with_its_channel_or_when_there_is_no_room(hub: Hub
         hub.start_browser(RGB)
     with pytest.raises(UsageError):
         hub.start_upload(send(), RGB)
-    assert not list(hub.uploads._folder.iterdir())
+    assert not list(hub.uploads.folder.iterdir())
     hub.close()
 
 
@@ -129,7 +137,7 @@ def test_engines_are_shared_as_long_as_they_are_used() -> None:
         loaded.append(settings)
         return load(settings)
 
-    store = hubs.EngineStore(counted)  # type: ignore[arg-type]
+    store = EngineStore(counted)  # type: ignore[arg-type]
     first = store(RGB)
     assert store(Settings(streams="rgb", stride=3)) is first
     assert store(Settings(streams="both")) is not first

@@ -56,4 +56,4 @@ def test_without_a_page_nothing_grows() -> None:
     for number in range(1000):
         latencies.take(number, number)
         latencies.answer(number, number + 1, number, 0, 0, number)
-    assert len(latencies._unshown) == LONGEST_UNSHOWN
+    assert latencies.unshown == LONGEST_UNSHOWN

@@ -50,6 +50,6 @@ def test_who_stops_waiting_leaves_nothing_behind() -> None:
             assert await watcher.__anext__() == 1
             assert watcher.number == 1
         assert not latest.watched
-        assert not latest._waiting
+        assert not latest.waiting
 
     asyncio.run(main())

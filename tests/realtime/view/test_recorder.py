@@ -131,7 +131,7 @@ def test_what_a_channel_shows_is_recorded(tmp_path: Path) -> None:
     until(lambda: (tmp_path / "waving" / "001.mp4").exists())
     channel = hub.find(token)
     assert channel is not None
-    until(lambda: (channel._recorder.state()["phase"] if channel._recorder else "") == "done")
+    until(lambda: channel.state.newest and channel.state.newest["recording"]["phase"] == "done")
     hub.close()
     with open_video(tmp_path / "waving" / "001.mp4") as video:
         assert len(list(video)) == 75

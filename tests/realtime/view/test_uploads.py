@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import UsageError
-from realtime.view import uploads
-from realtime.view.uploads import MOST_FILES, Uploads
+from realtime.view.uploads import MOST_FILES, UNUSED_S, Uploads
+from tests.support.clocks import ManualClock
 
 MP4 = b"\0\0\0\x20ftypisom" + bytes(100)
 
@@ -39,7 +39,7 @@ def test_what_is_no_video_is_deleted_at_once(content: bytes) -> None:
     store = Uploads()
     with pytest.raises(UsageError, match="not a video"):
         sent(store, content)
-    assert not list(store._folder.iterdir())
+    assert not list(store.folder.iterdir())
     store.close()
 
 
@@ -60,14 +60,15 @@ def test_names_are_only_shown(name: str, shown: str) -> None:
     store.close()
 
 
-def test_what_nobody_starts_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Uploads()
+def test_what_nobody_starts_is_deleted() -> None:
+    clock = ManualClock()
+    store = Uploads(clock)
     key = sent(store, MP4)
     store.sweep()
-    assert len(list(store._folder.iterdir())) == 1
-    monkeypatch.setattr(uploads, "UNUSED_S", -1.0)
+    assert len(list(store.folder.iterdir())) == 1
+    clock.pass_s(UNUSED_S + 1)
     store.sweep()
-    assert not list(store._folder.iterdir())
+    assert not list(store.folder.iterdir())
     with pytest.raises(UsageError):
         store.take(key)
     store.close()
@@ -79,6 +80,6 @@ def test_only_so_many_are_kept() -> None:
         sent(store, MP4)
     with pytest.raises(UsageError, match="uploads are in use"):
         store.new()
-    folder = store._folder
+    folder = store.folder
     store.close()
     assert not folder.exists()
