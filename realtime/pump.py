@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
@@ -149,13 +149,11 @@ def _taken_before(frame: Frame, seconds: float) -> bool:
     return frame.taken_s is not None and frame.taken_s < seconds
 
 
-def mailbox_for(
-    video: Source, capacity: int | None = None, now_s: Callable[[], float] = time.monotonic
-) -> Mailbox:
+def mailbox_for(video: Source, now_s: Callable[[], float] = time.monotonic) -> Mailbox:
     """Where the frames of this video wait. `now_s`: the clock of `Frame.taken_s`."""
     if video.live:
-        return Mailbox(capacity or LIVE_MAILBOX, "drop oldest", now_s)
-    return Mailbox(capacity or FILE_MAILBOX, "wait", now_s)
+        return Mailbox(LIVE_MAILBOX, "drop oldest", now_s)
+    return Mailbox(FILE_MAILBOX, "wait", now_s)
 
 
 class Reader:
@@ -185,25 +183,14 @@ class Reader:
         self._thread.join()
 
 
-def read_all(
-    videos: Sequence[Source], *, capacity: int | None = None
-) -> Iterator[tuple[int, Frame | End, Mailbox]]:
-    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End`
-    each.
-
-    They take turns, so that one with many frames waiting does not hold up the others.
-    """
-    mailboxes = [mailbox_for(video, capacity) for video in videos]
-    with closing(read_or_idle(videos, mailboxes, None)) as items:
-        for place, item, mailbox in items:
-            if not isinstance(item, Idle):
-                yield place, item, mailbox
-
-
 def read_or_idle(
     videos: Sequence[Source], mailboxes: Sequence[Mailbox], idle_s: float | None
 ) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
-    """As `read_all`, and an `Idle`, with any place, whenever nothing came from any of them for `idle_s`."""
+    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End` each.
+
+    They take turns, so that one with many frames waiting does not hold up the others. An `Idle`, with any place, comes
+    whenever nothing came from any of them for `idle_s`.
+    """
     changed = mailboxes[0].changed
     with ExitStack() as stack:
         for video, mailbox in zip(videos, mailboxes, strict=True):

@@ -62,7 +62,7 @@ class Session:
         """
         self.video, self.frames, self.name = video, frames or video, name
         self.stopwatch = stopwatch or Stopwatch()
-        self.mailbox = mailbox_for(video, now_s=now_s)
+        self.mailbox = mailbox_for(video, now_s)
         """Where its frames wait."""
         self.recognizer: Recognizer | None = None
         self.pace: Pace | None = None

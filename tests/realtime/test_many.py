@@ -216,6 +216,33 @@ def test_a_stop_right_away_counts_what_was_never_looked_at() -> None:
     assert_counts(summary)
 
 
+def test_a_recogniser_that_takes_over_goes_on_with_the_counts() -> None:
+    lines: list[Line] = []
+    pushed: list[Frame] = []
+
+    def renew() -> Recognizer | None:
+        return Recognizer({"rgb": SawTicks()}) if len(pushed) in (0, 100) else None
+
+    class Sink:
+        def push(self, item: Any) -> None:
+            if isinstance(item, Frame):
+                pushed.append(item)
+
+        def close(self) -> None:
+            pass
+
+    made = Session(
+        Made(constant_rate(170, Fraction(25))), None, write=lines.append, sinks=[Sink()], renew=renew
+    )
+    assert run_sessions([made]) == []
+    predictions, summary = lines[:-1], lines[-1]
+    assert [(line["start_s"], line["end_s"]) for line in predictions if line["kind"] == "prediction"] == [
+        (0.0, 2.56), (0.32, 2.88), (0.64, 3.2), (0.96, 3.52), (1.28, 3.84), (4.0, 6.56),
+    ]  # fmt: skip
+    assert (summary["ticks"], summary["steps"], summary["predictions"]) == (170, 6, 6)
+    assert summary["frames"] == {"decoded": 170, "used": 170, "dropped": {}, "corrupt_packets": 0}
+
+
 def test_a_camera_that_is_lost_and_found_is_told_at_once_also_while_another_one_runs() -> None:
     lines: list[Line] = []
     first = Made(constant_rate(30, Fraction(25)), live=True, error=SourceLost("cam: cable cut"), pace_s=0.001)

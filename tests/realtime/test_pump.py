@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 
 import pytest
 
 from realtime.errors import SourceError
 from realtime.library import stream
-from realtime.pump import End, Mailbox, read_all
+from realtime.pump import End, Idle, Mailbox, Source, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
 from tests.support.doubles import SawTicks, constant_rate, exact, frame
@@ -37,7 +38,16 @@ def reader_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "i3d-live reader"]
 
 
-def numbers_of(items: list[tuple[int, Frame | End, Mailbox]]) -> list[tuple[int, int]]:
+Item = tuple[int, Frame | End | Idle, Mailbox]
+
+
+def read_all(videos: Sequence[Source], capacity: int = 4) -> Iterator[Item]:
+    mailboxes = [Mailbox(capacity, "wait") for _ in videos]
+    with closing(read_or_idle(videos, mailboxes, None)) as items:
+        yield from items
+
+
+def numbers_of(items: list[Item]) -> list[tuple[int, int]]:
     return [(place, int(item.rgb[0, 0, 0])) for place, item, _ in items if isinstance(item, Frame)]
 
 
@@ -109,4 +119,13 @@ def test_a_consumer_that_fails_does_not_leave_the_thread_behind() -> None:
 def test_stream_gives_predictions() -> None:
     found = list(stream(MadeVideo(constant_rate(80, Fraction(25))), Recognizer({"rgb": SawTicks()})))
     assert [(p.start_tick, p.stop_tick) for p in found] == [(0, 64), (8, 72), (16, 80)]
+    assert not reader_threads()
+
+
+def test_who_leaves_the_loop_early_leaves_no_thread_behind() -> None:
+    video = MadeVideo(constant_rate(200, Fraction(25)))
+    for found in stream(video, Recognizer({"rgb": SawTicks()})):
+        assert (found.start_tick, found.stop_tick) == (0, 64)
+        break
+    assert video.closed.is_set()
     assert not reader_threads()
