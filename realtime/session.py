@@ -57,10 +57,10 @@ class Session:
         frames: Source | None = None,
     ) -> None:
         """`recognizer`: None where `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
-        clock of `Frame.taken_s`. `renew`: asked before each frame; a recogniser that it gives takes over, from that frame
-        on. `frames`: where the frames of `video` are read, where that is not `video` itself.
+        clock of `Frame.taken_s`. `renew`: asked before each frame; a recogniser that it gives takes over with that
+        frame. `frames`: what is read in place of `video`, such as `video` at another pace.
         """
-        self.video, self.frames, self.name = video, frames or video, name
+        self.video, self.frames, self.name = video, video if frames is None else frames, name
         self.stopwatch = stopwatch or Stopwatch()
         self.mailbox = mailbox_for(video, now_s)
         """Where its frames wait."""
@@ -226,7 +226,7 @@ def take_turns(
 ) -> Generator[None]:
     """Drive all sessions to their ends. Yields after each frame, after each end, and where nothing came for `idle_s`.
 
-    One that fails ends, and `failed` is told. Whoever does not go on to the end ends the sessions, where they are to be ended.
+    One that fails ends, and `failed` is told. A caller that stops early has to end the sessions itself.
     """
     videos, mailboxes = [s.frames for s in sessions], [s.mailbox for s in sessions]
     with closing(read_or_idle(videos, mailboxes, idle_s)) as items:

@@ -122,7 +122,7 @@ def test_stream_gives_predictions() -> None:
     assert not reader_threads()
 
 
-def test_who_leaves_the_loop_early_leaves_no_thread_behind() -> None:
+def test_leaving_the_loop_early_leaves_no_thread_behind() -> None:
     video = MadeVideo(constant_rate(200, Fraction(25)))
     for found in stream(video, Recognizer({"rgb": SawTicks()})):
         assert (found.start_tick, found.stop_tick) == (0, 64)
