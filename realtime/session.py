@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.clock import StageName, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
 from realtime.pump import End, Pace, Source, mailbox_for, read_or_idle
@@ -92,7 +92,7 @@ class Session:
             self._tell_level(self.pace, float(frame.pts))
         began_s = self._now_s()
         outputs = self.recognizer.push(frame)
-        with self.stopwatch("outputs"):
+        with self.stopwatch(StageName.OUTPUTS):
             self.last_frame_s = self._now_s()
             self._busy_s += self.last_frame_s - began_s
             self._media_s = float(frame.pts + frame.duration)

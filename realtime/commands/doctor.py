@@ -11,7 +11,7 @@ import typer
 
 from engines.errors import EngineError
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.clock import StageName, Stopwatch
 from realtime.commands.options import (
     DEFAULT_MODE_NAME,
     BackendOption,
@@ -118,8 +118,8 @@ def print_trial(name: str, engines: Engines, mode: str, loads: Loads, hints: lis
     """What each stage took, and what follows from that."""
     print(f"\n{name}, {loads.media_s:.0f} s of it in {mode} mode; {engines.reason}")
     print("share of real time that it takes:")
-    for stage, share in {"decode": loads.decode, **loads.stages}.items():
-        beside = "   (in a thread of its own)" if stage == "decode" else ""
+    for stage, share in {StageName.DECODE: loads.decode, **loads.stages}.items():
+        beside = "   (in a thread of its own)" if stage == StageName.DECODE else ""
         print(f"  {stage:<14} {percent(share):>7}{beside}")
     print(f"  {'all but decode':<14} {percent(loads.recogniser):>7}")
     if loads.keeps_up:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 
 from engines.load import Engines
-from realtime.clock import Clock, Stopwatch
+from realtime.clock import ENGINE_STAGES, StageName, Stopwatch
 from realtime.errors import SourceError
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
@@ -50,12 +50,12 @@ class Loads:
     @property
     def flow(self) -> float:
         """What would be spared without; half of what two engines take that share the processor."""
-        alone = sum(share for stage, share in self.stages.items() if stage.startswith("flow"))
-        return alone + self.stages.get("rgb and flow engine", 0.0) / 2
+        alone = (self.stages.get(stage, 0.0) for stage in (StageName.FLOW_INPUT, StageName.FLOW_ENGINE))
+        return sum(alone) + self.stages.get(StageName.BOTH_ENGINES, 0.0) / 2
 
     @property
     def engine(self) -> float:
-        return sum(share for stage, share in self.stages.items() if stage.endswith("engine"))
+        return sum(share for stage, share in self.stages.items() if stage in ENGINE_STAGES.values())
 
     @property
     def keeps_up(self) -> bool:
@@ -88,10 +88,10 @@ def measure(
             "no answer came in that time: the source is too short or too slow; give more --seconds"
         )
     # The first step comes only when a window is full; later ones at every stride.
-    stride_s, media_s = recognizer.stride_ticks / TICKS_PER_S, figures.ticks / TICKS_PER_S
-    stages = {
-        stage: spent / (figures.steps * stride_s if stage.endswith("engine") else media_s)
-        for stage, spent in stage_s.items()
+    stride_s = recognizer.stride_ticks / TICKS_PER_S
+    loads.stages = {
+        stage: spent / (counts.steps * stride_s if stage in ENGINE_STAGES.values() else loads.media_s)
+        for stage, spent in stopwatch.seconds.items()
     }
     return Loads(decode, stages, media_s, figures.dropped["late"], figures.frames)
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from realtime.clock import ENGINE_STAGES
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
 from realtime.threads import Worker
@@ -158,9 +159,7 @@ LABELLED_COUNTERS: tuple[tuple[str, str, str, Callable[[Figures], Mapping[str, f
         "Wall seconds that the engines ran.",
         "stream",
         lambda f: {
-            stage.removesuffix(" engine"): seconds
-            for stage, seconds in f.stage_s.items()
-            if stage.endswith(" engine")
+            streams: f.stage_s[stage] for streams, stage in ENGINE_STAGES.items() if stage in f.stage_s
         },
     ),
 )
