@@ -66,7 +66,7 @@ def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
     recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
     # Two stages that the recogniser has no name for, as each takes next to nothing.
     recognizer._resample.push = timed(stopwatch, "resample", recognizer._resample.push)  # type: ignore[method-assign]
-    recognizer._answers.settle = timed(stopwatch, "fuse", recognizer._answers.settle)  # type: ignore[method-assign]
+    recognizer._predictions.push = timed(stopwatch, "fuse", recognizer._predictions.push)  # type: ignore[method-assign]
     with open_video(path) as video, Log(log) as lines:
         session = Session(video, recognizer, write=lines.write, stopwatch=stopwatch)
         session.write(session_line(video, engines, recognizer))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from engines.spec import StreamSpec
 from realtime.pictures import resize_short_side
 from realtime.stages.inputs import feed_for
-from realtime.stages.resample import Resample
+from realtime.stages.resample import Resample, Resampled
 from realtime.threads import beside
-from realtime.types import Frame, Gap, Tick
+from realtime.types import Frame, Tick
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
@@ -23,7 +23,7 @@ def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
     yield from _ticks(resample.flush())
 
 
-def _ticks(items: list[Tick | Gap]) -> list[Tick]:
+def _ticks(items: list[Resampled]) -> list[Tick]:
     return [item for item in items if isinstance(item, Tick)]
 
 

@@ -1,7 +1,7 @@
 """What a recogniser leaves out when it is late, step by step, and takes up again. No threads, no clock.
 
-Dropping frames does not help an engine that costs more than the ticks it serves: each answer costs as much as before.
-So it gives fewer answers first, in an order that leaves every answer right for what it claims.
+Dropping frames does not help an engine that costs more than the ticks it serves: each prediction costs as much
+as before. So it gives fewer predictions first, in an order that leaves every prediction right for what it claims.
 """
 
 import math
@@ -30,16 +30,16 @@ class Level:
     preview_every: int = 1
     """In `preview` mode every so-many-th step has a preview; 0: none has."""
     flow: bool = True
-    """Without, the answers come from RGB alone and no flow is computed."""
+    """Without, the predictions come from RGB alone and no flow is computed."""
     stride_factor: int = 1
     """In `window` mode windows are so many times as far apart."""
     pieces: bool = False
-    """In the other modes the stream is cut into pieces of a window's length, each answered by itself, as a clip of its
-    own: frames can be dropped between pieces without anything else being seen in their place."""
+    """In the other modes the stream is cut into pieces of a window's length, each a clip by itself: frames can be
+    dropped between pieces without anything else being seen in their place."""
 
 
 def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
-    """From all that was asked for down to the least that still gives answers."""
+    """From all that was asked for down to the least that still gives predictions."""
     levels = [Level("all")]
     if mode == "preview":
         levels += [Level("fewer previews", FEWER_PREVIEWS), Level("no previews", 0)]
@@ -57,8 +57,8 @@ def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
 class Ladder:
     """How long frames waited goes in, the level to work at comes out.
 
-    Down at once, up after a while without a late frame; from the bottom, where frames may always be late, just after a
-    while.
+    Down immediately, up after a while without a late frame; from the bottom, where frames may always be late, after a
+    while in any case.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -76,7 +76,7 @@ class Ladder:
 
     def update(self, lag_s: float, now_s: float) -> Level | None:
         """The next frame waited for `lag_s`, and it is `now_s`, on a clock that never runs back -> the level, if it is
-        a new one."""
+        new."""
         if self._tried_s is not None and now_s - self._tried_s >= self._patience_s:
             self._tried_s, self._patience_s = None, CALM_S
         if lag_s > LATE_S and self.place + 1 < len(self._levels):

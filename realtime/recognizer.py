@@ -1,4 +1,11 @@
-"""The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock."""
+"""The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock.
+
+    Frame → Resample → Tick ─→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
+                     └ Gap: flushes the row behind it ─────────────────────────────→ Gap
+
+What a stage far down needs to know travels the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to
+`Predictions`.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -9,21 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import (
-    POSITION_BEHIND_TICKS,
-    POSITION_SPAN_TICKS,
-    POSITION_TICKS,
-    Engine,
-    Positions,
-)
+from engines.engine import Engine
+from engines.spec import StreamSpec
+from realtime.clock import Timer
 from realtime.pace import LONGEST_STRIDE_FACTOR, Level
-from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.events import EventOptions, Events, OpenEvent
 from realtime.stages.fuse import watched_classes
-from realtime.stages.predictions import Answers, Span
-from realtime.stages.region import Region
-from realtime.stages.resample import MAX_GAP, Resample
-from realtime.stages.run_engines import Lanes, Timer
-from realtime.stages.schedule import Schedule
+from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for
+from realtime.stages.predictions import Predictions
+from realtime.stages.region import Region, view_count
+from realtime.stages.resample import MAX_GAP, Resample, Resampled
+from realtime.stages.row import Row
+from realtime.stages.run_engines import RunEngines
+from realtime.stages.spans import EndOfClip, Spans
 from realtime.types import Beside, Event, FlowRegion, Frame, Gap, Prediction, Tick
 
 if TYPE_CHECKING:
@@ -33,7 +38,7 @@ Output = Prediction | Event | Gap
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
-"""Answers that are averaged: a window is a mean over 2.56 s already, a position is not."""
+"""Predictions that are averaged: a window is a mean over 2.56 s already, a position is not."""
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Counts:
 
 
 class Recognizer:
-    """`push` frames in order of pts, `flush` at the end; any number of frames at a time gives the same answers."""
+    """`push` frames in order of pts, `flush` at the end; any number of frames at a time gives the same predictions."""
 
     def __init__(
         self,
@@ -68,14 +73,16 @@ class Recognizer:
         watch: Sequence[str] | None = None,
         stopwatch: Timer = lambda stage: nullcontext(),
         beside: Beside | None = None,
+        new_feed: NewFeed | None = None,
     ) -> None:
         """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
 
-        `smooth`: answers that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of each frame
-        to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to choose from,
-        probabilities sum to 1 over these; by default all. `flow` names a method of
-        `realtime.flow.methods` and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
-        `beside`: where flow is computed, by default in the caller's thread; the answers are the same.
+        `smooth`: predictions that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of
+        each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
+        choose from, by default all; probabilities sum to 1 over these. `flow`: a method of `realtime.flow.methods`,
+        and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
+        `beside`: where flow is computed, by default in the caller's thread; the predictions are the same. `new_feed`:
+        makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
 
         Raises UsageError for labels to watch that are not in the model.
         """
@@ -83,29 +90,31 @@ class Recognizer:
         classes = watched_classes(first.weights.labels, watch)
         self.labels = tuple(first.weights.labels[i] for i in classes)
         self.model = first.weights.name
-        self.mode, spec = first.mode, first.spec
+        self.mode, self._spec = first.mode, first.spec
         self.streams = tuple(engines)
-        self._counts = Counts()
-        self._spec = spec
-        self._resample = Resample(spec.fps, max_gap=max_gap)
-        self._lanes = Lanes(engines, region, flow, flow_region, max_gap, stopwatch, beside)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
-        self._steps = Schedule(first.chunk_ticks, self.stride_ticks)
-        self._pieces = Schedule(spec.window_ticks, spec.window_ticks)
-        weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
-        self._answers = Answers(
-            spec.fps, classes, self.labels, self.mode, weights, self.smooth, events or EventOptions()
-        )
-        self._section_start: int | None = None
-        self._ready = 0
         self.level = self._level = Level("all")
         """What it may do; set it between two frames when it is late, see `realtime.pace`."""
+        self._counts = Counts()
+
+        def feed_of(spec: StreamSpec) -> Feed:
+            return feed_for(spec, flow, flow_region, beside)
+
+        specs = {stream: engine.spec for stream, engine in engines.items()}
+        weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
+        self._resample = Resample(self._spec.fps, max_gap=max_gap)
+        self._inputs = Inputs(specs, region, new_feed or feed_of, stopwatch)
+        self._spans = Spans(engines, self.stride_ticks, view_count(region))
+        self._engines = RunEngines(engines, stopwatch, beside)
+        self._predictions = Predictions(self._spec.fps, classes, self.labels, self.mode, weights, self.smooth)
+        self._events = Events(events or EventOptions(), self.labels)
+        self._row = Row(self._inputs, self._spans, self._engines, self._predictions, self._events)
 
     @property
     def counts(self) -> Counts:
         """What has gone through so far."""
-        self._counts.predictions, self._counts.events = self._answers.predictions, self._answers.ended_events
+        self._counts.steps = self._engines.steps
         return self._counts
 
     @property
@@ -116,22 +125,28 @@ class Recognizer:
     @property
     def flow_health(self) -> "FlowHealth | None":
         """What the flow looks like so far; None without a flow stream."""
-        return self._lanes.flow_health
+        return self._inputs.flow_health
 
     @property
     def flow_field(self) -> NDArray[np.float32] | None:
         """The newest flow field (2, H, W), px a tick; None without a flow stream, or before its first field."""
-        return self._lanes.flow_field
+        return self._inputs.flow_field
+
+    @property
+    def current_event(self) -> str | None:
+        """Label of the action that is going on."""
+        event = self.open_event
+        return None if event is None else event.label
 
     @property
     def open_event(self) -> OpenEvent | None:
         """The action that is going on."""
-        return self._answers.events.current
+        return self._events.current
 
     @property
     def delay_s(self) -> Fraction:
-        """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of the
-        look-ahead, of the answers that are averaged, and two seconds for flow that waits for its frames."""
+        """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of
+        the look-ahead, of the predictions that are averaged, and two seconds for flow that waits for its frames."""
         apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
         return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 2
 
@@ -139,126 +154,44 @@ class Recognizer:
         """The next frame -> what has become certain with it."""
         self._counts.frames += 1
         out = self._change_level() if self._level != self.level else []
-        items = self._resample.push(frame)
-        self._answers.holes.push(frame, joined=not any(isinstance(item, Gap) for item in items))
-        return out + self._run(items)
+        return self._count(out + self._run(self._resample.push(frame)))
 
     def flush(self, *, whole: bool = True) -> list[Output]:
         """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts and level.
 
-        `whole`: that was all of it, and not just what was seen when somebody stopped it; only then a clip shorter than the
-        window gets its answer, which takes as long as that of a whole window.
+        `whole`: that was all of it, and not just what was seen when somebody stopped it; only then a clip shorter than
+        the window gets its prediction, which takes as long as that of a whole window.
         """
         out = self._run(self._resample.flush())
-        out += self._end_section(repeat_short=whole)
-        self._answers.holes.clear()
-        return out
+        if whole:
+            out += self._row.push(EndOfClip())
+        out += self._row.flush()
+        self._row.reset()
+        return self._count(out)
 
     def reset(self) -> None:
-        """Forget the video so far, without an answer."""
+        """Forget the video so far, without a prediction."""
         self._resample.reset()
-        self._reset_section()
-        self._answers.holes.clear()
+        self._row.reset()
 
     def _change_level(self) -> list[Output]:
         """Engines that go over to pieces, or back, begin anew."""
-        out = self._end_section(repeat_short=False) if self._level.pieces != self.level.pieces else []
-        self._level = level = self.level
-        self._lanes.flow_wanted = level.flow
-        self._steps.stride_ticks = self.stride_ticks * level.stride_factor
-        self._answers.behind_ticks = 0 if self.mode == "window" or level.pieces else POSITION_BEHIND_TICKS
-        return out
+        out = self._row.flush() if self._level.pieces != self.level.pieces else []
+        self._level = self.level
+        return out + self._row.push(self._level)
 
-    def _run(self, items: list[Tick | Gap]) -> list[Output]:
+    def _run(self, items: list[Resampled]) -> list[Output]:
         out: list[Output] = []
         for item in items:
-            if isinstance(item, Gap):
-                self._counts.gaps += 1
-                out += [*self._end_section(repeat_short=False), item]
-            else:
-                out += self._push_tick(item)
+            out += [*self._row.flush(), item] if isinstance(item, Gap) else self._row.push(item)
+            if isinstance(item, Tick):
+                self._counts.ticks += 1
+                self._counts.repeated_ticks += item.repeated
         return out
 
-    def _push_tick(self, tick: Tick) -> list[Output]:
-        self._counts.ticks += 1
-        self._counts.repeated_ticks += tick.repeated
-        if self._section_start is None:
-            self._section_start = self._ready = tick.index
-        self._lanes.push(tick)
-        return self._answer_ready()
-
-    def _answer_ready(self) -> list[Output]:
-        """Run the engines over each span that all streams have come to the end of."""
-        out: list[Output] = []
-        stop = self._lanes.stop
-        for index in range(self._ready, stop):
-            for span in (self._pieces if self._level.pieces else self._steps).push(index):
-                out += self._repeat(*span) if self._level.pieces else self._step(*span)
-        self._ready = max(self._ready, stop)
+    def _count(self, out: list[Output]) -> list[Output]:
+        for item in out:
+            self._counts.predictions += isinstance(item, Prediction)
+            self._counts.events += isinstance(item, Event)
+            self._counts.gaps += isinstance(item, Gap)
         return out
-
-    def _step(self, start: int, stop: int) -> list[Output]:
-        every = self._level.preview_every
-        preview = every > 0 and self._counts.steps % every == 0
-        self._counts.steps += 1
-        positions = self._lanes.step(start, stop, preview=preview)
-        if self.mode == "window":
-            logits = {name: p.logits[0].mean(axis=0) for name, p in positions.items()}
-            return [*self._answers.settle(Span(start, stop, logits), stop)]
-        return self._tell(positions, stop)
-
-    def _tell(self, positions: Mapping[str, Positions], seen_stop: int) -> list[Output]:
-        """Settled positions one by one, then one provisional answer for all that are not."""
-        assert self._section_start is not None
-        oldest = max(positions.values(), key=lambda p: int(p.first[0]))
-        out: list[Output] = []
-        provisional: list[Span] = []
-        for i in range(oldest.logits.shape[1]):
-            position = int(oldest.first[0]) + i
-            if position < 0:
-                continue
-            start = self._section_start + POSITION_TICKS * position
-            logits = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
-            span = Span(start, start + POSITION_SPAN_TICKS, logits)
-            if i < oldest.settled:
-                out += self._answers.settle(span, seen_stop)
-            else:
-                provisional.append(span)
-        if provisional:
-            out.append(self._answers.preview(provisional, seen_stop))
-        return out
-
-    def _end_section(self, *, repeat_short: bool) -> list[Output]:
-        """The ticks end here, at a gap or for good: answer what can be answered, and start afresh."""
-        if self._section_start is None:
-            return []
-        self._lanes.flush()
-        out = self._answer_ready()
-        length, self._answers.section_stop = self._ready - self._section_start, self._ready
-        if length >= self._spec.window_ticks:
-            out += self._flush_engines()
-        elif repeat_short and not self._answers.any_settled:
-            self._answers.restart_mean()
-            out += self._repeat(self._section_start, self._ready)
-        out += self._answers.flush()
-        self._reset_section()
-        return out
-
-    def _flush_engines(self) -> list[Output]:
-        start = self._steps.next_start
-        if self.mode == "window" or start is None:  # or it works in pieces
-            return []
-        return self._tell(self._lanes.finish(start, self._ready), self._ready)
-
-    def _repeat(self, start: int, stop: int) -> list[Output]:
-        """A piece of a window's length stands for itself; a shorter one is repeated from its start until it fills one."""
-        logits, steps = self._lanes.repeat(start, stop)
-        self._counts.steps += steps
-        return [*self._answers.settle(Span(start, stop, logits), stop)]
-
-    def _reset_section(self) -> None:
-        self._lanes.reset()
-        self._steps.reset()
-        self._pieces.reset()
-        self._answers.reset()
-        self._section_start = None

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -95,23 +96,23 @@ class FlowStage:
     def __init__(
         self,
         fps: Fraction,
-        method: str = "tvl1",
+        method: str | Callable[[], Flow] = "tvl1",
         *,
         side_px: int = 256,
         bound_px: float = 20.0,
         region: FlowRegion = "square",
         beside: Beside | None = None,
     ) -> None:
-        """`region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as in the paper's
-        release.
+        """`method`: as `flow_method` has them, or what makes one. `region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release.
 
         `beside`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
         """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
         self._beside: Beside = beside or _at_once
         self._behind = BEHIND if beside else 0
-        # Each has its scratch memory, and serves one pair at a time.
-        self._flows = deque(flow_method(method) for _ in range(self._behind + 1))
+        # Each keeps scratch memory, and serves one pair at a time.
+        new_flow = method if callable(method) else partial(flow_method, method)
+        self._flows = deque(new_flow() for _ in range(self._behind + 1))
         self._pairs: deque[Pair] = deque()
         self.health = FlowHealth()
         self.reset()

@@ -1,36 +1,46 @@
-"""Where frames were dropped, so that each answer can tell whether it saw such a place."""
+"""Where frames were dropped, so that each prediction can tell whether it saw such a place."""
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from fractions import Fraction
 
-from realtime.types import Frame
+
+@dataclass(frozen=True)
+class Dropped:
+    """Frames that were dropped between two that came without a gap between them, so predictions may span the place."""
+
+    first: int
+    stop: int
+    """The ticks [first, stop) show the frame before them in place of what was dropped. Empty if no tick is between."""
+    count: int
+    """Frames."""
 
 
-class Holes:
-    """Frames go in, in order of pts; how many were dropped within a span of ticks comes out."""
+def dropped_between(before: Fraction, after: Fraction, count: int, fps: Fraction) -> Dropped:
+    """`count` frames between one at `before` and one at `after`, in seconds."""
+    return Dropped(math.floor(before * fps) + 1, math.ceil(after * fps), count)
 
-    def __init__(self, fps: Fraction) -> None:
-        self._fps = fps
-        self.clear()
+
+class DroppedFrames:
+    """Told of them in order; says how many were dropped within a span of ticks."""
+
+    def __init__(self) -> None:
+        self._places: deque[Dropped] = deque()
 
     def clear(self) -> None:
-        """Forget all; the next frame is the first."""
-        self._last_pts = Fraction(0)
-        self._holes: deque[tuple[int, int, int]] = deque()
+        """Forget all."""
+        self._places.clear()
 
-    def push(self, frame: Frame, *, joined: bool) -> None:
-        """The next frame. `joined`: no gap lies between it and the one before, so that answers may span what was dropped."""
-        if frame.dropped_before and joined:
-            first, stop = math.floor(self._last_pts * self._fps) + 1, math.ceil(frame.pts * self._fps)
-            self._holes.append((first, stop, frame.dropped_before))
-        self._last_pts = frame.pts
+    def push(self, dropped: Dropped) -> None:
+        """The next place."""
+        self._places.append(dropped)
 
     def forget_before(self, tick: int) -> None:
-        """Nobody will ask for what lies before."""
-        while self._holes and self._holes[0][1] <= tick:
-            self._holes.popleft()
+        """Nothing before this tick will be asked for."""
+        while self._places and self._places[0].stop <= tick:
+            self._places.popleft()
 
     def count(self, start: int, stop: int) -> int:
-        """Frames dropped where the ticks [start, stop) see both sides, or the frame before the hole in place of others."""
-        return sum(count for first, after, count in self._holes if start < after and first < stop)
+        """Frames dropped where the ticks [start, stop) see both sides, or the frame before the place in its stead."""
+        return sum(place.count for place in self._places if start < place.stop and place.first < stop)

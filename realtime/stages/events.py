@@ -28,14 +28,16 @@ class OpenEvent:
 
 
 class Events:
-    """Stage: settled predictions in, finished events out.
+    """Stage: predictions in; each goes on, and behind a settled one the events that it ends.
 
     A prediction speaks of a span; a change is placed in the middle of the span in which it shows, since that is where
-    half of what was seen is new. The first prediction after a start or gap counts from its beginning, the last to its end.
+    half of what was seen is new. The first prediction after a start or gap counts from its beginning, the last one to
+    its end.
     """
 
-    def __init__(self, options: EventOptions) -> None:
-        self._options = options
+    def __init__(self, options: EventOptions, labels: Sequence[str]) -> None:
+        """`labels`: names of the classes of `Prediction.probabilities`."""
+        self._options, self._labels = options, labels
         self.reset()
 
     def reset(self) -> None:
@@ -50,14 +52,22 @@ class Events:
         """What is going on."""
         return None if self._label is None else OpenEvent(self._label, self._start_s)
 
-    def push(self, prediction: Prediction, labels: Sequence[str]) -> list[Event]:
-        """`labels`: names of the classes of `prediction.probabilities`."""
+    def push(self, prediction: Prediction) -> list[Prediction | Event]:
+        return [prediction, *(self._settle(prediction) if prediction.settled else [])]
+
+    def flush(self) -> list[Event]:
+        """End of the stream or of a section before a gap: the open event lasts to the end of the last prediction."""
+        ended = self._end(self._last.end_s) if self._last and self._label is not None else []
+        self.reset()
+        return ended
+
+    def _settle(self, prediction: Prediction) -> list[Event]:
         boundary_s = prediction.start_s if self._last is None else (prediction.start_s + prediction.end_s) / 2
         self._last = prediction
         ended: list[Event] = []
         leads = prediction.probability >= self._options.on
         if self._label is not None:
-            probability = float(prediction.probabilities[labels.index(self._label)])
+            probability = float(prediction.probabilities[self._labels.index(self._label)])
             replaced = leads and prediction.label != self._label
             if probability >= self._options.off and not replaced:
                 self._probabilities.append(probability)
@@ -66,12 +76,6 @@ class Events:
         if leads:
             self._label, self._start_s = prediction.label, boundary_s
             self._probabilities = [prediction.probability]
-        return ended
-
-    def flush(self) -> list[Event]:
-        """End of the stream or of a section before a gap: the open event lasts to the end of the last prediction."""
-        ended = self._end(self._last.end_s) if self._last and self._label is not None else []
-        self.reset()
         return ended
 
     def _end(self, end_s: float) -> list[Event]:

@@ -1,25 +1,30 @@
 """What each stream's network is fed, tick by tick."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.engine import POSITION_TICKS
 from engines.spec import StreamSpec
-from realtime.stages.region import rgb_input
-from realtime.types import Beside, FlowRegion, Image, Tick
+from realtime.clock import INPUT_STAGES, StageName, Timer
+from realtime.pace import Level
+from realtime.pictures import resize_short_side
+from realtime.stages.region import Region, rgb_input, view_count, views
+from realtime.types import Beside, FlowRegion, Frame, Image, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
 
 Input = tuple[int, NDArray[Any]]
 """Number of a tick and what the network takes for it."""
-T = TypeVar("T")
 
 
 class Feed(Protocol):
-    """Stage: ticks in, network inputs out, in order, one a tick; some streams know theirs only a few ticks later."""
+    """Ticks with their pictures in, network inputs out, in order, one a tick; flow is known a few ticks later."""
 
     def push(self, tick: Tick, resized: Image) -> list[Input]:
         """`resized`: the tick's frame with its shorter side at 256."""
@@ -48,7 +53,7 @@ class RgbFeed:
 
 
 class JointFeed:
-    """RGB, scaled to [-1, 1], and flow of the same tick as one: float16 (224, 224, 5). RGB waits until its flow is known."""
+    """RGB, scaled to [-1, 1], and flow of the same tick as one: float16 (224, 224, 5). RGB waits for its flow."""
 
     def __init__(self, spec: StreamSpec, flow: "FlowFeed") -> None:
         self._spec, self._flow = spec, flow
@@ -83,6 +88,9 @@ class JointFeed:
         return np.concatenate((scaled, field), axis=2)
 
 
+NewFeed = Callable[[StreamSpec], Feed]
+
+
 def feed_for(
     spec: StreamSpec, flow: str, flow_region: FlowRegion = "square", beside: Beside | None = None
 ) -> Feed:
@@ -93,3 +101,132 @@ def feed_for(
 
     feed = FlowFeed(spec, flow, region=flow_region, beside=beside)
     return JointFeed(spec, feed) if spec.with_rgb else feed
+
+
+@dataclass(frozen=True, eq=False)
+class TickInputs:
+    """What the networks take for one tick."""
+
+    index: int
+    """Number of the tick."""
+    by_stream: Mapping[str, list[NDArray[Any]]]
+    """(crop_px, crop_px, C) for each view of the frame; not of a stream that is paused."""
+
+
+@dataclass(eq=False)
+class StreamView:
+    """One stream of one view of the frames."""
+
+    stream: str
+    view: int
+    spec: StreamSpec
+    feed: Feed
+    waiting: deque[Input] = field(default_factory=deque)
+    """Known, while another stream's input for the tick is not."""
+
+    def reset(self) -> None:
+        self.feed.reset()
+        self.waiting.clear()
+
+
+class Inputs:
+    """Stage: ticks in, `TickInputs` out once all streams know theirs: RGB waits for flow, which needs the next frame.
+
+    At a level without flow that stream is paused. It joins again, as new, when the next chunk begins, so that the
+    positions of all engines lie alike. There is no pause where flow is the only stream.
+    """
+
+    def __init__(
+        self, specs: Mapping[str, StreamSpec], region: Region, new_feed: NewFeed, timer: Timer
+    ) -> None:
+        """`specs`: by stream. `new_feed`: makes the feed of a stream, one for each view of the frames."""
+        self._region, self._timer = region, timer
+        self._short_side_px = next(iter(specs.values())).short_side_px
+        self._streams = [
+            StreamView(stream, view, spec, new_feed(spec))
+            for stream, spec in specs.items()
+            for view in range(view_count(region))
+        ]
+        self._pausable = [each for each in self._streams if each.stream == "flow"] if len(specs) > 1 else []
+        self._flow_wanted = True
+        self.reset()
+
+    @property
+    def flow_health(self) -> "FlowHealth | None":
+        """What the flow looks like so far; None without a flow stream."""
+        return getattr(self._flow_feed, "health", None)
+
+    @property
+    def flow_field(self) -> NDArray[np.float32] | None:
+        """The newest field (2, H, W), px a tick; None without a flow stream, or before its first field."""
+        return getattr(self._flow_feed, "field", None)
+
+    @property
+    def _flow_feed(self) -> Feed | None:
+        """Of the view in the middle."""
+        feeds = [each.feed for each in self._streams if each.spec.modality == "flow"]
+        return feeds[len(feeds) // 2] if feeds else None
+
+    def reset(self) -> None:
+        """Forget all ticks; the level stays."""
+        for each in self._streams:
+            each.reset()
+        self._paused = False
+        self._start: int | None = None
+        self._resized: tuple[Frame, list[Image]] | None = None
+
+    def push(self, item: Any) -> list[Any]:
+        if isinstance(item, Tick):
+            return self._push_tick(item)
+        if isinstance(item, Level):
+            self._flow_wanted = item.flow
+        return [item]
+
+    def flush(self) -> list[TickInputs]:
+        """The inputs that feeds still owe."""
+        for each in self._running:
+            each.waiting += each.feed.flush()
+        out = self._complete()
+        self.reset()
+        return out
+
+    @property
+    def _running(self) -> list[StreamView]:
+        return [each for each in self._streams if not (self._paused and each in self._pausable)]
+
+    def _push_tick(self, tick: Tick) -> list[TickInputs]:
+        if self._start is None:
+            self._start = tick.index
+        self._pause_or_resume(begins_chunk=(tick.index - self._start) % POSITION_TICKS == 0)
+        pictures = self._resize(tick.frame)
+        for each in self._running:
+            with self._timer(INPUT_STAGES[each.spec.modality]):
+                each.waiting += each.feed.push(tick, pictures[each.view])
+        return self._complete()
+
+    def _resize(self, frame: Frame) -> list[Image]:
+        """Each view with its shorter side at the size that the networks' crops are cut from."""
+        if self._resized is None or self._resized[0] is not frame:
+            with self._timer(StageName.RESIZE):
+                cut = views(frame.rgb, self._region)
+                self._resized = frame, [resize_short_side(view, self._short_side_px) for view in cut]
+        return self._resized[1]
+
+    def _complete(self) -> list[TickInputs]:
+        """The ticks of which all running streams know their input."""
+        out, running = [], self._running
+        while all(each.waiting for each in running):
+            by_stream: dict[str, list[NDArray[Any]]] = {}
+            for each in running:
+                index, value = each.waiting.popleft()
+                by_stream.setdefault(each.stream, []).append(value)
+            out.append(TickInputs(index, by_stream))
+        return out
+
+    def _pause_or_resume(self, *, begins_chunk: bool) -> None:
+        if not self._flow_wanted and not self._paused:
+            for each in self._pausable:
+                each.reset()
+            self._paused = True
+        elif self._flow_wanted and begins_chunk:
+            self._paused = False

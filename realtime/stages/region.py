@@ -30,6 +30,11 @@ def parse_region(text: str) -> Region:
     return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 
+def view_count(region: Region) -> int:
+    """How many `views` there are of each frame."""
+    return 3 if region == "full" else 1
+
+
 def views(image: Image, region: Region) -> list[Image]:
     """The parts of a frame (H, W, 3) to look at, as views; cut before the resize.
 

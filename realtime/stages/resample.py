@@ -3,7 +3,10 @@
 import math
 from fractions import Fraction
 
+from realtime.stages.dropped_frames import Dropped, dropped_between
 from realtime.types import Frame, Gap, Tick
+
+Resampled = Tick | Gap | Dropped
 
 MAX_GAP = Fraction(1)
 """Seconds between two frames beyond which the time between them counts as missing."""
@@ -16,9 +19,10 @@ class Resample:
         frame   0    1    2    3    4    5    6    7
         tick    0     1     2     3     4     5     6      tick 5 (0.2 s) shows frame 6 (0.2 s); frame 5 is never shown
 
-    A tick is given once a frame after it has come, so no later frame can change it. Where frames are more than `max_gap`
-    seconds apart, or the source says that it lost some, the ticks between them are left out and a `Gap` is given in their
-    place; numbering goes on by time. All arithmetic is exact and relative to zero: nothing adds up over days.
+    A tick is given once a frame after it has come, so no later frame can change it. Where frames are more than
+    `max_gap` seconds apart, or the source says that it lost some, the ticks between them are left out and a `Gap` is
+    given in their place; numbering goes on by time. Where frames were dropped without a gap, `Dropped` comes before
+    the ticks that would have shown them. All arithmetic is exact and relative to zero: nothing adds up over days.
     """
 
     def __init__(self, fps: Fraction, *, max_gap: Fraction = MAX_GAP) -> None:
@@ -34,35 +38,40 @@ class Resample:
         self._next_tick = 0
         self._frame_seen = False
 
-    def push(self, frame: Frame) -> list[Tick | Gap]:
-        """Frames in order of pts -> the ticks that are now certain, and gaps between them."""
+    def push(self, frame: Frame) -> list[Resampled]:
+        """Frames in order of pts -> the ticks that are now certain, and what was missing between them."""
         last = self._frame
         if last is None:
             self._show(frame)
-            return []
+            return self._dropped(Fraction(0), frame)
         spacing = frame.pts - last.pts
         if spacing > self._max_gap or frame.after_gap:
             stop = min(self._section_end(), frame.pts)
             out = [*self._end_section(stop), Gap(stop, frame.pts, _cause(frame))]
             self._show(frame)
             return out
-        ticks = self._ticks_before(frame.pts)
+        out = [*self._dropped(last.pts, frame), *self._ticks_before(frame.pts)]
         self._count_unseen()
         self._frame, self._frame_seen = frame, False
         self._spacing = spacing or self._spacing
-        return ticks
+        return out
 
-    def flush(self) -> list[Tick | Gap]:
+    def flush(self) -> list[Resampled]:
         """The ticks of the last frame, for as long as it is meant to be shown."""
         ticks = [] if self._frame is None else self._end_section(self._section_end())
         self.reset()
         return ticks
 
+    def _dropped(self, before: Fraction, frame: Frame) -> list[Resampled]:
+        """What was dropped between `before` and `frame`."""
+        count = frame.dropped_before
+        return [dropped_between(before, frame.pts, count, self._fps)] if count else []
+
     def _show(self, frame: Frame) -> None:
         self._frame, self._frame_seen, self._spacing = frame, False, None
         self._next_tick = math.ceil(frame.pts * self._fps)
 
-    def _end_section(self, stop: Fraction) -> list[Tick | Gap]:
+    def _end_section(self, stop: Fraction) -> list[Resampled]:
         ticks = self._ticks_before(stop)
         self._count_unseen()
         return ticks
@@ -74,10 +83,10 @@ class Resample:
         duration = self._frame.duration
         return self._frame.pts + (duration if duration <= max(2 * usual, 1 / self._fps) else usual)
 
-    def _ticks_before(self, stop: Fraction) -> list[Tick | Gap]:
+    def _ticks_before(self, stop: Fraction) -> list[Resampled]:
         """Ticks of the current frame with k / fps < stop."""
         assert self._frame is not None
-        ticks: list[Tick | Gap] = []
+        ticks: list[Resampled] = []
         for k in range(self._next_tick, math.ceil(stop * self._fps)):
             ticks.append(Tick(k, self._frame, repeated=self._frame_seen))
             self._frame_seen = True

@@ -35,9 +35,13 @@ class Ring:
         self.stop = index + 1
         self.start = max(self.start, self.stop - self.capacity)
 
+    def holds(self, start: int, stop: int) -> bool:
+        """Whether all of the ticks [start, stop) can be read."""
+        return self.start <= start <= stop <= self.stop
+
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """View (stop - start, ...) of exactly the ticks [start, stop); valid until the next `append`."""
-        if not self.start <= start <= stop <= self.stop:
+        if not self.holds(start, stop):
             raise ValueError(f"ticks [{start}, {stop}) asked for, the ring holds [{self.start}, {self.stop})")
         first = start % self.capacity
         return self._buffer[first : first + stop - start]

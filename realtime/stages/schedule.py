@@ -2,7 +2,7 @@
 
 
 class Schedule:
-    """Stage: tick numbers in, spans [start, stop) out: the first `chunk_ticks` ticks, then every `stride_ticks`.
+    """Tick numbers in, spans [start, stop) out: the first `chunk_ticks` ticks, then every `stride_ticks`.
 
     chunk 64, stride 8: [0, 64), [8, 72), ... (`window`)      chunk 8, stride 8: [0, 8), [8, 16), ... (`continual`)
     """

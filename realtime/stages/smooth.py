@@ -1,7 +1,7 @@
-"""Steadier answers: the mean of the last few."""
+"""Steadier predictions: the mean of the last few."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ Logits = Mapping[str, NDArray[np.float32]]
 
 
 class Smooth:
-    """Stage: logits in, the mean of the newest `count` logits out.
+    """Logits in, the mean of the newest `count` logits out.
 
     Logits are averaged, not probabilities, because that is how the paper averages over time. Adds (count - 1) strides of
     delay to a change of action. A stream that is not in all of them is left out of the mean.
@@ -21,21 +21,21 @@ class Smooth:
         self._last: deque[tuple[int, Logits]] = deque(maxlen=count)
 
     def reset(self) -> None:
-        """Forget the answers so far."""
+        """Forget the logits so far."""
         self._last.clear()
 
     def push(self, start_tick: int, logits: Logits) -> tuple[int, Logits]:
-        """Answer that begins at `start_tick` -> first tick of the oldest answer in the mean, and the mean."""
+        """Logits of a span that begins at `start_tick` -> first tick of the oldest span in the mean, and the mean."""
         self._last.append((start_tick, logits))
         return self._mean(list(self._last))
 
-    def peek(self, answers: list[tuple[int, Logits]]) -> tuple[int, Logits]:
-        """What `push` would give after these provisional answers, which are not kept."""
-        return self._mean([*self._last, *answers][-(self._last.maxlen or 1) :])
+    def peek(self, spans: Sequence[tuple[int, Logits]]) -> tuple[int, Logits]:
+        """What `push` would give after these provisional ones, which are not kept."""
+        return self._mean([*self._last, *spans][-(self._last.maxlen or 1) :])
 
     @staticmethod
-    def _mean(answers: list[tuple[int, Logits]]) -> tuple[int, Logits]:
-        first, logits = answers[0][0], [each for _, each in answers]
+    def _mean(spans: Sequence[tuple[int, Logits]]) -> tuple[int, Logits]:
+        first, logits = spans[0][0], [each for _, each in spans]
         common = [stream for stream in logits[-1] if all(stream in each for each in logits)]
         return first, {
             stream: np.mean([each[stream] for each in logits], axis=0, dtype=np.float32) for stream in common

@@ -18,8 +18,7 @@ from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 from realtime.pace import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Level, levels_of
 from realtime.pump import LIVE_WAIT_S, End, Mailbox, Pace
 from realtime.recognizer import Output, Recognizer
-from realtime.stages import run_engines as lanes
-from realtime.stages.inputs import Input, RgbFeed
+from realtime.stages.inputs import Feed, Input, RgbFeed
 from realtime.types import Frame, Gap, Image, Prediction, Tick
 from tests.support.clocks import ManualClock
 from tests.support.doubles import exact, frame
@@ -179,11 +178,8 @@ class NumberedFlow:
         return index, np.tile(resized[0, 0, :2].astype(np.float16), (PX, PX, 1))
 
 
-@pytest.fixture(autouse=True)
-def numbered_flow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        lanes, "feed_for", lambda spec, *_: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
-    )
+def numbered(spec: StreamSpec) -> Feed:
+    return NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
 
 
 def run(
@@ -191,7 +187,7 @@ def run(
 ) -> list[tuple[int, Prediction]]:
     """(frame that decided it, answer); `levels`: before which frame which level is set."""
     engines = {name: Chunks(mode, SMALL[name]) for name in streams}
-    recognizer = Recognizer(engines, smooth=smooth)
+    recognizer = Recognizer(engines, smooth=smooth, new_feed=numbered)
     found: list[tuple[int, Output]] = []
     for i, item in enumerate(pictures(count)):
         if i in levels:
@@ -246,12 +242,7 @@ def test_paused_and_resumed_at_any_time_every_answer_is_right(data: st.DataObjec
     mode: Mode = data.draw(st.sampled_from(["continual", "preview", "window"]))
     times = data.draw(st.lists(st.integers(0, 299), max_size=8, unique=True))
     levels = {time: replace(WAYS[0], flow=bool(i % 2)) for i, time in enumerate(sorted(times))}
-    patch = pytest.MonkeyPatch()
-    with patch.context() as context:
-        context.setattr(
-            lanes, "feed_for", lambda spec, *_: NumberedFlow() if spec.modality == "flow" else RgbFeed(spec)
-        )
-        found = run(mode, 300, levels, "rgb", "flow")
+    found = run(mode, 300, levels, "rgb", "flow")
     assert_right(found, mode)
     starts = [p.start_tick for _, p in found if p.settled]
     assert starts == [p.start_tick for _, p in run(mode, 300, {}, "rgb") if p.settled]

@@ -11,6 +11,7 @@ import pytest
 
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, StreamSpec
+from realtime.clock import ENGINE_STAGES, StageName
 from realtime.recognizer import Recognizer
 from realtime.threads import beside
 from realtime.types import Prediction
@@ -56,16 +57,16 @@ def answers(recognizer: Recognizer) -> list[Prediction]:
 
 
 def test_engines_that_share_the_processor_work_at_the_same_time() -> None:
-    stages: list[str] = []
+    stages: list[StageName] = []
 
     @contextmanager
-    def timer(stage: str) -> Iterator[None]:
+    def timer(stage: StageName) -> Iterator[None]:
         stages.append(stage)
         yield
 
     engines = {"rgb": Meeting(), "flow": Meeting(FLOW)}
     said = answers(Recognizer(engines, flow="dis", stopwatch=timer, beside=beside))
-    assert {stage for stage in stages if stage.endswith("engine")} == {"rgb and flow engine"}
+    assert set(stages) & set(ENGINE_STAGES.values()) == {StageName.BOTH_ENGINES}
     in_turn = {"rgb": SawTicks(), "flow": SawTicks(FLOW)}
     expected = answers(Recognizer(in_turn, flow="dis"))
     assert [(p.start_tick, p.top) for p in said] == [(p.start_tick, p.top) for p in expected]

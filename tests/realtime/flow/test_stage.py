@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from engines.errors import UsageError
-from realtime.flow.methods import METHODS, Flow, Maker
+from realtime.flow.methods import flow_method
 from realtime.flow.stage import FlowFeed, FlowStage, network_input
 from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
-from realtime.stages import run_engines as lanes
 from realtime.stages.inputs import RgbFeed
 from realtime.threads import beside
 from realtime.types import FlowRegion, Frame, Prediction
@@ -89,21 +88,11 @@ def test_a_size_change_is_a_cut_for_the_whole_frame() -> None:
     assert fields[10].shape == (2, 256, 512)
 
 
-def test_health_tells_a_wrong_sign(monkeypatch: pytest.MonkeyPatch) -> None:
-    def backwards() -> Maker:
-        right = METHODS["tvl1"]()
-
-        def make(height: int, width: int) -> Flow:
-            flow = right(height, width)
-            return lambda a, b: -flow(a, b)
-
-        return make
-
-    stage = FlowStage(FPS, "tvl1")
+def test_health_tells_a_wrong_sign() -> None:
+    stage, right = FlowStage(FPS, "tvl1"), flow_method("tvl1")
     fields_of(stage, moving(FPS, 0.2))
     assert stage.health.report()["verdict"] == "good"
-    monkeypatch.setitem(METHODS, "backwards", backwards)
-    wrong = FlowStage(FPS, "backwards")
+    wrong = FlowStage(FPS, lambda: lambda before, after: -right(before, after))
     fields_of(wrong, moving(FPS, 0.2))
     assert "sign" in str(wrong.health.report()["verdict"])
 
@@ -175,12 +164,11 @@ class TickFlow:
 
 
 @pytest.mark.parametrize("length", [40, 64, 100])
-def test_the_windows_that_are_fused_cover_the_same_ticks(
-    length: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_windows_that_are_fused_cover_the_same_ticks(length: int) -> None:
     rgb, flow = SawTicks(RGB), SawTicks(FLOW)
-    monkeypatch.setattr(lanes, "feed_for", lambda spec, *_: RgbFeed(spec) if spec is RGB else TickFlow())
-    recognizer = Recognizer({"rgb": rgb, "flow": flow})
+    recognizer = Recognizer(
+        {"rgb": rgb, "flow": flow}, new_feed=lambda spec: RgbFeed(spec) if spec is RGB else TickFlow()
+    )
     outputs = [out for f in constant_rate(length, FPS) for out in recognizer.push(f)] + recognizer.flush()
     assert len(rgb.chunks) == len(flow.chunks) == max(1, (length - 56) // 8)
     for a, b in zip(rgb.chunks, flow.chunks, strict=True):

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.stages.resample import Resample
+from realtime.stages.resample import Resample, Resampled
 from realtime.types import Frame, Gap, Tick
 from tests.support.doubles import FPS, constant_rate, frame, frames
 
 
-def run(items: list[Frame], **options: Fraction) -> list[Tick | Gap]:
+def run(items: list[Frame], **options: Fraction) -> list[Resampled]:
     stage = Resample(FPS, **options)
     return [out for item in items for out in stage.push(item)] + stage.flush()
 
 
-def shown(outputs: list[Tick | Gap]) -> list[tuple[int, int]]:
+def shown(outputs: list[Resampled]) -> list[tuple[int, int]]:
     """(tick, number of the frame it shows)."""
     return [(t.index, int(t.frame.rgb[0, 0] @ [1, 256, 65536])) for t in outputs if isinstance(t, Tick)]
 

@@ -127,9 +127,9 @@ def predictions(*leaders: tuple[str, float]) -> list[Prediction]:
 
 
 def events(options: EventOptions, *leaders: tuple[str, float]) -> list[tuple[str, float, float]]:
-    stage = Events(options)
-    found: list[Event] = [e for p in predictions(*leaders) for e in stage.push(p, LABELS)] + stage.flush()
-    return [(e.label, e.start_s, e.end_s) for e in found]
+    stage = Events(options, LABELS)
+    out = [out for p in predictions(*leaders) for out in stage.push(p)] + stage.flush()
+    return [(e.label, e.start_s, e.end_s) for e in out if isinstance(e, Event)]
 
 
 def test_an_action_that_fills_the_clip_lasts_as_long_as_the_clip() -> None:
@@ -154,8 +154,8 @@ def test_short_and_weak_actions_are_left_out() -> None:
 
 
 def test_event_probability_is_the_mean_over_its_predictions() -> None:
-    stage = Events(EventOptions())
+    stage = Events(EventOptions(), LABELS)
     for prediction in predictions(("a", 0.9), ("a", 0.5)):
-        stage.push(prediction, LABELS)
+        stage.push(prediction)
     assert stage.current == OpenEvent("a", 0.0)
     assert stage.flush()[0].probability == pytest.approx(0.7)

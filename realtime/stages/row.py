@@ -1,0 +1,46 @@
+"""Stages one behind the other."""
+
+from typing import Any, Protocol
+
+
+class Stage(Protocol):
+    """Values in, values out: the same ones however the input is cut up, and later input changes nothing in them.
+
+    A value that is not for a stage passes through it.
+    """
+
+    def push(self, item: Any, /) -> list[Any]:
+        """The next value -> what is certain with it."""
+
+    def flush(self) -> list[Any]:
+        """A section ends here: what is still owed. The next value begins a new section."""
+
+    def reset(self) -> None:
+        """Forget all values; the first state again, but for counts and the level."""
+
+
+class Row:
+    """A stage made of stages. A value passes all of them before the next one starts: it may be a view of a buffer."""
+
+    def __init__(self, *stages: Stage) -> None:
+        self._stages = stages
+
+    def push(self, item: Any) -> list[Any]:
+        return self._through([item], 0)
+
+    def flush(self) -> list[Any]:
+        out = []
+        for place, stage in enumerate(self._stages):
+            out += self._through(stage.flush(), place + 1)
+        return out
+
+    def reset(self) -> None:
+        for stage in self._stages:
+            stage.reset()
+
+    def _through(self, items: list[Any], place: int) -> list[Any]:
+        """What comes of `items` behind the stages from `place` on."""
+        if place == len(self._stages):
+            return items
+        stage = self._stages[place]
+        return [out for item in items for out in self._through(stage.push(item), place + 1)]
