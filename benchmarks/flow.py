@@ -28,6 +28,7 @@ from realtime.flow.tvl1_plan import scales
 from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
+from realtime.types import ResizedTick
 from tests.support.scenes import Grey, Scene, clip_pairs, known_motions
 
 SIZE_PX, PAIRS_A_CLIP = 256, 17
@@ -117,7 +118,7 @@ def stream_load(clip: Path, rounds: int) -> float:
     for _ in range(rounds):
         feed, start = FlowFeed(FLOW, "tvl1"), time.process_time()
         for tick, resized in ticks:
-            feed.push(tick, resized)
+            feed.push(ResizedTick(tick, resized))
         feed.flush()
         seconds.append(time.process_time() - start)
     return min(seconds) * float(FLOW.fps) / len(ticks) / 2

@@ -24,6 +24,7 @@ from realtime.flow.stage import FlowFeed
 from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
+from realtime.types import ResizedTick
 
 TICKS = 96
 
@@ -37,7 +38,10 @@ def inputs(clip: Path, feed: FlowFeed) -> np.ndarray:
                 if tick.index == TICKS:
                     break
                 yield from (
-                    v for _, v in feed.push(tick, resize_short_side(tick.frame.rgb, FLOW.short_side_px))
+                    v
+                    for _, v in feed.push(
+                        ResizedTick(tick, resize_short_side(tick.frame.rgb, FLOW.short_side_px))
+                    )
                 )
             yield from (v for _, v in feed.flush())
 

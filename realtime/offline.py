@@ -12,7 +12,7 @@ from realtime.pictures import resize_short_side
 from realtime.stages.inputs import feed_for
 from realtime.stages.resample import Resample, Resampled
 from realtime.threads import beside
-from realtime.types import Frame, Tick
+from realtime.types import Frame, ResizedTick, Tick
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
@@ -34,7 +34,7 @@ def clip_inputs(frames: Iterable[Frame], spec: StreamSpec, flow: str = "tvl1") -
     for tick in ticks_of(frames, spec.fps):
         if last is not tick.frame:
             last, resized = tick.frame, resize_short_side(tick.frame.rgb, spec.short_side_px)
-        yield from (value for _, value in feed.push(tick, resized))
+        yield from (value for _, value in feed.push(ResizedTick(tick, resized)))
     yield from (value for _, value in feed.flush())
 
 

@@ -66,6 +66,15 @@ class Tick:
         return f"Tick({self.index}, {self.frame!r}{', repeated' if self.repeated else ''})"
 
 
+@dataclass(frozen=True, eq=False)
+class ResizedTick:
+    """A tick and a view of its frame at the size that the networks' crops are cut from."""
+
+    tick: Tick
+    image: Image
+    """uint8 (H, W, 3), its shorter side as long as `StreamSpec.short_side_px` says."""
+
+
 @dataclass(frozen=True)
 class Gap:
     """A stretch of media time without frames. No answer spans one."""

@@ -17,7 +17,7 @@ from realtime.offline import ticks_of
 from realtime.outputs.video_file import VideoWriter
 from realtime.pictures import centre_crop, resize_short_side
 from realtime.sources.open import open_video
-from realtime.types import Image
+from realtime.types import Image, ResizedTick
 
 FULL_PX = 8.0
 """Motion a tick that is shown at full colour; people seldom move faster in a frame of 256 px."""
@@ -41,7 +41,7 @@ def flow(
                 pictures[tick.index] = (
                     resized if flow_region == FlowRegion.frame else centre_crop(resized, side, side)
                 )
-                writer = write_fields(stage.push(tick, resized), pictures, writer, out)
+                writer = write_fields(stage.push(ResizedTick(tick, resized)), pictures, writer, out)
             writer = write_fields(stage.flush(), pictures, writer, out)
         finally:
             if writer is not None:

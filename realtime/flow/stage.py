@@ -17,7 +17,7 @@ from engines.spec import StreamSpec
 from realtime.flow.methods import Field, Flow, Grey, flow_method
 from realtime.flow.residuals import residuals
 from realtime.pictures import centre_crop
-from realtime.types import Beside, FlowRegion, Image, Tick
+from realtime.types import Beside, FlowRegion, Image, ResizedTick
 
 T = TypeVar("T")
 
@@ -133,12 +133,13 @@ class FlowStage:
         """The newest field; None before the first."""
         return self._last
 
-    def push(self, tick: Tick, resized: Image) -> list[tuple[int, Field]]:
-        """`resized`: the tick's frame with its shorter side scaled to `side_px`."""
+    def push(self, resized: ResizedTick) -> list[tuple[int, Field]]:
+        """The next tick, its picture's shorter side at `side_px` -> the fields that are known with it."""
+        tick = resized.tick
         if tick.repeated and self._grey is not None:
             self._owed.append(tick.index)
             return []
-        grey, before = self._to_grey(resized), self._grey
+        grey, before = self._to_grey(resized.image), self._grey
         if before is not None:
             self._begin(before, grey, float((tick.frame.pts - self._pts) * self._fps))
         self._grey, self._pts, self._owed = grey, tick.frame.pts, [tick.index]
@@ -169,12 +170,12 @@ class FlowStage:
             out += [(index, field) for index in pair.ticks]
         return out
 
-    def _to_grey(self, resized: Image) -> Grey:
+    def _to_grey(self, image: Image) -> Grey:
         import cv2
 
         if self._region == "square":
-            resized = np.ascontiguousarray(centre_crop(resized, self._side_px, self._side_px))
-        return np.asarray(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY), np.uint8)
+            image = np.ascontiguousarray(centre_crop(image, self._side_px, self._side_px))
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
     def _field(self, pair: Pair) -> Field:
         """The field between two distinct frames, in px per tick; the previous field across a cut."""
@@ -216,7 +217,7 @@ def _at_once(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
 
 
 class FlowFeed:
-    """Input of the flow network: the centre of each field, clipped, quantised and in [-1, 1], as (224, 224, 2)."""
+    """Stage, feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
 
     def __init__(
         self,
@@ -233,8 +234,8 @@ class FlowFeed:
             spec.fps, method, side_px=side_px, bound_px=bound_px, region=region, beside=beside
         )
 
-    def push(self, tick: Tick, resized: Image) -> list[tuple[int, NDArray[np.float16]]]:
-        return [(index, self._input(field)) for index, field in self.stage.push(tick, resized)]
+    def push(self, resized: ResizedTick) -> list[tuple[int, NDArray[np.float16]]]:
+        return [(index, self._input(field)) for index, field in self.stage.push(resized)]
 
     def flush(self) -> list[tuple[int, NDArray[np.float16]]]:
         return [(index, self._input(field)) for index, field in self.stage.flush()]

@@ -14,7 +14,7 @@ from realtime.clock import INPUT_STAGES, StageName, Timer
 from realtime.pace import Level
 from realtime.pictures import resize_short_side
 from realtime.stages.region import Region, rgb_input, view_count, views
-from realtime.types import Beside, FlowRegion, Frame, Image, Tick
+from realtime.types import Beside, FlowRegion, Frame, Image, ResizedTick, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
@@ -24,10 +24,10 @@ Input = tuple[int, NDArray[Any]]
 
 
 class Feed(Protocol):
-    """Ticks with their pictures in, network inputs out, in order, one a tick; flow is known a few ticks later."""
+    """Stage: ticks in, network inputs out, in order, one a tick; flow is known a few ticks later."""
 
-    def push(self, tick: Tick, resized: Image) -> list[Input]:
-        """`resized`: the tick's frame with its shorter side at 256."""
+    def push(self, resized: ResizedTick) -> list[Input]:
+        """The next tick -> the inputs that are known with it."""
 
     def flush(self) -> list[Input]:
         """The inputs that are still owed; no tick follows."""
@@ -42,8 +42,8 @@ class RgbFeed:
     def __init__(self, spec: StreamSpec) -> None:
         self._spec = spec
 
-    def push(self, tick: Tick, resized: Image) -> list[Input]:
-        return [(tick.index, rgb_input(resized, self._spec))]
+    def push(self, resized: ResizedTick) -> list[Input]:
+        return [(resized.tick.index, rgb_input(resized.image, self._spec))]
 
     def flush(self) -> list[Input]:
         return []
@@ -59,9 +59,9 @@ class JointFeed:
         self._spec, self._flow = spec, flow
         self._waiting: deque[NDArray[Any]] = deque()
 
-    def push(self, tick: Tick, resized: Image) -> list[Input]:
-        self._waiting.append(rgb_input(resized, self._spec))
-        return self._joined(self._flow.push(tick, resized))
+    def push(self, resized: ResizedTick) -> list[Input]:
+        self._waiting.append(rgb_input(resized.image, self._spec))
+        return self._joined(self._flow.push(resized))
 
     def flush(self) -> list[Input]:
         return self._joined(self._flow.flush())
@@ -201,7 +201,7 @@ class Inputs:
         pictures = self._resize(tick.frame)
         for each in self._running:
             with self._timer(INPUT_STAGES[each.spec.modality]):
-                each.waiting += each.feed.push(tick, pictures[each.view])
+                each.waiting += each.feed.push(ResizedTick(tick, pictures[each.view]))
         return self._complete()
 
     def _resize(self, frame: Frame) -> list[Image]:

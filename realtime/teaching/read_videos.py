@@ -14,6 +14,7 @@ from realtime.flow.stage import FlowStage, network_input
 from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
 from realtime.sources.open import open_video
+from realtime.types import ResizedTick
 
 
 def reader(specs: Sequence[StreamSpec]) -> Reader:
@@ -38,7 +39,7 @@ def reader(specs: Sequence[StreamSpec]) -> Reader:
             for tick in ticks_of(frames, specs[0].fps):
                 resized = resize_short_side(tick.frame.rgb, specs[0].short_side_px)
                 pictures.append(resized)
-                fields += [field for _, field in stage.push(tick, resized)] if stage else []
+                fields += [field for _, field in stage.push(ResizedTick(tick, resized))] if stage else []
         found: dict[Modality, NDArray[Any]] = {}
         if stage and flow:
             fields += [field for _, field in stage.flush()]

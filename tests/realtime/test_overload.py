@@ -19,7 +19,7 @@ from realtime.pace import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Leve
 from realtime.pump import LIVE_WAIT_S, End, Mailbox, Pace
 from realtime.recognizer import Output, Recognizer
 from realtime.stages.inputs import Feed, Input, RgbFeed
-from realtime.types import Frame, Gap, Image, Prediction, Tick
+from realtime.types import Frame, Gap, Image, Prediction, ResizedTick
 from tests.support.clocks import ManualClock
 from tests.support.doubles import exact, frame
 
@@ -162,8 +162,8 @@ class NumberedFlow:
     def __init__(self) -> None:
         self.reset()
 
-    def push(self, tick: Tick, resized: Image) -> list[Input]:
-        out, self._owed = self._owed, [self._input(tick.index, resized)]
+    def push(self, resized: ResizedTick) -> list[Input]:
+        out, self._owed = self._owed, [self._input(resized.tick.index, resized.image)]
         return out
 
     def flush(self) -> list[Input]:
@@ -174,8 +174,8 @@ class NumberedFlow:
         self._owed: list[Input] = []
 
     @staticmethod
-    def _input(index: int, resized: Image) -> Input:
-        return index, np.tile(resized[0, 0, :2].astype(np.float16), (PX, PX, 1))
+    def _input(index: int, image: Image) -> Input:
+        return index, np.tile(image[0, 0, :2].astype(np.float16), (PX, PX, 1))
 
 
 def numbered(spec: StreamSpec) -> Feed:

@@ -25,7 +25,7 @@ from engines.training.train import loss
 from realtime.flow.stage import FlowFeed
 from realtime.offline import ticks_of
 from realtime.recognizer import Recognizer
-from realtime.types import Frame, Prediction
+from realtime.types import Frame, Prediction, ResizedTick
 from tests.support.window_engines import window_engine
 
 PX = 32
@@ -396,7 +396,7 @@ def test_one_network_of_both_streams_runs_on_rgb_and_flow_of_the_same_ticks() ->
     assert recognizer.flow_health is not None
     assert recognizer.flow_health.fields == 59
     feed = FlowFeed(FLOW, "dis")
-    flow = [x for t in ticks_of(frames, FLOW.fps) for _, x in feed.push(t, t.frame.rgb)][8:58]
+    flow = [x for t in ticks_of(frames, FLOW.fps) for _, x in feed.push(ResizedTick(t, t.frame.rgb))][8:58]
     rgb = torch.from_numpy(np.stack([f.rgb[16:240, 16:240] for f in frames[8:58]]))
     with torch.no_grad():
         entrances = (rgb / 127.5 - 1, torch.from_numpy(np.stack(flow)).float())

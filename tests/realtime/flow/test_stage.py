@@ -16,7 +16,7 @@ from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
 from realtime.stages.inputs import RgbFeed
 from realtime.threads import beside
-from realtime.types import FlowRegion, Frame, Prediction
+from realtime.types import FlowRegion, Frame, Prediction, ResizedTick, Tick
 from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0
@@ -39,10 +39,14 @@ def moving(fps: Fraction, seconds: float = 1.0, seed: int = 0) -> list[Frame]:
     return frames
 
 
+def resized(tick: Tick, short_side_px: int = 256) -> ResizedTick:
+    return ResizedTick(tick, resize_short_side(tick.frame.rgb, short_side_px))
+
+
 def fields_of(stage: FlowStage, frames: list[Frame]) -> dict[int, np.ndarray]:
     fields = {}
     for tick in ticks_of(frames, FPS):
-        fields |= dict(stage.push(tick, resize_short_side(tick.frame.rgb, 256)))
+        fields |= dict(stage.push(resized(tick)))
     return fields | dict(stage.flush())
 
 
@@ -112,7 +116,7 @@ def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
 def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_way() -> None:
     first, second = moving(FPS, 0.2, seed=1), moving(FPS, 0.2, seed=2)
     stage = FlowStage(FPS, "tvl1", beside=beside)
-    came = [[i for i, _ in stage.push(t, resize_short_side(t.frame.rgb, 256))] for t in ticks_of(first, FPS)]
+    came = [[i for i, _ in stage.push(resized(t))] for t in ticks_of(first, FPS)]
     assert came == [[], [], [0], [1], [2]]
     stage.reset()
     expected, fields = fields_of(FlowStage(FPS, "tvl1"), second), fields_of(stage, second)
@@ -124,9 +128,9 @@ def test_what_flow_raises_beside_the_caller_reaches_the_caller() -> None:
     stage = FlowStage(FPS, "dis", side_px=4, beside=beside)
     tiny = [replace(f, rgb=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
     first, second, third, *_ = ticks_of(tiny, FPS)
-    assert stage.push(first, first.frame.rgb) == stage.push(second, second.frame.rgb) == []
+    assert stage.push(resized(first, 4)) == stage.push(resized(second, 4)) == []
     with pytest.raises(UsageError, match="tvl1 for small pictures"):
-        stage.push(third, third.frame.rgb)
+        stage.push(resized(third, 4))
 
 
 def test_the_network_gets_256_levels_with_the_release_s_truncation() -> None:
@@ -139,7 +143,7 @@ def test_the_network_gets_256_levels_with_the_release_s_truncation() -> None:
 def test_feed_gives_the_centre_of_each_field() -> None:
     feed = FlowFeed(FLOW, "dis")
     for tick in ticks_of(moving(FPS, 0.08), FPS):
-        inputs = feed.push(tick, resize_short_side(tick.frame.rgb, 256))
+        inputs = feed.push(resized(tick))
     assert inputs[0][0] == 0
     assert inputs[0][1].shape == (224, 224, 2)
     assert inputs[0][1].dtype == np.float16
@@ -154,8 +158,8 @@ class TickFlow:
     def reset(self) -> None:
         self._owed: list[tuple[int, np.ndarray]] = []
 
-    def push(self, tick: object, resized: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        owed, self._owed = self._owed, [(tick.index, np.float16(resized[:224, :224, :2]))]  # type: ignore[attr-defined]
+    def push(self, resized: ResizedTick) -> list[tuple[int, np.ndarray]]:
+        owed, self._owed = self._owed, [(resized.tick.index, np.float16(resized.image[:224, :224, :2]))]
         return owed
 
     def flush(self) -> list[tuple[int, np.ndarray]]:

@@ -1,12 +1,14 @@
 """Ticks by time stamp, held against the rule itself."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime.stages.dropped_frames import Dropped
 from realtime.stages.resample import Resample, Resampled
 from realtime.types import Frame, Gap, Tick
 from tests.support.doubles import FPS, constant_rate, frame, frames
@@ -122,6 +124,17 @@ def test_a_source_that_lost_frames_makes_a_gap_of_any_length() -> None:
     outputs = run([frame(0, 0), frame(1, Fraction(1, 25)), frame(2, Fraction(2, 25), after_gap=True)])
     assert outputs[2] == Gap(Fraction(2, 25), Fraction(2, 25), "frames lost")
     assert [k for k, _ in shown(outputs)] == [0, 1, 2]
+
+
+def test_what_was_dropped_comes_before_the_ticks_in_its_place_but_not_at_a_gap() -> None:
+    stage = Resample(FPS)
+    for i in range(3):
+        stage.push(frame(i, i / FPS))
+    place, *ticks = stage.push(replace(frame(5, 5 / FPS), dropped_before=2))
+    assert place == Dropped(3, 5, 2)
+    assert shown(ticks) == [(2, 2), (3, 2), (4, 2)]
+    after_gap = stage.push(replace(frame(90, 90 / FPS), dropped_before=84))
+    assert not [item for item in after_gap if isinstance(item, Dropped)]
 
 
 def test_one_frame_is_one_tick() -> None:

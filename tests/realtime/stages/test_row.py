@@ -14,7 +14,7 @@ from realtime.stages.dropped_frames import Dropped
 from realtime.stages.inputs import Feed, Input, Inputs, RgbFeed, TickInputs
 from realtime.stages.row import Row
 from realtime.stages.spans import EndOfClip, Span, Spans
-from realtime.types import Image, Tick
+from realtime.types import ResizedTick, Tick
 from tests.support.doubles import FPS, PositionTicks, SawTicks, frame
 
 PX = 4
@@ -27,16 +27,16 @@ NOT_FOR_IT = Dropped(3, 4, 1)
 
 
 class Pairs:
-    """Double of a stage: every two values as one; a single one is owed. It notes what it is given."""
+    """Double of a stage: every two values, or `size`, as one; fewer are owed. It notes what it is given."""
 
-    def __init__(self, name: str, seen: list[str]) -> None:
-        self._name, self._seen = name, seen
+    def __init__(self, name: str, seen: list[str], size: int = 2) -> None:
+        self._name, self._seen, self._size = name, seen, size
         self.reset()
 
     def push(self, item: str) -> list[str]:
         self._seen.append(f"{self._name} {item}")
         self._owed.append(item)
-        return self.flush() if len(self._owed) == 2 else []
+        return self.flush() if len(self._owed) == self._size else []
 
     def flush(self) -> list[str]:
         owed, self._owed = self._owed, []
@@ -61,9 +61,9 @@ class Twice:
 
 def test_each_value_is_through_the_row_before_the_next_one_starts() -> None:
     seen: list[str] = []
-    row = Row(Twice(), Pairs("first", seen), Pairs("second", seen))
-    assert [row.push(item) for item in "ab"] == [[], ["aabb"]]
-    assert seen == ["first a", "first a", "second aa", "first b", "first b", "second bb"]
+    row = Row(Twice(), Pairs("first", seen, size=1), Pairs("second", seen))
+    assert [row.push(item) for item in "ab"] == [["aa"], ["bb"]]
+    assert seen == [f"{stage} {item}" for item in "aabb" for stage in ("first", "second")]
 
 
 def test_what_a_stage_owes_at_a_flush_goes_through_those_behind_it() -> None:
@@ -87,8 +87,9 @@ class LateFeed:
     def __init__(self) -> None:
         self._owed: deque[Input] = deque()
 
-    def push(self, tick: Tick, resized: Image) -> list[Input]:
-        self._owed.append((tick.index, np.full((PX, PX, 2), tick.index, np.float16)))
+    def push(self, resized: ResizedTick) -> list[Input]:
+        index = resized.tick.index
+        self._owed.append((index, np.full((PX, PX, 2), index, np.float16)))
         return [self._owed.popleft()] if len(self._owed) > 2 else []
 
     def flush(self) -> list[Input]:
