@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from inspect import signature
+from collections.abc import Mapping
 from typing import Any
 
 from realtime.errors import UsageError
@@ -12,39 +12,37 @@ from realtime.view.settings import from_page
 
 Picture = tuple[str, bytes, float]
 """Token of its channel, JPEG, time of taking in ms by the page's clock."""
-FIELDS = len(signature(from_page).parameters)
+START = {"source", "address", "upload", "settings"}
+"""What a start says: one of the page's sources, what was typed, the key of an upload, and the settings by name."""
 SERVER = "server:"
 """Before the name of a source that the server was started with."""
 
 
 def begin(hub: Hub, given: Any) -> str:
-    """Start the chosen source: its token. `given`: source, address, key of an upload, and the fields of `settings.from_page`.
+    """Start the chosen source: its token. `given`: an object of `START`.
 
     Raises UsageError for what cannot be started.
     """
-    if not isinstance(given, list) or len(given) != 3 + FIELDS:
-        raise UsageError(
-            f"a start is a list of source, address, upload and {FIELDS} settings; load the page again"
-        )
-    source, address, upload, *fields = given
-    settings = from_page(*fields)
-    source = str(source)
+    if not isinstance(given, dict) or given.keys() != START or not isinstance(given["settings"], dict):
+        raise UsageError("a start is an object of source, address, upload and settings; load the page again")
+    settings = from_page(given["settings"])
+    source = str(given["source"])
     if source.startswith(SERVER):
         return hub.start_server_source(source.removeprefix(SERVER), settings)
     if source == "browser":
         return hub.start_browser(settings)
     if source == "file":
-        return hub.start_upload(str(upload), settings)
+        return hub.start_upload(str(given["upload"]), settings)
     if source == "address":
-        return hub.start_address(str(address or ""), settings)
+        return hub.start_address(str(given["address"] or ""), settings)
     if source == "demo":
         return hub.start_demo(settings)
     raise UsageError(f"{source[:60]!r} is not a source; choose one of those on the page")
 
 
-def apply(hub: Hub, token: Any, *fields: Any) -> None:
-    """Go on with other settings. Raises UsageError for settings that cannot be."""
-    settings = from_page(*fields)
+def apply(hub: Hub, token: Any, given: Mapping[str, Any]) -> None:
+    """Go on with other settings, by name. Raises UsageError for settings that cannot be."""
+    settings = from_page(given)
     channel = hub.find(str(token))
     if channel is not None:
         channel.apply(settings)

@@ -40,9 +40,8 @@ class Controls:
     start: gr.Button
     stop: gr.Button
     address: gr.Textbox
-    fields: list[Any]
-    """In the order of `settings.from_page`."""
-    region: gr.Textbox
+    fields: dict[str, Any]
+    """By the names of `settings.Settings`."""
     regions: dict[str, gr.Button]
     """By the script that gives the new region."""
     token: gr.Textbox
@@ -95,7 +94,7 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         _html("screen")
         _html("side")
         with gr.Accordion("Settings", open=False, elem_id="settings"):
-            fields, region, regions = _settings(defaults, labels)
+            fields, regions = _settings(defaults, labels)
         record = _recording() if hub.records else []
     # There from the beginning, and out of sight by live.css: if it came and went with a start, an answer that comes late could take
     # it away from a newer start.
@@ -107,7 +106,7 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         webcam_options=gr.WebcamOptions(mirror=False, constraints=WEBCAM),
     )
     token = gr.Textbox(visible="hidden", elem_id="token")
-    return Controls(source, start, stop, address, fields, region, regions, token, camera, record)
+    return Controls(source, start, stop, address, fields, regions, token, camera, record)
 
 
 def _recording() -> list[Any]:
@@ -125,60 +124,65 @@ def _sources(hub: Hub) -> list[tuple[str, str]]:
     return [*mine, *others, ("Demo clip", "demo")]
 
 
-def _settings(
-    defaults: Settings, labels: Sequence[str]
-) -> tuple[list[Any], gr.Textbox, dict[str, gr.Button]]:
-    """Named as on the command line."""
+def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any], dict[str, gr.Button]]:
+    """The fields by name, labelled as on the command line, and the buttons that give a region."""
+    fields: dict[str, Any] = {}
     with gr.Row():
-        mode = gr.Radio(
+        fields["mode"] = gr.Radio(
             MODES, value=defaults.mode, label="mode", info="preview reacts fastest: this page's default"
         )
-        streams = gr.Radio(
+        fields["streams"] = gr.Radio(
             STREAMS, value=defaults.streams, label="streams", info="flow needs weights of its own"
         )
-        backend = gr.Dropdown(
-            ["auto", *REGISTRY], value=defaults.backend, label="backend", info="what runs the network"
+        fields["backend"] = gr.Dropdown(
+            BACKENDS, value=defaults.backend, label="backend", info="what runs the network"
         )
-        precision = gr.Dropdown(
+        fields["precision"] = gr.Dropdown(
             PRECISIONS, value=defaults.precision or "auto", label="precision", info="what it computes in"
         )
     with gr.Row():
-        stride = gr.Slider(
+        fields["stride"] = gr.Slider(
             1, 64, defaults.stride, step=1, label="stride", info="ticks (1/25 s) between windows"
         )
-        smooth = gr.Slider(
+        fields["smooth"] = gr.Slider(
             0, 20, defaults.smooth or 0, step=1, label="smooth", info="answers averaged; 0: the mode's"
         )
-        on = gr.Slider(0, 1, defaults.on, step=0.01, label="on", info="probability that begins an event")
-        off = gr.Slider(0, 1, defaults.off, step=0.01, label="off", info="probability below which it ends")
-        shortest = gr.Slider(
+        fields["on"] = gr.Slider(
+            0, 1, defaults.on, step=0.01, label="on", info="probability that begins an event"
+        )
+        fields["off"] = gr.Slider(
+            0, 1, defaults.off, step=0.01, label="off", info="probability below which it ends"
+        )
+        fields["min_event"] = gr.Slider(
             0, 10, defaults.min_event, step=0.1, label="min-event", info="shortest event, seconds"
         )
     with gr.Row(elem_id="region-row"):
         info = "part of the picture: x,y,width,height in its px, or full (three times the cost); empty: the middle square"
-        region = gr.Textbox(_region_text(defaults), label="region", info=info, elem_id="region", scale=3)
+        fields["region"] = gr.Textbox(
+            _region_text(defaults), label="region", info=info, elem_id="region", scale=3
+        )
         regions = {
             _script("drawRegion"): gr.Button("Draw on the picture", elem_id="draw", size="sm", min_width=120),
             "() => 'full'": gr.Button("Whole picture", elem_id="whole", size="sm", min_width=120),
             "() => ''": gr.Button("Middle square", elem_id="middle", size="sm", min_width=120),
         }
-    watch = gr.Dropdown(
+    fields["watch"] = gr.Dropdown(
         list(labels), value=list(defaults.watch), multiselect=True, label="watch", elem_id="watch",
         info="choose among these labels only; empty: all",
     )  # fmt: skip
-    fields = [mode, streams, backend, precision, stride, smooth, on, off, shortest, region, watch]
-    return fields, region, regions
+    return fields, regions
 
 
 def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
     # Start and Stop are the page's script alone. Gradio would answer each in its own time, in any order, and would not take a
     # second press before the answer to the first.
-    inputs = [controls.source, controls.address, *controls.fields]
+    inputs = [controls.source, controls.address, *controls.fields.values()]
+    names = list(controls.fields)
     pressed = [controls.start.click, controls.address.submit]
-    gr.on(pressed, None, inputs, None, js=_script("start"), **QUIETLY)
+    gr.on(pressed, None, inputs, None, js=_script("start", names), **QUIETLY)
     controls.stop.click(None, None, None, js=_script("stop"), **QUIETLY)
     controls.source.change(None, controls.source, None, js=_script("choose"), **QUIETLY)
-    page.load(None, inputs, None, js=_script("open", WEBCAM, bool(hub.sources)), **QUIETLY)
+    page.load(None, inputs, None, js=_script("open", WEBCAM, bool(hub.sources), names), **QUIETLY)
     controls.camera.stream(
         functools.partial(actions.take_picture, hub),
         controls.camera,
@@ -196,13 +200,17 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
 
 
 def _wire_settings(hub: Hub, controls: Controls) -> None:
-    apply = shown_errors(functools.partial(actions.apply, hub))
-    inputs = [controls.token, *controls.fields]
+
+    @shown_errors
+    def apply(token: Any, *values: Any) -> None:
+        actions.apply(hub, token, dict(zip(controls.fields, values, strict=False)))
+
+    inputs = [controls.token, *controls.fields.values()]
     mine = _script("withToken")
-    changed = [event for field in controls.fields for event in _finished(field)]
+    changed = [event for field in controls.fields.values() for event in _finished(field)]
     gr.on(changed, apply, inputs, None, js=mine, trigger_mode="always_last", **QUIETLY)
     for script, button in controls.regions.items():
-        given = button.click(None, None, controls.region, js=script, **QUIETLY)
+        given = button.click(None, None, controls.fields["region"], js=script, **QUIETLY)
         given.then(apply, inputs, None, js=mine, **QUIETLY)
 
 

@@ -5,7 +5,7 @@ GET  /live/TOKEN/picture        the video, multipart JPEG without end
 GET  /live/TOKEN/flow           the flow as colours, likewise
 WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page answers each with its number
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
-POST /live/start                [source, address, upload, settings...] -> {"token": ...}
+POST /live/start                {"source", "address", "upload", "settings"} -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
 
 What cannot be is answered with {"error": ...}, for the viewer to read.

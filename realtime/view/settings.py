@@ -1,8 +1,8 @@
 """What a viewer can set, by the same names as on the command line."""
 
 import math
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from engines.errors import UsageError
 from engines.spec import MODES, Mode
@@ -52,34 +52,29 @@ class Settings:
         return (self.mode, self.backend, self.precision, self.streams)
 
 
-def from_page(
-    mode: object,
-    streams: object,
-    backend: object,
-    precision: object,
-    stride: object,
-    smooth: object,
-    on: object,
-    off: object,
-    min_event: object,
-    region: object,
-    watch: object,
-) -> Settings:
+FIELDS = tuple(each.name for each in fields(Settings))
+"""What a page gives a value for, by name."""
+
+
+def from_page(given: Mapping[str, object]) -> Settings:
     """Settings from what the page's fields hold. Raises UsageError, with what is allowed, for anything else."""
-    _choice("mode", mode, MODES)
-    labels = watch if isinstance(watch, list | tuple) else []
+    if given.keys() != set(FIELDS):
+        raise UsageError(f"settings are {', '.join(FIELDS)}, each by its name; load the page again")
+    _choice("mode", given["mode"], MODES)
+    _choice("streams", given["streams"], STREAMS)
+    precision, watch = given["precision"], given["watch"]
     return Settings(
-        mode=next(m for m in get_args(Mode) if m == mode),
-        streams=str(streams),
-        backend=str(backend),
+        mode=next(mode for mode in MODES if mode == given["mode"]),
+        streams=next(streams for streams in STREAMS if streams == given["streams"]),
+        backend=str(given["backend"]),
         precision=None if precision in (None, "auto") else str(precision),
-        stride=int(_number("stride", stride, 1, 250)),
-        smooth=int(_number("smooth", smooth, 0, 100)) or None,
-        on=_number("on", on, 0, 1),
-        off=_number("off", off, 0, 1),
-        min_event=_number("min-event", min_event, 0, 60),
-        region=parse_region(str(region or "")),
-        watch=tuple(str(label) for label in labels),
+        stride=int(_number("stride", given["stride"], 1, 250)),
+        smooth=int(_number("smooth", given["smooth"], 0, 100)) or None,
+        on=_number("on", given["on"], 0, 1),
+        off=_number("off", given["off"], 0, 1),
+        min_event=_number("min-event", given["min_event"], 0, 60),
+        region=parse_region(str(given["region"] or "")),
+        watch=tuple(str(label) for label in (watch if isinstance(watch, list | tuple) else [])),
     )
 
 

@@ -4,13 +4,17 @@ import base64
 import functools
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.serving import Served, ask
 
-FIELDS: list[Any] = ["preview", "rgb", "auto", "auto", 8, 0, 0.5, 0.3, 0.5, "", []]
+FIELDS: dict[str, Any] = {
+    "mode": "preview", "streams": "rgb", "backend": "auto", "precision": "auto", "stride": 8, "smooth": 0,
+    "on": 0.5, "off": 0.3, "min_event": 0.5, "region": "", "watch": [],
+}  # fmt: skip
 
 
 @functools.cache
@@ -69,10 +73,11 @@ def _messages(server: Served, session: str) -> list[dict[str, Any]]:
 
 
 def start(
-    server: Served, source: Any, address: Any = "", upload: Any = "", fields: list[Any] = FIELDS
+    server: Served, source: Any, address: Any = "", upload: Any = "", fields: Mapping[str, Any] = FIELDS
 ) -> tuple[str, str]:
     """Token of the channel, or "" and the message."""
-    _, answer = ask_for_start(server, json.dumps([source, address, upload, *fields]))
+    given = {"source": source, "address": address, "upload": upload, "settings": fields}
+    _, answer = ask_for_start(server, json.dumps(given))
     return answer.get("token", ""), answer.get("error", "")
 
 

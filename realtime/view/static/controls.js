@@ -22,16 +22,16 @@ function choose(source) {
   document.body.dataset.source = source;
 }
 
-// Called when the page is ready. `atOnce`: the first source is the server's own, and starts automatically unless the
-// viewer was quicker.
-function open(webcam, atOnce, source, ...others) {
+// When the page is there. `atOnce`: the first source is the server's own, and starts by itself unless the viewer was quicker.
+function open(webcam, atOnce, names, source, ...others) {
   askFor(webcam);
   document.body.dataset.source ??= source; // unless the viewer was quicker here too
   find("again").addEventListener("click", () => find("start").click());
-  if (atOnce && !newest) start(source, ...others);
+  if (atOnce && !newest) start(names, source, ...others);
 }
 
-async function start(source, address, ...fields) {
+// `names`: of the settings, in the order of `values`.
+async function start(names, source, address, ...values) {
   const signal = renew();
   settled();
   live.say("");
@@ -39,7 +39,8 @@ async function start(source, address, ...fields) {
   try {
     const sent = await gather(source, signal);
     waitFor("the server has not answered");
-    live.show(await askForStart([source, address, sent, ...fields], signal));
+    const settings = Object.fromEntries(names.map((name, place) => [name, values[place]]));
+    live.show(await askForStart({ source, address, upload: sent, settings }, signal));
   } catch (error) {
     if (!signal.aborted) live.giveUp(error.message);
   }

@@ -21,6 +21,8 @@ def post(server: Served, path: str, body: str | bytes) -> tuple[int, str]:
 
 
 JOIN = "/gradio_api/queue/join"
+START: dict[str, Any] = {"source": "server:painted.mp4", "address": "", "upload": "", "settings": []}
+"""All of a start but for the settings."""
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,9 @@ def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> N
 @pytest.mark.parametrize(
     "body",
     ["", "{", "nonsense", "[]", "null", "7", "{}", '"server:painted.mp4"', "[" * 3000 + "]" * 3000, b"\xff\xfe\x00", "[1e400]",
-     json.dumps([None] * 14), json.dumps([{}] * 14), json.dumps([[[]]] * 14), json.dumps([1] * 50), json.dumps(["\ud800"] * 14)],
+     json.dumps([None] * 14), json.dumps([{}] * 14), json.dumps([[[]]] * 14), json.dumps([1] * 50), json.dumps(["\ud800"] * 14),
+     json.dumps(START), json.dumps(START | {"settings": list(FIELDS.values())}), json.dumps(START | {"settings": FIELDS | {"more": 1}}),
+     json.dumps(START | {"settings": {"mode": "preview"}})],
 )  # fmt: skip
 def test_starts_that_are_none(server: Served, body: str | bytes) -> None:
     status, answer = ask_for_start(server, body)
@@ -100,22 +104,22 @@ def test_a_camera_that_is_not_there(server: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "why"),
-    [(0, "quick", "choose one of window"), (1, "sound", "choose one of auto"), (4, 0, "from 1 to 250"), (4, "many", "from 1 to 250"),
-     (4, float("nan"), "from 1 to 250"), (6, 7, "from 0 to 1"), (7, 0.9, "off 0.9 is above on 0.5"), (9, "1,2", "give x,y,width,height"), (9, "-5,0,90,90", "give x,y,width,height"), (9, "x" * 9999, "give x,y,width,height")],
+    ("name", "value", "why"),
+    [("mode", "quick", "choose one of window"), ("streams", "sound", "choose one of auto"), ("stride", 0, "from 1 to 250"), ("stride", "many", "from 1 to 250"),
+     ("stride", float("nan"), "from 1 to 250"), ("on", 7, "from 0 to 1"), ("off", 0.9, "off 0.9 is above on 0.5"), ("region", "1,2", "give x,y,width,height"), ("region", "-5,0,90,90", "give x,y,width,height"), ("region", "x" * 9999, "give x,y,width,height")],
 )  # fmt: skip
-def test_settings_that_cannot_be(server: Served, place: int, value: object, why: str) -> None:
-    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+def test_settings_that_cannot_be(server: Served, name: str, value: object, why: str) -> None:
+    fields = FIELDS | {name: value}
     token, message = start(server, "server:painted.mp4", fields=fields)
     assert token == ""
     assert why in message
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "why"), [(3, "int8", "cannot be built in int8"), (10, ["waving"], "at least two"), (10, ["no such thing"], "no such thing")]
+    ("name", "value", "why"), [("precision", "int8", "cannot be built in int8"), ("watch", ["waving"], "at least two"), ("watch", ["no such thing"], "no such thing")]
 )  # fmt: skip
-def test_settings_that_the_model_does_not_have(server: Served, place: int, value: object, why: str) -> None:
-    fields = [*FIELDS[:place], value, *FIELDS[place + 1 :]]
+def test_settings_that_the_model_does_not_have(server: Served, name: str, value: object, why: str) -> None:
+    fields = FIELDS | {name: value}
     token, _ = start(server, "browser", fields=fields)
     send_pictures(server, token, 1)
     assert why in failure(server, token)

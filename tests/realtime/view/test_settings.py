@@ -25,10 +25,10 @@ FIELDS: dict[str, Any] = {
 
 def test_fields_become_settings() -> None:
     given = FIELDS | {"precision": "float32", "smooth": 4.0, "region": "10,20,300,200", "watch": ["a", "b"]}
-    assert from_page(**given) == Settings(
+    assert from_page(given) == Settings(
         "continual", "rgb", precision="float32", smooth=4, region=(10, 20, 300, 200), watch=("a", "b")
     )
-    assert from_page(**FIELDS) == Settings("continual", "rgb")
+    assert from_page(FIELDS) == Settings("continual", "rgb")
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,15 @@ def test_fields_become_settings() -> None:
 )
 def test_anything_else_is_refused_with_what_is_allowed(field: str, value: object) -> None:
     with pytest.raises(UsageError) as refused:
-        from_page(**FIELDS | {field: value})
+        from_page(FIELDS | {field: value})
     assert len(str(refused.value)) < 250
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [{}, {"mode": "preview"}, FIELDS | {"more": 1}])
+def test_settings_are_all_named(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"settings are mode, streams, .* each by its name"):
+        from_page(given)
 
 
 @pytest.mark.parametrize(
