@@ -18,8 +18,7 @@ from typing import Any
 
 from benchmarks import card
 from engines.weights.store import model_dir
-from realtime.commands.options import StreamsName
-from realtime.commands.weights import fetch_if_missing
+from realtime.commands.prepare import PREPARE
 from tests.support.made_actions import ACTIONS, FPS, SIDEWAYS, write_actions, write_folder
 
 MODEL = "teach-benchmark"
@@ -30,7 +29,7 @@ I3D_LIVE = str(Path(sys.executable).with_name("i3d-live"))
 
 def main() -> None:
     seed = secrets.randbelow(2**31)
-    fetch_if_missing("kinetics", StreamsName.rgb)
+    PREPARE.named("kinetics", "rgb")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         few = write_folder(folder / "few", dict(list(ACTIONS.items())[:2]), clips=2, seed=seed + 9000)

@@ -1,8 +1,8 @@
 """From a model's name to engines that run: chooses the backend, has built what is not in the cache yet, loads it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from numpy.typing import NDArray
 
@@ -12,8 +12,52 @@ from engines.engine import Engine
 from engines.errors import UsageError
 from engines.spec import DEFAULT_MODE, MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
 
+if TYPE_CHECKING:
+    from engines.weights.store import Model
+
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
+
+
+def backend_names() -> list[str]:
+    """All that can be asked for."""
+    from engines.backends.registry import REGISTRY
+
+    return ["auto", *REGISTRY]
+
+
+def precision_names() -> list[str]:
+    """All that some backend has."""
+    from engines.check import TOLERANCE
+
+    return list(TOLERANCE)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Which engines of a model: see `load_engines`. The metadata are what a command line has to know."""
+
+    backend: str = field(
+        default="auto",
+        metadata={
+            "metavar": "NAME",
+            "autocompletion": backend_names,
+            "help": "auto, or a name that i3d-live info shows.",
+        },
+    )
+    precision: str | None = field(
+        default=None,
+        metadata={
+            "metavar": "NAME",
+            "autocompletion": precision_names,
+            "help": "float32, bfloat16, float16, int8; default: what is best here.",
+        },
+    )
+    mode: Mode = field(
+        default=DEFAULT_MODE,
+        metadata={"help": "The paper's window; the same at an eighth of the work; or reacting fast."},
+    )
+    streams: Streams = field(default="auto", metadata={"help": "Streams to run; auto: those with weights."})
 
 
 @dataclass(frozen=True)
@@ -48,7 +92,7 @@ def load_engines(
     rebuild: bool = False,
     at_once: bool = False,
 ) -> Engines:
-    """Engines of the weights `model`, from the cache or built now.
+    """Engines of the weights of a model that is stored under the name `model`, from the cache or built now.
 
     Args:
         backend: "auto" takes the best that this machine can run; a named one is taken or is an error.
@@ -66,23 +110,39 @@ def load_engines(
         EngineError: the backend cannot run here, or the engine that was built is not right.
         WeightsError: no such weights.
     """
-    _check_choice("mode", mode, MODES)
-    _check_choice("streams", streams, get_args(Streams))
-    name, why = choose_backend(backend)
+    from engines.weights.store import find_model
+
+    options = EngineOptions(backend, precision, mode, streams)
+    return engines_of(find_model(model), options, clips=clips, rebuild=rebuild, at_once=at_once)
+
+
+def engines_of(
+    model: "Model",
+    options: EngineOptions,
+    *,
+    clips: Clips | None = None,
+    rebuild: bool = False,
+    at_once: bool = False,
+) -> Engines:
+    """`load_engines` for a model that has been looked up."""
+    _check_choice("mode", options.mode, MODES)
+    _check_choice("streams", options.streams, get_args(Streams))
+    name, why = choose_backend(options.backend)
     module = backend_module(name)
     allowed = module.precisions()
-    precision = precision or allowed[0]
+    precision = options.precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
-    modalities, without = choose_streams(model, streams)
+    modalities, without = choose_streams(model, options.streams)
     share = len(modalities) if at_once else 1
+    chosen = replace(options, backend=name, precision=precision)
     engines: dict[str, Engine] = {}
     notes = []
     for modality in modalities:
         clip = (clips or {}).get(modality)
-        engines[modality], note = _load_engine(model, modality, name, precision, mode, clip, rebuild, share)
+        engines[modality], note = _load_engine(model, modality, chosen, clip, rebuild, share)
         notes.append(f"{modality} {note}")
     reason = "; ".join(
-        [f"{name} {precision} on {module.device()} ({why})", f"weights {model}", *notes, *without]
+        [f"{name} {precision} on {module.device()} ({why})", f"weights {model.name}", *notes, *without]
     )
     return Engines(engines.get("rgb"), engines.get("flow"), reason)
 
@@ -92,40 +152,36 @@ def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{what} cannot be {given!r}; choose one of {', '.join(allowed)}")
 
 
-def choose_streams(model: str, streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
+def choose_streams(model: "Model", streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
     """The streams to run, and a note on those that `auto` leaves out."""
-    from engines.weights.fetch import has_weights
-
     named: dict[Streams, tuple[Modality, ...]] = {"rgb": ("rgb",), "flow": ("flow",), "both": ("rgb", "flow")}
     if streams != "auto":
         return named[streams], []
-    found: list[Modality] = [modality for modality in named["both"] if has_weights(model, modality)]
+    found: list[Modality] = [modality for modality in named["both"] if model.has(modality)]
     if not found:
         return ("rgb",), []  # loading says what is missing and how to get it
     return tuple(found), [f"no {m} weights in this set: without {m}" for m in named["both"] if m not in found]
 
 
 def _load_engine(
-    model: str,
+    model: "Model",
     modality: Modality,
-    backend: str,
-    precision: str,
-    mode: Mode,
+    options: EngineOptions,
     clip: NDArray[Any] | None,
     rebuild: bool,
     at_once: int,
 ) -> tuple[Engine, str]:
-    """One engine, and whether it was in the cache."""
+    """One engine, and whether it was in the cache. `options`: backend and precision are chosen."""
     from engines.runtime.headed import HeadedEngine, head_of
     from engines.weights.heads import feature_tensors, feature_weights
-    from engines.weights.store import describe, load_spec, load_weights, shares_trunk
 
-    spec = load_spec(model, modality)
-    if precision == "int8" or not shares_trunk(model, modality):  # int8 is calibrated as a whole
-        plan = Plan(spec, describe(model, modality), mode, precision, at_once)
-        return _load_plan(plan, backend, lambda: load_weights(model, modality)[1], clip, rebuild)
-    weights, tensors = load_weights(model, modality)
-    plan = Plan(spec, feature_weights(weights, tensors), mode, precision, at_once)
+    stored, backend, precision = model.stored(modality), options.backend, options.precision
+    assert precision is not None
+    if precision == "int8" or not stored.shared_trunk:  # int8 is calibrated as a whole
+        plan = Plan(stored.spec, model.weights(modality), options.mode, precision, at_once)
+        return _load_plan(plan, backend, lambda: model.load(modality)[1], clip, rebuild)
+    weights, tensors = model.load(modality)
+    plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, at_once)
     engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
     return HeadedEngine(engine, head_of(tensors), weights), note
 

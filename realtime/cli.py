@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was w
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 
 import typer
 from typer.exceptions import TyperException
@@ -25,6 +26,8 @@ from realtime.commands import (
     view,
     weights,
 )
+from realtime.commands.flags import flat
+from realtime.commands.prepare import Prepare
 from realtime.errors import I3DLiveError
 
 app = typer.Typer(
@@ -36,57 +39,61 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-app.command(
-    short_help="Watch sources: answers, events, logs, pictures.",
-    epilog="Example:  i3d-live run video.mp4 --log log.jsonl --annotate out.mp4",
-)(run.run)
-app.command(
-    short_help="Watch sources or your webcam in the browser.",
-    epilog="Example:  i3d-live view rtsp://camera/stream",
-)(view.view)
-app.command(
-    short_help="One answer a file, as the paper tests.",
-    epilog="Example:  i3d-live classify clips/*.mp4 --json",
-)(classify.classify)
-app.command(
-    short_help="The first run: fetch, build, watch a real clip.",
-    epilog="Example:  i3d-live demo --out demo-out",
-)(demo.demo)
-app.command(
-    short_help="Compile an engine into the cache.",
-    epilog="Example:  i3d-live build --backend openvino --precision float32",
-)(engine.build)
-app.command(
-    short_help="Hold an engine against the reference.",
-    epilog="Example:  i3d-live check --backend openvino --precision bfloat16",
-)(engine.check)
-app.command(
-    short_help="An engine and its program in a folder, for another machine.",
-    epilog="Example:  i3d-live bundle --backend openvino --mode continual --out edge",
-)(bundle.bundle)
-app.command(
-    short_help="What this machine can run, and what is in the cache.", epilog="Example:  i3d-live info --json"
-)(engine.info)
-app.command(
-    short_help="What is missing here, and whether this machine keeps up.",
-    epilog="Example:  i3d-live doctor rtsp://camera/stream --mode preview",
-)(doctor.doctor)
-app.command(
-    short_help="Show the motion in a video as colours.", epilog="Example:  i3d-live flow video.mp4 flow.mp4"
-)(flow.flow)
-app.command(
-    short_help="Learn your own actions from a folder of clips.",
-    epilog="Example:  i3d-live teach clips --name mine",
-)(teach.teach)
-app.command(
-    short_help="Accuracy on an annotated dataset, as in the paper's tables.",
-    epilog="Example:  i3d-live evaluate kinetics/val.csv --split val --videos kinetics",
-)(evaluate.evaluate)
-app.command(
-    short_help="Train one of the paper's networks on an annotated dataset.",
-    epilog="Example:  i3d-live train videos --stream rgb --base kinetics --out training --name mine",
-)(train.train)
-app.add_typer(weights.app, name="weights")
+
+
+def _add(
+    command: Callable[..., None],
+    example: str,
+    short_help: str | None = None,
+    name: str | None = None,
+    to: typer.Typer = app,
+) -> None:
+    to.command(name, short_help=short_help, epilog=f"Example:  i3d-live {example}")(flat(command))
+
+
+_add(
+    run.run,
+    "run video.mp4 --log log.jsonl --annotate out.mp4",
+    "Watch sources: answers, events, logs, pictures.",
+)
+_add(view.view, "view rtsp://camera/stream", "Watch sources or your webcam in the browser.")
+_add(classify.classify, "classify clips/*.mp4 --json", "One answer a file, as the paper tests.")
+_add(demo.demo, "demo --out demo-out", "The first run: fetch, build, watch a real clip.")
+_add(engine.build, "build --backend openvino --precision float32", "Compile an engine into the cache.")
+_add(engine.check, "check --backend openvino --precision bfloat16", "Hold an engine against the reference.")
+_add(
+    bundle.bundle,
+    "bundle --backend openvino --mode continual --out edge",
+    "An engine and its program in a folder, for another machine.",
+)
+_add(engine.info, "info --json", "What this machine can run, and what is in the cache.")
+_add(
+    doctor.doctor,
+    "doctor rtsp://camera/stream --mode preview",
+    "What is missing here, and whether this machine keeps up.",
+)
+_add(flow.flow, "flow video.mp4 flow.mp4", "Show the motion in a video as colours.")
+_add(teach.teach, "teach clips --name mine", "Learn your own actions from a folder of clips.")
+_add(
+    evaluate.evaluate,
+    "evaluate kinetics/val.csv --split val --videos kinetics",
+    "Accuracy on an annotated dataset, as in the paper's tables.",
+)
+_add(
+    train.train,
+    "train videos --stream rgb --base kinetics --out training --name mine",
+    "Train one of the paper's networks on an annotated dataset.",
+)
+_sets = typer.Typer(help="Trained weights: what there is, fetch them, import your own.", no_args_is_help=True)
+_add(weights.list_weights, "weights list", name="list", to=_sets)
+_add(weights.fetch, "weights fetch flow", to=_sets)
+_add(
+    weights.import_weights,
+    "weights import mine.pt --name mine --labels mine.txt",
+    name="import",
+    to=_sets,
+)
+app.add_typer(_sets, name="weights")
 
 
 def version(wanted: bool) -> None:
@@ -107,11 +114,14 @@ def root(
     """Watch a video or a camera and say, continuously, what is being done."""
 
 
-def main() -> None:
-    """Run the command line. Every error is one line on stderr."""
+def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None) -> None:
+    """Run the command line. Every error is one line on stderr.
+
+    `arguments`: default: those of the process. `prepare`: how commands come by models and engines, where not as ever.
+    """
     interrupted = remember_ctrl_c()
     try:
-        code = app(prog_name="i3d-live", standalone_mode=False)
+        code = app(arguments, prog_name="i3d-live", standalone_mode=False, obj=prepare)
         sys.stdout.flush()
         if code == 130:  # what Typer makes of Ctrl-C
             code = _stopped()

@@ -18,11 +18,10 @@ from pathlib import Path
 import pytest
 
 from engines.load import Engines
-from realtime.commands import classify, run
 from realtime.commands.view import PASSWORD_VARIABLE
 from realtime.run_bundle import _parser
 from tests.conftest import ROOT
-from tests.support.command_line import typed, understood
+from tests.support.command_line import Doubles, Stored, invoke_with, understood
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip, write_images, write_sound
 from tests.support.servers import free_port
@@ -77,27 +76,25 @@ def program_calls() -> list[tuple[str, list[str]]]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the pages speak of, and doubles for the engine."""
+    """A folder with what the pages speak of."""
     write_clip(tmp_path / "video.mp4", every(Fraction(1, 25), 70), size_px=(160, 120))
     for folder in ("videos", "clips"):
         (tmp_path / folder).mkdir()
         write_clip(tmp_path / folder / "one.mp4", every(Fraction(1, 25), 66))
     write_images(tmp_path / "pictures", 66)
-    engine = SawTicks()
-    for module in (run, classify):
-        monkeypatch.setattr(
-            module, "engines_for", lambda *_, **__: Engines(engine, None, "double, made for a test")
-        )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Run the command line in this process: exit code and stderr."""
+    """Run the command line in this process, `run` and `classify` with doubles for the engine: exit code and stderr."""
+    doubles = Doubles(Engines(SawTicks(), None, "double, made for a test"))
 
     def call(arguments: list[str]) -> tuple[int, str]:
-        return typed(*arguments), capsys.readouterr().err
+        prepare = doubles if arguments[0] in ("run", "classify") else Stored()
+        code, _, err = invoke_with(capsys, prepare)(*arguments)
+        return code, err
 
     return call
 
@@ -281,7 +278,6 @@ def test_every_message_of_troubleshooting_is_printed(
 ) -> None:
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
-    monkeypatch.setattr("realtime.commands.weights.chosen_model", lambda model, streams: model or "kinetics")
     calls = provoked(here)
     for message in messages():
         if "port <port>: Address already in use" in message:

@@ -18,16 +18,15 @@ def hook(event, arguments):
         os.write(seen, f"{event} {arguments[:2]}\\n".encode())
 sys.addaudithook(hook)
 import engines.backends.openvino.run, nncf
-from realtime.commands import run, classify
 from engines.load import Engines
+from tests.support.command_line import Doubles
 from tests.support.doubles import SawTicks
-run.engines_for = classify.engines_for = lambda *_, **__: Engines(SawTicks(), None, "double")
 import openvino.tools.ovc
 telemetry = type(openvino.tools.ovc.telemetry).__module__
 sys.argv = ["i3d-live", "run", sys.argv[2], "--annotate", "out.mp4", "--timeline", "out.png"]
 from realtime.cli import main
 try:
-    main()
+    main(prepare=Doubles(Engines(SawTicks(), None, "double")))
 except SystemExit as stopped:
     print(telemetry, file=sys.stderr)
     os._exit(stopped.code or 0)

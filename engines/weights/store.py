@@ -7,6 +7,7 @@ A model is one folder, <cache>/models/<name>, with `rgb.safetensors` and `flow.s
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,102 @@ def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
     return labels
 
 
+@dataclass(frozen=True)
+class Model:
+    """A model as its folder had it when it was looked up. A name is resolved once, by `find_model`, and this is handed down."""
+
+    name: str
+    manifest: Manifest | None
+    """None: nothing is stored under that name."""
+
+    def has(self, modality: Modality) -> bool:
+        """Whether that stream is stored; its hash is checked when it is loaded."""
+        stored = self.manifest.streams.get(modality) if self.manifest else None
+        return stored is not None and (model_dir(self.name) / stored.file).is_file()
+
+    def is_intact(self, modality: Modality) -> bool:
+        """Whether it is stored and the file is still the one that was stored."""
+        stored = self.manifest.streams.get(modality) if self.manifest else None
+        return stored is not None and sha256_of(model_dir(self.name) / stored.file) == stored.sha256
+
+    def stored(self, modality: Modality) -> StoredStream:
+        """One stream. Raises WeightsError, with how to get it, where it is not stored; so do all that follow."""
+        if self.manifest and modality in self.manifest.streams:
+            return self.manifest.streams[modality]
+        if modality in PUBLIC.get(self.name, {}):
+            raise WeightsError(f"the {modality} weights of {self.name} are not here; {_again(self.name)}")
+        if self.name in PUBLIC:
+            others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
+            raise WeightsError(f"{self.name} has no {modality} weights; {others} has")
+        if self.manifest:
+            only = ", ".join(self.manifest.streams)
+            raise WeightsError(f"model {self.name} has no {modality} weights, only {only}")
+        names = sorted({*PUBLIC, *stored_names()})
+        raise WeightsError(
+            f"there is no model {self.name}; there are {', '.join(names)}; add one: i3d-live weights import FILE"
+        )
+
+    def weights(self, modality: Modality) -> Weights:
+        """What the weights are, from the manifest alone: the tensors are not read, nor their hash checked."""
+        stored = self.stored(modality)
+        assert self.manifest is not None
+        labels = self.manifest.labels
+        return Weights(self.name, modality, labels, stored.sha256, stored.source, stored.licence)
+
+    def load(self, modality: Modality) -> tuple[Weights, Tensors]:
+        """The weights, and their float32 tensors under the names of `engines.nets.i3d.I3D`'s state dict.
+
+        Raises WeightsError also where they are damaged or not of the network's shapes.
+        """
+        weights = self.weights(modality)
+        path = model_dir(self.name) / self.stored(modality).file
+        assert self.manifest is not None
+        if self.manifest.architecture != ARCHITECTURE:
+            raise WeightsError(
+                f"model {self.name} is of architecture {self.manifest.architecture}; {ARCHITECTURE} is needed"
+            )
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read: {error.strerror}; {_again(self.name)}") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != weights.sha256:
+            raise WeightsError(
+                f"{path} is damaged: its sha256 is {found}, was {weights.sha256}; {_again(self.name)}"
+            )
+        tensors = checked(read_safetensors(data, str(path)), str(path), modality)
+        _check_count(weights.labels, tensors, str(path))
+        return weights, tensors
+
+
+def find_model(name: str) -> Model:
+    """What is stored under a name.
+
+    Raises:
+        UsageError: not a name.
+        WeightsError: its model.json cannot be understood.
+    """
+    return Model(name, read_manifest(model_dir(name)))
+
+
 def has_weights(name: str, modality: Modality) -> bool:
-    """Whether that stream of that model is stored; its hash is checked when it is loaded."""
-    manifest = read_manifest(model_dir(name))
-    stored = manifest.streams.get(modality) if manifest else None
-    return stored is not None and (model_dir(name) / stored.file).is_file()
+    """`Model.has` of a name."""
+    return find_model(name).has(modality)
 
 
-def is_intact(name: str, modality: Modality) -> bool:
-    """Whether it is stored and the file is unchanged since."""
-    manifest = read_manifest(model_dir(name))
-    stored = manifest.streams.get(modality) if manifest else None
-    return stored is not None and sha256_of(model_dir(name) / stored.file) == stored.sha256
+def describe(name: str, modality: Modality) -> Weights:
+    """`Model.weights` of a name."""
+    return find_model(name).weights(modality)
+
+
+def load_spec(name: str, modality: Modality) -> StreamSpec:
+    """How the input of a stored model is made. Raises WeightsError where it is not stored."""
+    return find_model(name).stored(modality).spec
+
+
+def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
+    """`Model.load` of a name."""
+    return find_model(name).load(modality)
 
 
 def forget_damaged(name: str) -> None:
@@ -79,23 +164,6 @@ def forget_damaged(name: str) -> None:
         (model_dir(name) / FILE).unlink()
 
 
-def _stored(name: str, modality: Modality) -> tuple[Manifest, StoredStream]:
-    manifest = read_manifest(model_dir(name))
-    if manifest and modality in manifest.streams:
-        return manifest, manifest.streams[modality]
-    if modality in PUBLIC.get(name, {}):
-        raise WeightsError(f"the {modality} weights of {name} are not here; {_again(name)}")
-    if name in PUBLIC:
-        others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
-        raise WeightsError(f"{name} has no {modality} weights; {others} has")
-    if manifest:
-        raise WeightsError(f"model {name} has no {modality} weights, only {', '.join(manifest.streams)}")
-    names = sorted({*PUBLIC, *stored_names()})
-    raise WeightsError(
-        f"there is no model {name}; there are {', '.join(names)}; add one: i3d-live weights import FILE"
-    )
-
-
 def stored_names() -> list[str]:
     """Names of the models in the cache folder."""
     return sorted(path.parent.name for path in (cache_dir() / "models").glob("*/model.json"))
@@ -104,61 +172,6 @@ def stored_names() -> list[str]:
 def _again(name: str) -> str:
     command = f"fetch {name}" if name in PUBLIC else f"import FILE --name {name}"
     return f"get them: i3d-live weights {command}"
-
-
-def describe(name: str, modality: Modality) -> Weights:
-    """Description of stored weights, from the manifest alone: the tensors are not read, nor is their hash checked.
-
-    Raises:
-        WeightsError: not stored.
-    """
-    return _weights(name, modality, *_stored(name, modality))
-
-
-def _weights(name: str, modality: Modality, manifest: Manifest, stored: StoredStream) -> Weights:
-    return Weights(name, modality, manifest.labels, stored.sha256, stored.source, stored.licence)
-
-
-def shares_trunk(name: str, modality: Modality) -> bool:
-    """Whether a stored model shares all but its last layer with another one.
-
-    Raises:
-        WeightsError: not stored.
-    """
-    return _stored(name, modality)[1].shared_trunk
-
-
-def load_spec(name: str, modality: Modality) -> StreamSpec:
-    """How the input of a stored model is made.
-
-    Raises:
-        WeightsError: not stored.
-    """
-    return _stored(name, modality)[1].spec
-
-
-def load_weights(name: str, modality: Modality) -> tuple[Weights, Tensors]:
-    """Stored weights: their description, and float32 tensors under the names of `engines.nets.i3d.I3D`'s state dict.
-
-    Raises:
-        WeightsError: not stored, damaged, or not of the network's shapes.
-    """
-    manifest, stored = _stored(name, modality)
-    path = model_dir(name) / stored.file
-    if manifest.architecture != ARCHITECTURE:
-        raise WeightsError(
-            f"model {name} is of architecture {manifest.architecture}; {ARCHITECTURE} is needed"
-        )
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}; {_again(name)}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != stored.sha256:
-        raise WeightsError(f"{path} is damaged: its sha256 is {found}, was {stored.sha256}; {_again(name)}")
-    tensors = checked(read_safetensors(data, str(path)), str(path), modality)
-    _check_count(manifest.labels, tensors, str(path))
-    return _weights(name, modality, manifest, stored), tensors
 
 
 def _check_count(labels: tuple[str, ...], tensors: Tensors, origin: str) -> None:

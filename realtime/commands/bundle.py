@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +12,8 @@ import typer
 from engines.backends.registry import REGISTRY
 from engines.bundle import seal, write_engines
 from engines.load import Engines
-from realtime.commands.options import (
-    DEFAULT_MODE_NAME,
-    BackendOption,
-    ModelOption,
-    ModeOption,
-    PrecisionOption,
-    StreamsName,
-    StreamsOption,
-    engines_for,
-)
+from realtime.commands.options import ModelOptions
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import waiting
 from realtime.errors import OutputError, UsageError
 
@@ -70,16 +63,14 @@ In {out}: {size_mb:.1f} MB. On the machine that is to run it, in a fresh environ
 
 def bundle(
     out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    mode: ModeOption = DEFAULT_MODE_NAME,
-    streams: StreamsOption = StreamsName.auto,
+    model: ModelOptions = ModelOptions(),
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Put an engine and all that runs it into a folder that needs neither torch nor this program."""
     if out.exists():
         raise UsageError(f"{out} is there already; name a folder that does not exist yet with --out")
-    engines = engines_for(model, backend, precision, mode.value, streams)
+    engines = prepare.engines(model)
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     scratch = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -98,7 +89,7 @@ def bundle(
     print(NEXT.format(out=out, size_mb=size_mb).strip())
 
 
-def fill(engines: Engines, out: Path) -> None:
+def fill(engines: Engines, out: Path, runtimes: Mapping[str, Sequence[str]] = RUNTIMES) -> None:
     """All of a bundle into the empty folder `out`."""
     write_engines(engines, out)
     backend = next(iter(engines.by_stream.values())).backend
@@ -107,7 +98,7 @@ def fill(engines: Engines, out: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     (out / "run.py").write_text(RUN_PY)
-    packages = [*RUNTIMES.get(backend, (backend,)), *PACKAGES, *(FOR_FLOW if engines.flow else ())]
+    packages = [*runtimes.get(backend, (backend,)), *PACKAGES, *(FOR_FLOW if engines.flow else ())]
     (out / "requirements.txt").write_text("".join(map(requirement, packages)))
     seal(engines, out)
 

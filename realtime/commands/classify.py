@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.load import Engines
 from engines.runtime.whole_clip import clip_logits, repeat_to
-from engines.training.datasets import VIDEO_SUFFIXES
-from realtime.commands.options import (
-    BackendOption,
-    ModelOption,
-    PrecisionOption,
-    SquarePixelsOption,
-    StreamsName,
-    StreamsOption,
-    engines_for,
-)
+from realtime.commands.flags import Only
+from realtime.commands.options import WHOLE_CLIPS, ModelOptions
+from realtime.commands.prepare import PREPARE, Prepare
+from realtime.commands.sources import SourceOptions
 from realtime.errors import SourceError
 from realtime.offline import clip_inputs, count_ticks
 from realtime.sources.open import frame_times, open_video
@@ -55,22 +49,21 @@ def classify(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a file instead of a table.")
     ] = False,
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    streams: StreamsOption = StreamsName.auto,
-    square_pixels: SquarePixelsOption = True,
+    model: Annotated[ModelOptions, Only(WHOLE_CLIPS)] = ModelOptions(),
+    source: Annotated[SourceOptions, Only(("square_pixels",))] = SourceOptions(),
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Say what each video shows as a whole: all of it through the network, logits averaged over time."""
     paths = list(expand(files))
-    engines = engines_for(model, backend, precision, "continual", streams)
+    engines = prepare.engines(model.for_whole_clips())
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
     failed = 0
     with report:
         for path in paths:
             try:
-                report.add(classify_file(path, engines, square_pixels=square_pixels))
+                report.add(classify_file(path, engines, square_pixels=source.square_pixels))
             except SourceError as error:
                 failed += 1
                 report.failed(str(error))

@@ -11,6 +11,9 @@ from engines.weights.best_set import choose_set
 from engines.weights.connection import Network
 from engines.weights.demo_clips import KNOWN_CLIPS, KnownClip, choose_clip
 from engines.weights.public_sets import PUBLIC, PublicSets
+from realtime.commands.options import ModelOptions
+from realtime.commands.outputs import LogOptions, OutputOptions
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import fetching
 from realtime.commands.run import run
 from realtime.commands.verdict import judged, verdict
@@ -32,7 +35,12 @@ def demo(
     show(out)
 
 
-def show(out: Path, public: PublicSets = PUBLIC, clips: Sequence[KnownClip] = KNOWN_CLIPS) -> None:
+def show(
+    out: Path,
+    public: PublicSets = PUBLIC,
+    clips: Sequence[KnownClip] = KNOWN_CLIPS,
+    prepare: Prepare = PREPARE,
+) -> None:
     """`public`, `clips`: where weights and clips are, the preferred ones first."""
     from realtime.errors import OutputError
 
@@ -50,11 +58,11 @@ def show(out: Path, public: PublicSets = PUBLIC, clips: Sequence[KnownClip] = KN
     log = out / "predictions.jsonl"
     run(
         [str(clip.path)],
-        log=log,
-        annotate=out / "annotated.mp4",
-        timeline=out / "timeline.png",
-        model=weights.name,
+        LogOptions(log),
+        OutputOptions(annotate=out / "annotated.mp4", timeline=out / "timeline.png"),
+        ModelOptions(weights.name),
         readable=True,
+        prepare=prepare,
     )
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
     print(f"\n{judged(verdict(lines), clip.label)}")

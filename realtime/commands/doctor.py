@@ -11,28 +11,16 @@ import typer
 
 from engines.errors import EngineError
 from engines.load import Engines
-from realtime.clock import StageName, Stopwatch
-from realtime.commands.options import (
-    DEFAULT_MODE_NAME,
-    BackendOption,
-    ImageFpsOption,
-    ModelOption,
-    ModeOption,
-    PrecisionOption,
-    RtspTransport,
-    StreamsName,
-    StreamsOption,
-    engines_for,
-    rate,
-)
+from realtime.clock import Stopwatch
+from realtime.commands.flags import Only
+from realtime.commands.options import ModelOptions, RecognizerOptions
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import waiting
+from realtime.commands.sources import SourceOptions
 from realtime.doctor.missing import Finding, findings
 from realtime.doctor.trial import Loads, advice, measure, percent
 from realtime.errors import I3DLiveError
-from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
-from realtime.sources.open import open_video
-from realtime.stages.region import parse_region
-from realtime.threads import beside
+from realtime.recognizer import Recognizer
 
 
 def doctor(
@@ -40,39 +28,29 @@ def doctor(
         str | None, typer.Argument(help="As for run; without one the demo clip is tried.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=2, help="How long to try it.")] = 30.0,
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    mode: ModeOption = DEFAULT_MODE_NAME,
-    streams: StreamsOption = StreamsName.auto,
-    stride: Annotated[
-        int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")
-    ] = DEFAULT_STRIDE_TICKS,
-    region: Annotated[str, typer.Option(help="Look only at x,y,width,height in px; or full.")] = "",
-    fps: ImageFpsOption = None,
-    rtsp_transport: Annotated[
-        RtspTransport, typer.Option(help="How RTSP sends its packets.")
-    ] = RtspTransport.tcp,
+    model: ModelOptions = ModelOptions(),
+    look: Annotated[RecognizerOptions, Only(("stride", "region"))] = RecognizerOptions(),
+    how: Annotated[SourceOptions, Only(("fps", "rtsp_transport"))] = SourceOptions(),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Say what is missing here, with the command that mends it; then try a source and say whether this machine keeps up.
 
     Exit code 1 where nothing can be run, or it does not keep up.
     """
-    look_at = parse_region(region)
+    look.check()
     found = list(findings())
     if not as_json:
         print_findings(found)
     if not any(each.there for each in found if each.area == "backend"):
         raise EngineError("no backend can run here; install one of those above")
-    name = source or "the demo clip"
-    opener = partial(open_video, source or demo(), image_fps=rate(fps), rtsp_transport=rtsp_transport.value)
-    engines = engines_for(model, backend, precision, mode.value, streams, at_once=True)
+    name, mode = source or "the demo clip", model.engine.mode
+    opener = partial(how.opener(), source or demo())
+    engines = prepare.engines(model, at_once=True)
 
     def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
-        return Recognizer(
-            engines.by_stream, stride_ticks=stride, region=look_at, stopwatch=stopwatch, beside=beside
-        )
+        return look.recognizer(engines, stopwatch)
 
     with opener() as video:
         name = video.name if source else name
@@ -80,9 +58,9 @@ def doctor(
         loads = measure(opener, make_recognizer, seconds)
     hints = list(advice(loads, engines, make_recognizer(Stopwatch()), other_precisions(engines)))
     if as_json:
-        print(json.dumps(as_object(found, name, engines, mode.value, loads, hints), indent=2))
+        print(json.dumps(as_object(found, name, engines, mode, loads, hints), indent=2))
     else:
-        print_trial(name, engines, mode.value, loads, hints)
+        print_trial(name, engines, mode, loads, hints)
     if not loads.keeps_up:
         raise typer.Exit(1)
 

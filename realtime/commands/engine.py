@@ -8,17 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from realtime.commands import weights
-from realtime.commands.options import (
-    DEFAULT_MODE_NAME,
-    BackendOption,
-    ModelOption,
-    ModeOption,
-    PrecisionOption,
-    StreamsName,
-    StreamsOption,
-    calibration_clips,
-)
+from realtime.commands.options import ModelOptions
+from realtime.commands.prepare import PREPARE, Prepare, calibration_clips
 from realtime.commands.progress import waiting
 from realtime.commands.tables import print_table
 
@@ -29,62 +20,48 @@ ClipOption = Annotated[
 
 
 def build(
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    mode: ModeOption = DEFAULT_MODE_NAME,
-    streams: StreamsOption = StreamsName.auto,
+    model: ModelOptions = ModelOptions(),
     clip: ClipOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
     from engines.backends.registry import choose_backend
-    from engines.load import load_engines
+    from engines.load import engines_of
     from realtime.flow.methods import compile_ahead
 
-    choose_backend(backend)
-    model = weights.chosen_model(model, streams)
-    clips = calibration_clips(model, clip, streams)
+    choose_backend(model.engine.backend)
+    chosen = prepare.model(model.model, model.engine.streams)
+    clips = calibration_clips(chosen, model.engine.streams, clip)
     with waiting("Building and checking the engine"):
-        engines = load_engines(
-            model,
-            backend=backend,
-            precision=precision,
-            mode=mode.value,
-            streams=streams.value,
-            clips=clips,
-            rebuild=rebuild,
-        )
+        engines = engines_of(chosen, model.engine, clips=clips, rebuild=rebuild)
         if engines.flow is not None:
             compile_ahead()
     print(engines.reason)
 
 
 def check(
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    mode: ModeOption = DEFAULT_MODE_NAME,
-    streams: StreamsOption = StreamsName.auto,
+    model: ModelOptions = ModelOptions(),
     clip: ClipOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a stream instead of a table.")
     ] = False,
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Hold an engine against the reference, PyTorch's where it is installed. Exit code 1 if it is beyond the tolerance."""
     from engines.check import check as compare
     from engines.check import has_torch
-    from engines.weights.fetch import load_weights
-    from realtime.commands.options import engines_for
 
-    model = weights.chosen_model(model, streams)
-    engines = engines_for(model, backend, precision, mode.value, streams)
-    clips = calibration_clips(model, clip, streams)
+    chosen = prepare.model(model.model, model.engine.streams)
+    engines = prepare.engines(model, chosen)
+    clips = calibration_clips(chosen, model.engine.streams, clip)
     failed = False
     for name, engine in engines.by_stream.items():
         with waiting(f"Comparing {name} with the reference"):
             real = {"clip": clips[engine.spec.modality]} if engine.spec.modality in clips else {}
-            tensors = load_weights(model, engine.spec.modality)[1]
+            tensors = chosen.load(engine.spec.modality)[1]
             report = compare(engine, tensors, real, torch=has_torch())
         failed = failed or bool(report.failures)
         if as_json:

@@ -23,14 +23,9 @@ from engines.training.accuracy import (
 )
 from engines.training.datasets import read_dataset
 from realtime.commands.classify import file_logits
-from realtime.commands.options import (
-    BackendOption,
-    ModelOption,
-    PrecisionOption,
-    StreamsName,
-    StreamsOption,
-    engines_for,
-)
+from realtime.commands.flags import Only
+from realtime.commands.options import WHOLE_CLIPS, ModelOptions
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 from realtime.offline import count_ticks
@@ -54,16 +49,15 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a stream instead of tables.")
     ] = False,
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    streams: StreamsOption = StreamsName.auto,
+    model: Annotated[ModelOptions, Only(WHOLE_CLIPS)] = ModelOptions(),
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's tables."""
     if picture:
         require("--picture", "matplotlib", "teach")
     found = read_dataset(dataset, split, fold, videos)
-    engines = engines_for(model, backend, precision, "continual", streams)
+    engines = prepare.engines(model.for_whole_clips())
     columns = columns_of(found.labels, engines.labels)
     print(f"i3d-live: {found.kind}, {split}: {len(found.clips)} clips; {engines.reason}", file=sys.stderr)
     if found.missing:

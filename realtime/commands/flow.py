@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from engines.spec import FLOW
-from realtime.commands.options import FlowName, FlowOption, FlowRegion, FlowRegionOption
+from realtime.commands.options import FlowOptions
 from realtime.commands.progress import waiting
 from realtime.flow.colour import flow_picture
 from realtime.flow.methods import Field
@@ -26,12 +26,11 @@ FULL_PX = 8.0
 def flow(
     source: Annotated[str, typer.Argument(metavar="IN", help="Video file.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Video to write (MP4).")],
-    flow: FlowOption = FlowName.tvl1,
-    flow_region: FlowRegionOption = FlowRegion.square,
+    options: FlowOptions = FlowOptions(),
 ) -> None:
     """Show the motion in a video: frame and flow side by side, direction as hue and speed as strength of the colour."""
     side = FLOW.short_side_px
-    stage = FlowStage(FLOW.fps, flow.value, side_px=side, region=flow_region.value)
+    stage = FlowStage(FLOW.fps, options.method, side_px=side, region=options.flow_region)
     pictures: dict[int, Image] = {}
     with open_video(source) as video, waiting(f"Writing {out}"):
         writer: VideoWriter | None = None
@@ -39,7 +38,7 @@ def flow(
             for tick in ticks_of(video, FLOW.fps):
                 resized = resize_short_side(tick.frame.rgb, side)
                 pictures[tick.index] = (
-                    resized if flow_region == FlowRegion.frame else centre_crop(resized, side, side)
+                    resized if options.flow_region == "frame" else centre_crop(resized, side, side)
                 )
                 writer = write_fields(stage.push(ResizedTick(tick, resized)), pictures, writer, out)
             writer = write_fields(stage.flush(), pictures, writer, out)

@@ -1,59 +1,24 @@
-"""Options that several commands share, and what they make together."""
+"""Options that several commands share, as dataclasses; `realtime.commands.flags` makes flags of them.
 
-from contextlib import suppress
-from enum import StrEnum
+Which engines: `engines.load.EngineOptions`. Sources and outputs: beside what opens and writes them.
+"""
+
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
-from engines.errors import NoClip
-from engines.load import Engines, load_engines
-from engines.spec import DEFAULT_MODE, Modality, Mode
-from realtime.commands.progress import waiting
+from engines.load import EngineOptions, Engines
+from realtime.clock import Stopwatch
+from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
+from realtime.stages.events import EventOptions
+from realtime.stages.region import parse_region
+from realtime.threads import beside
+from realtime.types import FlowRegion
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-class ModeName(StrEnum):
-    window = "window"
-    continual = "continual"
-    preview = "preview"
-
-
-DEFAULT_MODE_NAME = ModeName(DEFAULT_MODE)
-
-
-class StreamsName(StrEnum):
-    auto = "auto"
-    rgb = "rgb"
-    flow = "flow"
-    both = "both"
-
-
-class LayersName(StrEnum):
-    last = "last"
-    all = "all"
-
-
-class FlowName(StrEnum):
-    tvl1 = "tvl1"
-    tvl1_cuda = "tvl1-cuda"
-    opencv_tvl1 = "opencv-tvl1"
-    dis = "dis"
-
-
-class FlowRegion(StrEnum):
-    square = "square"
-    frame = "frame"
-
-
-class RtspTransport(StrEnum):
-    tcp = "tcp"
-    udp = "udp"
+Layers = Literal["last", "all"]
+FlowName = Literal["tvl1", "tvl1-cuda", "opencv-tvl1", "dis"]
 
 
 def model_names() -> list[str]:
@@ -64,119 +29,76 @@ def model_names() -> list[str]:
     return sorted({*PUBLIC, *stored_names()})
 
 
-def backend_names() -> list[str]:
-    """For the shell's completion."""
-    from engines.backends.registry import REGISTRY
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which weights, and which engines of them."""
 
-    return ["auto", *REGISTRY]
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=model_names,
+            help="Weights to use, see i3d-live weights list; default: the best that are here, else that can be fetched.",
+        ),
+    ] = None
+    engine: EngineOptions = EngineOptions()
 
-
-def precision_names() -> list[str]:
-    """For the shell's completion."""
-    from engines.check import TOLERANCE
-
-    return list(TOLERANCE)
-
-
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        autocompletion=model_names,
-        help="Weights to use, see i3d-live weights list; default: the best that are here, else that can be fetched.",
-    ),
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        metavar="NAME",
-        autocompletion=backend_names,
-        help="auto, or a name that i3d-live info shows.",
-    ),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        metavar="NAME",
-        autocompletion=precision_names,
-        help="float32, bfloat16, float16, int8; default: what is best here.",
-    ),
-]
-ModeOption = Annotated[
-    ModeName,
-    typer.Option(
-        "--mode",
-        help="The paper's window; the same at an eighth of the work; or reacting fast.",
-    ),
-]
-StreamsOption = Annotated[
-    StreamsName, typer.Option("--streams", help="Streams to run; auto: those with weights.")
-]
-FlowOption = Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")]
-FlowRegionOption = Annotated[
-    FlowRegion, typer.Option(help="Flow of the central square, or of the frame as in the paper's release.")
-]
-SquarePixelsOption = Annotated[
-    bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
-]
-ImageFpsOption = Annotated[
-    str | None,
-    typer.Option("--fps", metavar="RATE", help="Rate of a folder of images, such as 25 or 30000/1001."),
-]
+    def for_whole_clips(self) -> "ModelOptions":
+        """The same in the mode that computes each tick of a clip once."""
+        return replace(self, engine=replace(self.engine, mode="continual"))
 
 
-def rate(text: str | None) -> Fraction | None:
-    """ "25", "29.97" or "30000/1001" as a fraction."""
-    if text is None:
-        return None
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(0)
-    if value <= 0:
-        raise typer.BadParameter(
-            f"{text!r} is not a rate; give frames a second, such as 25 or 30000/1001", param_hint="--fps"
+WHOLE_CLIPS = ("model", "backend", "precision", "streams")
+"""The options of a command that takes clips as a whole, in the one mode that fits."""
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """How optical flow is computed."""
+
+    method: Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")] = "tvl1"
+    flow_region: Annotated[
+        FlowRegion,
+        typer.Option(help="Flow of the central square, or of the frame as in the paper's release."),
+    ] = "square"
+
+
+@dataclass(frozen=True)
+class RecognizerOptions:
+    """What a recogniser looks at, and what it makes of it."""
+
+    stride: Annotated[int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")] = (
+        DEFAULT_STRIDE_TICKS
+    )
+    smooth: Annotated[
+        int | None, typer.Option(min=1, help="Answers to average; default 1 in window mode, else 3.")
+    ] = None
+    events: EventOptions = EventOptions()
+    region: Annotated[str, typer.Option(help="Look only at x,y,width,height in px; or full.")] = ""
+    """See `realtime.stages.region.parse_region`."""
+    motion: FlowOptions = FlowOptions()
+    watch: Annotated[list[str] | None, typer.Option(help="Choose among these labels; repeat it.")] = None
+    max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
+
+    def check(self) -> None:
+        """Raises BadParameter or UsageError for what cannot be."""
+        on, off = self.events.on, self.events.off
+        if off > on:
+            raise typer.BadParameter(f"{off} is above --on {on}; it must be at most that", param_hint="--off")
+        parse_region(self.region)
+
+    def recognizer(self, engines: Engines, stopwatch: Stopwatch) -> Recognizer:
+        """A new one with these options. Raises UsageError for labels that the model does not have."""
+        return Recognizer(
+            engines.by_stream,
+            stride_ticks=self.stride,
+            smooth=self.smooth,
+            events=self.events,
+            max_gap=Fraction(self.max_gap).limit_denominator(1000),
+            flow=self.motion.method,
+            flow_region=self.motion.flow_region,
+            region=parse_region(self.region),
+            watch=self.watch or None,
+            stopwatch=stopwatch,
+            beside=beside,
         )
-    return value
-
-
-def engines_for(
-    model: str | None,
-    backend: str,
-    precision: str | None,
-    mode: Mode,
-    streams: StreamsName,
-    *,
-    at_once: bool = False,
-) -> Engines:
-    """Engines from the cache, or fetched and built while a spinner turns. `at_once`: for a recogniser with `beside`."""
-    from engines.backends.registry import choose_backend
-    from realtime.commands import weights
-
-    choose_backend(backend)  # what cannot run is not worth a download
-    model = weights.chosen_model(model, streams)
-    load = partial(load_engines, model, backend, precision, mode, streams.value, at_once=at_once)
-    with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
-        with suppress(NoClip):
-            return load()
-        return load(clips=calibration_clips(model, None, streams))
-
-
-def calibration_clips(model: str, clip: Path | None, streams: StreamsName) -> "dict[Modality, NDArray[Any]]":
-    """Ticks (N, 224, 224, C) of a real clip, by default the demo's, for each stream of the model that would run."""
-    import numpy as np
-
-    from engines.load import choose_streams
-    from engines.weights.fetch import demo_clip, load_spec
-    from realtime.offline import clip_inputs
-    from realtime.sources.open import open_video
-
-    path = clip or demo_clip()
-    ticks = {}
-    for modality in choose_streams(model, streams.value)[0]:
-        with open_video(path) as video:
-            ticks[modality] = np.stack(list(clip_inputs(video, load_spec(model, modality))))
-    return ticks

@@ -4,9 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from realtime.errors import OutputError
 from realtime.outputs.log import Line, Log
@@ -23,6 +26,34 @@ if TYPE_CHECKING:
 
 Write = Callable[[Line], None]
 MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """The log, and when a new part of it begins."""
+
+    log: Annotated[Path | None, typer.Option(help="Write JSON lines here too.")] = None
+    log_mb: Annotated[int | None, typer.Option(min=1, help="Begin a new log file at this size,")] = None
+    log_hours: Annotated[float | None, typer.Option(min=0.001, help="or after so long.")] = None
+    log_keep: Annotated[int, typer.Option(min=0, help="Older log files to keep.")] = 10
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is made of the answers besides lines."""
+
+    annotate: Annotated[Path | None, typer.Option(help="Write the video with the answers drawn over it.")] = (
+        None
+    )
+    timeline: Annotated[Path | None, typer.Option(help="Write a picture of the answers over time.")] = None
+    save_clips: Annotated[Path | None, typer.Option(help="Save each event as a video in this folder.")] = None
+    clips_mb: Annotated[int, typer.Option(min=1, help="Most that it may hold; the oldest go.")] = 1000
+    metrics: Annotated[
+        str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics for Prometheus, and /health.")
+    ] = None
+    mqtt: Annotated[
+        str | None, typer.Option(metavar="URL", help="Publish: mqtt://user:password@host/topic.")
+    ] = None
 
 
 class TimelinePicture:
@@ -51,19 +82,22 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"cannot write {path}: no permission; name a path that can be written")
 
 
-def picture_sinks(
-    video: Video | Reconnecting, recognizer: Recognizer, annotate: Path | None, timeline: Path | None
+def sinks_of(
+    options: OutputOptions, video: Video | Reconnecting, recognizer: Recognizer, name: str | None
 ) -> list[Sink]:
-    """The pictures that were asked for."""
+    """The pictures and clips that were asked for. `name`: of the source, for the names of its clips."""
     caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
     sinks: list[Sink] = []
-    if timeline is not None:
-        sinks.append(TimelinePicture(timeline, recognizer.labels, Path(video.name).name, caption))
-    if annotate is not None:
+    if options.timeline is not None:
+        title = Path(video.name).name
+        sinks.append(TimelinePicture(options.timeline, recognizer.labels, title, caption))
+    if options.annotate is not None:
         from realtime.outputs.annotated_video import Annotator
 
-        check_writable(annotate)
-        sinks.append(Annotator(VideoWriter(annotate, video.size_px), caption=caption))
+        check_writable(options.annotate)
+        sinks.append(Annotator(VideoWriter(options.annotate, video.size_px), caption=caption))
+    if options.save_clips is not None:
+        sinks.append(clips_sink(options.save_clips, recognizer, name, options.clips_mb))
     return sinks
 
 
@@ -81,16 +115,14 @@ def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_m
     )
 
 
-def log_writer(
-    stack: ExitStack, path: Path, largest_mb: int | None, longest_h: float | None, keep: int
-) -> Write:
-    """The log; in parts where a limit is given."""
-    if largest_mb is None and longest_h is None:
+def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
+    """The log at `path`; in parts where a limit is given."""
+    if options.log_mb is None and options.log_hours is None:
         return stack.enter_context(Log(path)).write
-    longest = timedelta.max if longest_h is None else timedelta(hours=longest_h)
-    largest_bytes = float("inf") if largest_mb is None else largest_mb * MB
+    longest = timedelta.max if options.log_hours is None else timedelta(hours=options.log_hours)
+    largest_bytes = float("inf") if options.log_mb is None else options.log_mb * MB
     return stack.enter_context(
-        RotatedLog(path, largest_bytes=largest_bytes, longest=longest, keep=keep)
+        RotatedLog(path, largest_bytes=largest_bytes, longest=longest, keep=options.log_keep)
     ).write
 
 

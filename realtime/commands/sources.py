@@ -4,15 +4,62 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from realtime.errors import SourceError, UsageError
-from realtime.sources.address import Kind, masked, parse_source
+from realtime.sources.address import Kind, Transport, masked, parse_source
+from realtime.sources.open import open_video
 from realtime.sources.reconnect import Reconnecting, keep_open
 from realtime.sources.video import Video
 
 Open = Callable[[str | Path], Video]
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How sources are opened."""
+
+    fps: Annotated[
+        str | None,
+        typer.Option("--fps", metavar="RATE", help="Rate of a folder of images, such as 25 or 30000/1001."),
+    ] = None
+    square_pixels: Annotated[
+        bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
+    ] = True
+    rtsp_transport: Annotated[Transport, typer.Option(help="How RTSP sends its packets.")] = "tcp"
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
+    ] = True
+
+    def opener(self) -> Open:
+        """Opens one source. Raises BadParameter for a rate that is none."""
+        return partial(
+            open_video,
+            image_fps=rate(self.fps),
+            square_pixels=self.square_pixels,
+            rtsp_transport=self.rtsp_transport,
+        )
+
+
+def rate(text: str | None) -> Fraction | None:
+    """ "25", "29.97" or "30000/1001" as a fraction."""
+    if text is None:
+        return None
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise typer.BadParameter(
+            f"{text!r} is not a rate; give frames a second, such as 25 or 30000/1001", param_hint="--fps"
+        )
+    return value
 
 
 @dataclass(frozen=True)

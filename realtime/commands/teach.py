@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from realtime.commands import weights
-from realtime.commands.options import BackendOption, LayersName, StreamsName, model_names
+from engines.load import EngineOptions
+from engines.spec import Streams
+from realtime.commands.flags import Only
+from realtime.commands.options import Layers, model_names
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 
@@ -29,14 +32,16 @@ def teach(
         ),
     ] = None,
     streams: Annotated[
-        StreamsName, typer.Option(help="Streams to use; auto: flow only where it helps.")
-    ] = StreamsName.auto,
-    backend: BackendOption = "auto",
+        Streams, typer.Option(help="Streams to use; auto: flow only where it helps.")
+    ] = "auto",
+    engine: Annotated[EngineOptions, Only(("backend",))] = EngineOptions(),
     finetune: Annotated[
-        LayersName | None,
+        Layers | None,
         typer.Option(help="Then train the last blocks or all of the network on, on a GPU."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the model of that name.")] = False,
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
     from engines.extras import BRINGS, require
@@ -49,26 +54,25 @@ def teach(
         require("teaching", package, "teach")
     if finetune:
         check_installed()
-    base = chosen_base(base, name, streams)
+    base = chosen_base(base, name, streams, prepare)
     with telling() as tell:
         lesson = learn(
-            folder, name, base=base, streams=streams.value, backend=backend, replace=replace, tell=tell,
-            layers=finetune.value if finetune else None,
+            folder, name, base=base, streams=streams, backend=engine.backend, replace=replace, tell=tell,
+            layers=finetune,
         )  # fmt: skip
     show(lesson)
 
 
-def chosen_base(base: str | None, name: str, streams: StreamsName) -> str:
+def chosen_base(base: str | None, name: str, streams: Streams, prepare: Prepare) -> str:
     """The base that was named; else that of the model which is taught anew, so that more clips alone make the difference."""
     from realtime.teaching.lesson import base_of
 
     if base is None and (base := base_of(name)) is not None:
         print(f"i3d-live: weights {base}: {name} was taught on them before", file=sys.stderr)
     if base is not None:
-        weights.fetch_if_missing(base, StreamsName.rgb)
-        return base
+        return prepare.named(base, "rgb").name
     # Flow can start from RGB weights, so that a set without flow will do.
-    return weights.chosen_model(None, StreamsName.rgb if streams is StreamsName.rgb else StreamsName.auto)
+    return prepare.model(None, "rgb" if streams == "rgb" else "auto").name
 
 
 def show(lesson: "Lesson") -> None:

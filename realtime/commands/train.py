@@ -1,6 +1,7 @@
 """`i3d-live train`: a network of the paper on an annotated dataset."""
 
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ import typer
 
 from engines.extras import absent
 from engines.spec import Modality
-from realtime.commands.options import LayersName
+from realtime.commands.options import Layers
 from realtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,64 @@ if TYPE_CHECKING:
     from engines.training.datasets import Dataset
 
 
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Which network, what it starts from and what becomes of it."""
+
+    architecture: Annotated[str, typer.Option(metavar="NAME", help="See i3d-live info --architectures.")] = (
+        "two-stream-i3d"
+    )
+    stream: Annotated[
+        Modality | None, typer.Option(help="rgb or flow, where the paper trains them apart.")
+    ] = None
+    base: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Model to start from; two-stream-i3d only.")
+    ] = None
+    name: Annotated[str | None, typer.Option(help="Store the result as this model; two-stream-i3d only.")] = (
+        None
+    )
+    finetune: Annotated[
+        Layers | None,
+        typer.Option(help="Of --base train the last blocks or all, and keep what its batch norms know."),
+    ] = None
+
+    def contract(self) -> "Architecture":
+        """The architecture. Raises UsageError where these options do not go together."""
+        from engines.nets.architectures import architecture
+
+        found = architecture(self.architecture)
+        if (self.base or self.name) and found.name != "two-stream-i3d":
+            raise UsageError(
+                f"--base and --name are for two-stream-i3d; {found.name} starts new and stays in --out"
+            )
+        if self.finetune and not self.base:
+            raise UsageError("--finetune trains a model on; name it with --base")
+        return found
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Where the clips of a dataset are, and which of them count."""
+
+    videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None
+    fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1
+
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """How long and how fast."""
+
+    rounds: Annotated[
+        int, typer.Option(min=1, help="At most; each ends with a validation and a checkpoint.")
+    ] = 110
+    round_steps: Annotated[int, typer.Option(min=1, help="Steps of a round.")] = 1000
+    batch: Annotated[int, typer.Option(min=1, help="Clips a step on each device.")] = 8
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="At first; the paper does not give its own.")
+    ] = 0.01
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw examples.")] = 2
+
+
 def train(
     dataset: Annotated[
         Path, typer.Argument(metavar="DATASET", help="As for evaluate, with the splits train and val.")
@@ -26,44 +85,13 @@ def train(
     out: Annotated[
         Path, typer.Option(help="Folder for checkpoints, curves and weights; goes on from there.")
     ],
-    architecture: Annotated[
-        str, typer.Option(metavar="NAME", help="See i3d-live info --architectures.")
-    ] = "two-stream-i3d",
-    stream: Annotated[
-        Modality | None, typer.Option(help="rgb or flow, where the paper trains them apart.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Model to start from; two-stream-i3d only.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Store the result as this model; two-stream-i3d only.")
-    ] = None,
-    finetune: Annotated[
-        LayersName | None,
-        typer.Option(help="Of --base train the last blocks or all, and keep what its batch norms know."),
-    ] = None,
-    videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None,
-    fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1,
-    rounds: Annotated[
-        int, typer.Option(min=1, help="At most; each ends with a validation and a checkpoint.")
-    ] = 110,
-    round_steps: Annotated[int, typer.Option(min=1, help="Steps of a round.")] = 1000,
-    batch: Annotated[int, typer.Option(min=1, help="Clips a step on each device.")] = 8,
-    learning_rate: Annotated[
-        float, typer.Option(min=0, help="At first; the paper does not give its own.")
-    ] = 0.01,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that draw examples.")] = 2,
+    network: NetworkOptions = NetworkOptions(),
+    clips: ClipOptions = ClipOptions(),
+    how: ScheduleOptions = ScheduleOptions(),
 ) -> None:
     """Train as the paper does: SGD with momentum, random crops and mirrors. Interrupted, the same call goes on."""
-    from engines.nets.architectures import architecture as find
-
-    contract = find(architecture)
-    if (base or name) and contract.name != "two-stream-i3d":
-        raise UsageError(
-            f"--base and --name are for two-stream-i3d; {contract.name} starts new and stays in --out"
-        )
-    if finetune and not base:
-        raise UsageError("--finetune trains a model on; name it with --base")
+    contract = network.contract()
+    name, stream, base, finetune = network.name, network.stream, network.base, network.finetune
     check_installed()
     from engines.cache_folder import cache_dir
     from engines.training.clip_cache import cache_clips, load_cached
@@ -75,7 +103,7 @@ def train(
     from realtime.teaching.read_videos import reader
 
     specs = [contract.stream(modality).spec for modality in modalities(contract, stream)]
-    learn, judge = (read_dataset(dataset, split, fold, videos) for split in ("train", "val"))
+    learn, judge = (read_dataset(dataset, split, clips.fold, clips.videos) for split in ("train", "val"))
     if learn.labels != judge.labels:
         raise UsageError(f"{dataset}: the splits train and val must have the same classes")
     if name:
@@ -94,11 +122,11 @@ def train(
         print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)
     if not kept[0][0] or not kept[1][0]:
         raise UsageError(f"{dataset}: no clip of train or none of val could be read")
-    schedule = Schedule(learning_rate, batch, rounds, round_steps)
+    schedule = Schedule(how.learning_rate, how.batch, how.rounds, how.round_steps)
     load = partial(load_cached, specs=specs, folder=folder)
     training = Training(
-        net, contract, kept[0][0], kept[1][0], load, schedule, stream=stream, workers=workers,
-        frozen=frozen_parts(net, finetune.value) if finetune else None,
+        net, contract, kept[0][0], kept[1][0], load, schedule, stream=stream, workers=how.workers,
+        frozen=frozen_parts(net, finetune) if finetune else None,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     weights = run(training, out)

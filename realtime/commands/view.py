@@ -5,39 +5,57 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engines.extras import absent
-from engines.load import Engines
-from realtime.commands import weights
-from realtime.commands.options import (
-    BackendOption,
-    ModelOption,
-    ModeName,
-    ModeOption,
-    PrecisionOption,
-    RtspTransport,
-    SquarePixelsOption,
-    StreamsName,
-    StreamsOption,
-    engines_for,
-)
+from engines.load import EngineOptions, Engines
+from realtime.commands.flags import Only
+from realtime.commands.options import ModelOptions, RecognizerOptions
+from realtime.commands.prepare import PREPARE, Prepare
+from realtime.commands.sources import SourceOptions
 from realtime.errors import UsageError
-from realtime.recognizer import DEFAULT_STRIDE_TICKS
-from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
 from realtime.view.access import is_local
 from realtime.view.settings import Settings
 
 if TYPE_CHECKING:
-    from realtime.pump import Source
+    from realtime.view.channels import Hub
 
-PAGE_MODE = ModeName(Settings.mode)
 PASSWORD_VARIABLE = "I3D_LIVE_PASSWORD"
 SHORTEST_PASSWORD = 8
+
+
+LOOK = Only(
+    ("stride", "smooth", "on", "off", "min_length_s", "region", "watch"),
+    {
+        "region": "x,y,width,height in px of the source; full: all of it, at three times the cost.",
+        "watch": "Choose among these labels only; repeat it.",
+    },
+)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Where the page is, and who may see it."""
+
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any other than this machine's own demands a password.")
+    ] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 7860
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Take the password from this file; else from {PASSWORD_VARIABLE}, else you are asked."
+        ),
+    ] = None
+
+    def password(self) -> str | None:
+        """See `find_password`."""
+        return find_password(self.password_file, needed_for=None if is_local(self.host) else self.host)
 
 
 def view(
@@ -48,67 +66,58 @@ def view(
             help="Sources to offer in the page, as for run; the first one starts by itself.",
         ),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on. Any other than this machine's own demands a password.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 7860,
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Take the password from this file; else from {PASSWORD_VARIABLE}, else you are asked."
-        ),
-    ] = None,
-    model: ModelOption = None,
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = None,
-    mode: ModeOption = PAGE_MODE,
-    streams: StreamsOption = StreamsName.auto,
-    stride: Annotated[
-        int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")
-    ] = DEFAULT_STRIDE_TICKS,
-    smooth: Annotated[
-        int | None, typer.Option(min=1, help="Answers to average; default 1 in window mode, else 3.")
-    ] = None,
-    on: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability at which an event begins.")
-    ] = EventOptions.on,
-    off: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability below which it ends.")
-    ] = EventOptions.off,
-    min_event: Annotated[
-        float, typer.Option(min=0, help="Shortest event, in seconds.")
-    ] = EventOptions.min_length_s,
-    region: Annotated[
-        str,
-        typer.Option(help="x,y,width,height in px of the source; full: all of it, at three times the cost."),
-    ] = "",
-    watch: Annotated[
-        list[str] | None, typer.Option(help="Choose among these labels only; repeat it.")
-    ] = None,
+    server: ServerOptions = ServerOptions(),
+    model: ModelOptions = ModelOptions(engine=EngineOptions(mode=Settings.mode)),
+    look: Annotated[RecognizerOptions, LOOK] = RecognizerOptions(),
     record: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Let the page record clips of actions here, to teach them."),
     ] = None,
-    square_pixels: SquarePixelsOption = True,
-    rtsp_transport: Annotated[
-        RtspTransport, typer.Option(help="How RTSP sends its packets.")
-    ] = RtspTransport.tcp,
-    reconnect: Annotated[
-        bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
-    ] = True,
+    source: Annotated[
+        SourceOptions, Only(("square_pixels", "rtsp_transport", "reconnect"))
+    ] = SourceOptions(),
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Show SOURCES, your webcam, a file or any address in the browser, with what is being done in them."""
-    from realtime.sources.open import open_video
     from realtime.sources.reconnect import keep_open
 
-    settings = Settings(
-        mode.value, streams.value, backend, precision, stride, smooth, on, off, min_event, parse_region(region),
-        tuple(watch or ()),
-    )  # fmt: skip
-    password = find_password(password_file, needed_for=None if is_local(host) else host)
-    plain = functools.partial(open_video, square_pixels=square_pixels, rtsp_transport=rtsp_transport.value)
-    open_source = functools.partial(keep_open, open_video=plain) if reconnect else plain
-    run_server(sources or [], settings, model, host, port, password, open_source, record)
+    settings = first_settings(model.engine, look)
+    password = server.password()
+    plain = source.opener()
+    open_source = functools.partial(keep_open, open_video=plain) if source.reconnect else plain
+
+    def new_hub() -> "Hub":
+        from realtime.outputs.video_file import VideoWriter
+        from realtime.view.channels import Hub
+
+        chosen = prepare.model(model.model, settings.streams)
+
+        def load(wanted: Settings) -> Engines:
+            return prepare.engines(ModelOptions(engine=wanted.engine), chosen, at_once=True)
+
+        return Hub(
+            sources or [], load, open_source, fetch_demo_clip, record_to=record, new_writer=VideoWriter
+        )
+
+    run_server(server, password, settings, new_hub)
+
+
+def first_settings(engine: EngineOptions, look: RecognizerOptions) -> Settings:
+    """With what the page begins. Raises UsageError for what cannot be."""
+    return Settings(
+        mode=engine.mode,
+        streams=engine.streams,
+        backend=engine.backend,
+        precision=engine.precision,
+        stride=look.stride,
+        smooth=look.smooth,
+        on=look.events.on,
+        off=look.events.off,
+        min_event=look.events.min_length_s,
+        region=parse_region(look.region),
+        watch=tuple(look.watch or ()),
+    )
 
 
 def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
@@ -140,45 +149,29 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
 
 
 def run_server(
-    sources: list[str],
-    settings: "Settings",
-    model: str | None,
-    host: str,
-    port: int,
-    password: str | None,
-    open_source: "Callable[[str | Path], Source]",
-    record_to: Path | None,
+    options: ServerOptions, password: str | None, settings: Settings, new_hub: "Callable[[], Hub]"
 ) -> None:
     """Load the engine, so that the first answer does not wait for it; then serve until Ctrl-C."""
     # Before gradio is imported: it would ask hosts of its maker for news.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from realtime.outputs.video_file import VideoWriter
-
     try:
-        from realtime.view.channels import Hub
         from realtime.view.server import bind, serve
     except ImportError as error:
         raise absent("the live view", error, "view") from error
 
-    listener = bind(host, port)
-
-    def load(wanted: "Settings") -> Engines:
-        streams = StreamsName(wanted.streams)
-        return engines_for(chosen, wanted.backend, wanted.precision, wanted.mode, streams, at_once=True)
-
-    with listener:
-        chosen = weights.chosen_model(model, StreamsName(settings.streams))
-        hub = Hub(sources, load, open_source, fetch_demo_clip, record_to=record_to, new_writer=VideoWriter)
+    with bind(options.host, options.port) as listener:
+        hub = new_hub()
         engines = hub.engines(settings)
         note = "" if password is None else ", with the password"
-        line = f"Live view: {shown_address(host, listener.getsockname()[1])}{note}    (Ctrl-C stops it)"
+        address = shown_address(options.host, listener.getsockname()[1])
+        line = f"Live view: {address}{note}    (Ctrl-C stops it)"
         serve(
             hub,
             settings,
             engines.labels,
             listener=listener,
-            local=is_local(host),
+            local=is_local(options.host),
             password=password,
             started=lambda: print(line, flush=True),
         )

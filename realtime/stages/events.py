@@ -1,20 +1,24 @@
 """From predictions to actions with a start and an end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from realtime.types import Event, Prediction
 
 
 @dataclass(frozen=True)
 class EventOptions:
-    """When an action counts as begun and ended."""
+    """When an action counts as begun and ended. The metadata are what a command line has to know."""
 
-    on: float = 0.5
+    on: float = field(
+        default=0.5, metadata={"min": 0, "max": 1, "help": "Probability at which an event begins."}
+    )
     """It begins when it leads with at least this probability."""
-    off: float = 0.3
+    off: float = field(default=0.3, metadata={"min": 0, "max": 1, "help": "Probability below which it ends."})
     """It ends when its probability falls below this, or another one leads with at least `on`."""
-    min_length_s: float = 0.5
+    min_length_s: float = field(
+        default=0.5, metadata={"flag": "--min-event", "min": 0, "help": "Shortest event, in seconds."}
+    )
     """Shorter events are not given."""
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from engines.load import Engines
-from realtime.clock import Clock
+from engines.load import EngineOptions, Engines
 from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
 from realtime.sources.address import masked
@@ -48,7 +47,7 @@ class EngineStore:
     def __init__(self, load: Callable[[Settings], Engines]) -> None:
         self._load = load
         self._lock = Lock()
-        self._loaded: WeakValueDictionary[tuple[str, str, str | None, str], Engines] = WeakValueDictionary()
+        self._loaded: WeakValueDictionary[EngineOptions, Engines] = WeakValueDictionary()
 
     def __call__(self, settings: Settings) -> Engines:
         with self._lock:

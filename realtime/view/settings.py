@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import get_args
 
 from engines.errors import UsageError
-from engines.spec import MODES, Mode
+from engines.load import EngineOptions
+from engines.spec import MODES, Mode, Streams
 from realtime.recognizer import DEFAULT_STRIDE_TICKS
 from realtime.stages.events import EventOptions
 from realtime.stages.region import Region, parse_region
 
-STREAMS = ("auto", "rgb", "flow", "both")
+STREAMS: tuple[Streams, ...] = get_args(Streams)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Settings:
 
     mode: Mode = "preview"
     """Not the default of everything else: who stands before the camera wants to see an answer while the action goes on."""
-    streams: str = "auto"
+    streams: Streams = "auto"
     backend: str = "auto"
     precision: str | None = None
     stride: int = DEFAULT_STRIDE_TICKS
@@ -47,9 +49,9 @@ class Settings:
             raise UsageError(f"off {self.off} is above on {self.on}; it must be at most that")
 
     @property
-    def engine(self) -> tuple[str, str, str | None, str]:
+    def engine(self) -> EngineOptions:
         """What decides which engines are needed."""
-        return (self.mode, self.backend, self.precision, self.streams)
+        return EngineOptions(self.backend, self.precision, self.mode, self.streams)
 
 
 FIELDS = tuple(each.name for each in fields(Settings))

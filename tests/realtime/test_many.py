@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from realtime.clock import Stopwatch
-from realtime.commands import run
+from realtime.commands import sources as opening
 from realtime.commands.sources import Named, parse_sources
 from realtime.errors import SourceError, SourceLost, UsageError
 from realtime.library import outputs, stream, watch
@@ -268,11 +268,11 @@ def test_a_camera_that_is_lost_and_found_is_told_at_once_also_while_another_one_
 def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """The command line in a process of its own, with a double for the engine."""
     code = (
-        "import time\nfrom realtime import cli\nfrom realtime.commands import run\nfrom engines.load import Engines\n"
-        "from tests.support.doubles import SawTicks\n"
+        "import time\nfrom realtime import cli\nfrom engines.load import Engines\n"
+        "from tests.support.command_line import Doubles\nfrom tests.support.doubles import SawTicks\n"
         "class Slow(SawTicks):\n"
         "    def step(self, *inputs, **options):\n        time.sleep(0.05)\n        return super().step(*inputs, **options)\n"
-        "run.engines_for = lambda *_, **__: Engines(Slow(), None, 'double')\ncli.main()"
+        "cli.main(prepare=Doubles(Engines(Slow(), None, 'double')))"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -315,7 +315,7 @@ def test_without_reconnecting_a_loss_is_the_end(
 ) -> None:
     lost = SourceLost("cam: cable cut")
     monkeypatch.setattr(
-        run, "open_video", lambda *_, **__: Made(constant_rate(70, Fraction(25)), live=True, error=lost)
+        opening, "open_video", lambda *_, **__: Made(constant_rate(70, Fraction(25)), live=True, error=lost)
     )
     code, out, err = invoke("run", "rtsp://cam/x", "--no-reconnect")
     assert (code, err) == (1, "i3d-live: cam: cable cut\n")

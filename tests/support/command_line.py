@@ -1,14 +1,61 @@
-"""The command line in this process, and what a documented command would do, found out without doing it."""
+"""The command line in this process: carried out with doubles, or only understood."""
 
 import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
 import typer.main
 from typer.exceptions import Exit
 
+from engines.load import Engines
+from engines.weights.store import Model, find_model
 from realtime import cli
+from realtime.commands.options import ModelOptions
+from realtime.commands.prepare import Prepare
+
+Invoke = Callable[..., tuple[int, str, str]]
+"""Arguments -> exit code, stdout, stderr."""
+
+
+class Stored(Prepare):
+    """What is stored, if anything: nothing is fetched."""
+
+    def model(self, name: str | None, streams: str) -> Model:
+        return find_model(name or "kinetics")
+
+    def named(self, name: str, streams: str) -> Model:
+        return find_model(name)
+
+
+class Doubles(Stored):
+    """Engines that are there already, whichever are asked for."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.made = engines
+        self.asked: list[str | None] = []
+        """The models that they were asked for."""
+
+    def engines(self, options: ModelOptions, model: Model | None = None, *, at_once: bool = False) -> Engines:
+        self.asked.append(options.model)
+        return self.made
+
+
+def invoke_with(capsys: pytest.CaptureFixture[str], prepare: Prepare | None = None) -> Invoke:
+    """The command line as it is, but for what it prepares, and for pytest's own Ctrl-C, which stays."""
+
+    def invoke(*arguments: str | Path) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as exit_:
+                cli.main([*map(str, arguments)], prepare)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        captured = capsys.readouterr()
+        return int(exit_.value.code or 0), captured.out, captured.err
+
+    return invoke
 
 
 def understood(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -61,7 +61,7 @@ class Colours:
 
 
 def load(settings: Settings) -> Engines:
-    """As `engines_for`; there is no flow unless it is asked for, and no precision int8."""
+    """As `Prepare.engines`; there is no flow unless it is asked for, and no precision int8."""
     if settings.precision == "int8":
         raise EngineError("double cannot be built in int8 here; choose float32")
     flow = Colours(settings.mode, FLOW) if settings.streams in ("flow", "both") else None

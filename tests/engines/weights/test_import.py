@@ -2,15 +2,16 @@
 
 import hashlib
 import pickle
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 import safetensors.numpy
 
+from engines.cache_folder import locked
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.spec import Modality
-from engines.weights import fetch as weights
 from engines.weights import public_sets as public
 from engines.weights.fetch import fetch, import_file, list_models, load_labels, load_weights
 from engines.weights.pip import Package
@@ -94,10 +95,13 @@ def test_full_disk_and_unwritable_cache(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_is_stored_is_read_from_a_cache_that_cannot_be_written(
-    made_set: MadeSet, monkeypatch: pytest.MonkeyPatch
+    made_set: MadeSet, own_cache: Path
 ) -> None:
     fetch("made")
-    monkeypatch.setattr(weights, "locked", lambda name: pytest.fail("it needs no lock"))
+    shutil.rmtree(own_cache / "locks")
+    (own_cache / "locks").touch()  # so that none can be taken
+    with pytest.raises(EngineError, match="cannot write"), locked("model-made"):
+        pass
     fetch("made")
     load_weights("made", "rgb")
 

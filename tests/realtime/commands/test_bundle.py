@@ -25,7 +25,7 @@ from engines.spec import RGB, Weights
 from realtime import run_bundle as bundled
 from realtime.commands import bundle as command
 from realtime.outputs.log import SCHEMA
-from tests.support.backends import register
+from tests.support.command_line import Doubles
 from tests.support.made_clips import every, write_clip
 
 WEIGHTS = Weights("made", "rgb", ("dark", "bright"), "0" * 64, "made for a test", "none")
@@ -216,42 +216,24 @@ def test_the_folder_is_made_whole_or_not_at_all(
     made: Engines,
     backend: Backend,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "engines_for", lambda *_: made)
-    monkeypatch.setitem(command.RUNTIMES, "double", ("numpy",))
+    prepare = Doubles(made)
     backend.error = 1.0
     with pytest.raises(EngineError):
-        command.bundle(tmp_path / "edge")
+        command.bundle(tmp_path / "edge", prepare=prepare)
     assert not [path for path in tmp_path.iterdir() if "edge" in path.name]
     backend.error = 0.0
-    command.bundle(tmp_path / "edge")
+    command.bundle(tmp_path / "edge", prepare=prepare)
     assert load_bundle(tmp_path / "edge").labels == ("dark", "bright")
     assert f"{tmp_path / 'edge'}/run.py" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is there already"):
-        command.bundle(tmp_path / "edge")
+        command.bundle(tmp_path / "edge", prepare=prepare)
 
 
-@pytest.mark.parametrize("backend", ["openvino", "tensorrt", "tensorrt-rtx"])
-def test_a_bundle_has_the_code_and_asks_for_the_package_of_its_backend(backend: str) -> None:
-    """As the project itself does: no other package brings what the code imports."""
-    room, package, _ = REGISTRY[backend]
-    code = {path.relative_to(command.ROOT).as_posix() for path in command.sources(backend)}
-    assert f"{room.partition(':')[0].replace('.', '/')}.py" in code
-    (asked,) = command.RUNTIMES[backend]
-    project = tomllib.loads((command.ROOT / "pyproject.toml").read_text())["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
-    assert asked in {re.split(r"[^\w-]", line)[0] for line in [*project["dependencies"], *extras]}
-    assert asked.removesuffix("-cu13") == package.replace("_", "-")
-
-
-def test_it_asks_for_few_packages_at_the_versions_that_are_here(
-    made: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(command.RUNTIMES, "double", ("openvino", "no-such-runtime"))
+def test_it_asks_for_few_packages_at_the_versions_that_are_here(made: Engines, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    command.fill(made, tmp_path / "out")
+    command.fill(made, tmp_path / "out", {"double": ("openvino", "no-such-runtime")})
     lines = (tmp_path / "out" / "requirements.txt").read_text().splitlines()
     asked = dict(line.split("==") for line in lines if "==" in line)
     assert set(asked) == {"av", "numpy", "opencv-python-headless", "openvino"}

@@ -16,10 +16,9 @@ import jsonschema
 import pytest
 
 from engines.load import Engines
-from realtime import cli
-from realtime.commands import classify, run
 from realtime.outputs.log import SCHEMA
 from tests.realtime.conftest import I3D_LIVE, Run
+from tests.support.command_line import Doubles, Invoke, invoke_with
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import (
     cut_off,
@@ -33,26 +32,13 @@ from tests.support.made_clips import (
 from tests.support.servers import free_port
 
 FPS25 = Fraction(1, 25)
-Invoke = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
     """Run the command line in this process, with a double for the engine: exit code, stdout, stderr."""
-    engines = Engines(SawTicks(), None, "double, made for a test")
-    monkeypatch.setattr(run, "engines_for", lambda *_, **__: engines)
-    monkeypatch.setattr(classify, "engines_for", lambda *_, **__: engines)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own Ctrl-C stays
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["i3d-live", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(exit_.value.code or 0), captured.out, captured.err
-
-    return call
+    return invoke_with(capsys, Doubles(Engines(SawTicks(), None, "double, made for a test")))
 
 
 def lines_of(text: str) -> list[dict[str, object]]:

@@ -1,8 +1,6 @@
 """The first run, and which weights every command takes where none are named."""
 
 import json
-import signal
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,14 +13,14 @@ from engines.weights.demo_clips import KnownClip
 from engines.weights.download import WebFile, git_blob_id
 from engines.weights.fetch import fetch
 from engines.weights.public_sets import PublicSets
-from engines.weights.store import model_dir
-from realtime import cli
-from realtime.commands import demo, run, teach, weights
-from realtime.commands.options import StreamsName
+from engines.weights.store import Model, model_dir
+from realtime.commands import demo, teach
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.verdict import verdict
 from realtime.errors import UsageError
 from realtime.teaching.lesson import REPORT, base_of
 from tests.engines.conftest import made_set, own_cache, tiny_network  # noqa: F401
+from tests.support.command_line import Doubles, invoke_with
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip
 from tests.support.made_weights import MadeSet
@@ -37,16 +35,8 @@ def sets(made_set: MadeSet) -> PublicSets:  # noqa: F811
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """The models that engines were asked for; they are doubles."""
-    models: list[str | None] = []
-
-    def engines(model: str | None, *_: object, **__: object) -> Engines:
-        models.append(model)
-        return Engines(SawTicks(), None, "double, made for a test")
-
-    monkeypatch.setattr(run, "engines_for", engines)
-    return models
+def doubles() -> Doubles:
+    return Doubles(Engines(SawTicks(), None, "double, made for a test"))
 
 
 def known(site: MadeSet, tmp_path: Path, label: str) -> KnownClip:
@@ -59,7 +49,7 @@ def known(site: MadeSet, tmp_path: Path, label: str) -> KnownClip:
 def test_the_demo_says_what_it_took_what_it_saw_and_whether_that_is_right(
     made_set: MadeSet,  # noqa: F811
     sets: PublicSets,
-    asked: list[str | None],
+    doubles: Doubles,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -68,7 +58,7 @@ def test_the_demo_says_what_it_took_what_it_saw_and_whether_that_is_right(
         ("tai chi", "wrong: this clip shows tai chi."),
     ]:
         out = tmp_path / label
-        demo.show(out, sets, [known(made_set, tmp_path, label)])
+        demo.show(out, sets, [known(made_set, tmp_path, label)], doubles)
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "weights imagenet-kinetics: both streams, 74.2 % top-1"
         assert lines[1] == f"clip {label}: from 127.0.0.1"
@@ -78,18 +68,18 @@ def test_the_demo_says_what_it_took_what_it_saw_and_whether_that_is_right(
         (said,) = [line for line in lines if line.startswith(str(seen))]
         assert said.endswith(says)
         assert {p.name for p in out.iterdir()} == {"predictions.jsonl", "annotated.mp4", "timeline.png"}
-    assert asked == ["imagenet-kinetics"] * 2
+    assert doubles.asked == ["imagenet-kinetics"] * 2
 
 
 def test_the_demo_tries_again_for_the_better_set(
     made_set: MadeSet,  # noqa: F811
     sets: PublicSets,
-    asked: list[str | None],
+    doubles: Doubles,
     tmp_path: Path,
 ) -> None:
     fetch("kinetics", public=sets)
-    demo.show(tmp_path / "out", sets, [known(made_set, tmp_path, "count")])
-    assert asked == ["imagenet-kinetics"]
+    demo.show(tmp_path / "out", sets, [known(made_set, tmp_path, "count")], doubles)
+    assert doubles.asked == ["imagenet-kinetics"]
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_fetched(
@@ -108,15 +98,15 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_fetched(
 
 def test_the_choice_is_one_line_on_stderr(sets: PublicSets, capsys: pytest.CaptureFixture[str]) -> None:
     fetch("kinetics", public=sets)
-    assert weights.chosen_model(None, StreamsName.auto) == "kinetics"
+    assert PREPARE.model(None, "auto").name == "kinetics"
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
         "i3d-live: weights kinetics: RGB alone, 68.4 % top-1; imagenet-kinetics has both streams, 74.2 % top-1: "
         "i3d-live weights fetch imagenet-kinetics\n"
     )
-    assert weights.chosen_model("kinetics", StreamsName.auto) == "kinetics"
-    assert weights.chosen_model("mine", StreamsName.auto) == "mine"
+    assert PREPARE.model("kinetics", "auto").name == "kinetics"
+    assert PREPARE.model("mine", "auto").name == "mine"
     assert capsys.readouterr().err == ""
 
 
@@ -146,51 +136,48 @@ def test_every_command_takes_the_best_set(
     if arguments[0] == "view":
         pytest.importorskip("gradio")
 
-    def choose(model: str | None, streams: StreamsName) -> str:
-        raise UsageError(f"chosen: {model} {streams.value}")
+    class Refused(Prepare):
+        def model(self, name: str | None, streams: str) -> Model:
+            raise UsageError(f"chosen: {name} {streams}")
 
-    monkeypatch.setattr(weights, "chosen_model", choose)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     for label in ("jump", "run"):
         (tmp_path / "data" / label).mkdir(parents=True)
         write_clip(tmp_path / "data" / label / "a.mp4", every(FPS25, 3))
     write_clip(tmp_path / "clip.mp4", every(FPS25, 70))
-    monkeypatch.setattr(sys, "argv", ["i3d-live", *arguments, "--streams", streams])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err == f"i3d-live: chosen: None {streams}\n"
+    code, _, err = invoke_with(capsys, Refused())(*arguments, "--streams", streams)
+    assert (code, err) == (2, f"i3d-live: chosen: None {streams}\n")
 
 
 @pytest.mark.parametrize(("stream", "streams"), [([], "auto"), (["--stream", "rgb"], "rgb")])
 def test_weights_fetch_without_a_name_gets_the_best(
-    stream: list[str], streams: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stream: list[str], streams: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def choose(streams: str, *, again: bool, progress: object) -> Choice:
-        return Choice("kinetics", f"{streams} {again}")
+    class Best(Prepare):
+        def best_set(self, streams: str, *, again: bool = False) -> Choice:
+            return Choice(Model("kinetics", None), f"{streams} {again}")
 
-    monkeypatch.setattr("engines.weights.best_set.choose_set", choose)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["i3d-live", "weights", "fetch", *stream])
-    with pytest.raises(SystemExit):
-        cli.main()
-    assert capsys.readouterr().out == f"weights kinetics: {streams} True\n"
+    _, out, _ = invoke_with(capsys, Best())("weights", "fetch", *stream)
+    assert out == f"weights kinetics: {streams} True\n"
 
 
-def test_a_model_that_is_taught_anew_keeps_its_base(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(weights, "chosen_model", lambda model, streams: f"best for {streams.value}")
-    monkeypatch.setattr(weights, "fetch_if_missing", lambda *_: None)
-    assert teach.chosen_base("named", "mine", StreamsName.auto) == "named"
-    assert teach.chosen_base(None, "mine", StreamsName.flow) == "best for auto"
-    assert teach.chosen_base(None, "mine", StreamsName.rgb) == "best for rgb"
+def test_a_model_that_is_taught_anew_keeps_its_base(capsys: pytest.CaptureFixture[str]) -> None:
+    class Best(Prepare):
+        def model(self, name: str | None, streams: str) -> Model:
+            return Model(f"best for {streams}", None)
+
+        def named(self, name: str, streams: str) -> Model:
+            return Model(name, None)
+
+    best = Best()
+    assert teach.chosen_base("named", "mine", "auto", best) == "named"
+    assert teach.chosen_base(None, "mine", "flow", best) == "best for auto"
+    assert teach.chosen_base(None, "mine", "rgb", best) == "best for rgb"
     model_dir("mine").mkdir(parents=True)
     for report, base in [('{"base": "kinetics"}', "kinetics"), ("{", None), ("[]", None), ("{}", None)]:
         (model_dir("mine") / REPORT).write_text(report)
         assert base_of("mine") == base
     (model_dir("mine") / REPORT).write_text('{"base": "kinetics"}')
     capsys.readouterr()
-    assert teach.chosen_base(None, "mine", StreamsName.auto) == "kinetics"
+    assert teach.chosen_base(None, "mine", "auto", best) == "kinetics"
     assert capsys.readouterr().err == "i3d-live: weights kinetics: mine was taught on them before\n"

@@ -1,9 +1,6 @@
 """`evaluate` and `info --architectures` on the command line."""
 
 import json
-import signal
-import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,29 +8,17 @@ import pytest
 
 from engines.load import Engines
 from engines.nets.architectures import ARCHITECTURES
-from realtime import cli
-from realtime.commands import evaluate
+from tests.support.command_line import Doubles, invoke_with
+from tests.support.command_line import Invoke as Call
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Run the command line with a double whose leading class is "count": that of the longest number."""
-    monkeypatch.setattr(evaluate, "engines_for", lambda *_: Engines(SawTicks(), None, "double, for a test"))
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["i3d-live", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(exit_.value.code or 0), captured.out, captured.err
-
-    return call
+    return invoke_with(capsys, Doubles(Engines(SawTicks(), None, "double, for a test")))
 
 
 @pytest.fixture

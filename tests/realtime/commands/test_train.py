@@ -1,8 +1,5 @@
 """`train` on the command line: from videos in folders to a model, and on from where it was."""
 
-import signal
-import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +13,14 @@ from engines.spec import FLOW, RGB
 from engines.training.datasets import Dataset
 from engines.weights import formats
 from engines.weights.store import load_weights
-from realtime import cli
 from realtime.commands.train import network_for
 from realtime.teaching.read_videos import reader
 from tests.engines.conftest import own_cache  # noqa: F401
 from tests.realtime.teaching.test_lesson import narrow_shapes, small_trunk
+from tests.support.command_line import Invoke as Call
+from tests.support.command_line import invoke_with
 from tests.support.made_actions import ACTIONS, write_actions
 from tests.support.networks import DIVIDE
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -35,18 +31,9 @@ def call(
     tmp_path: Path,
 ) -> Call:
     monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
-    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["i3d-live", "train", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(exit_.value.code or 0), captured.out, captured.err
-
-    return call
+    return partial(invoke_with(capsys), "train")
 
 
 def test_streams_are_whole_frames_of_one_length(tmp_path: Path) -> None:

@@ -202,10 +202,7 @@ def test_flow_a_preview_the_precision_and_the_picture_are_named_where_they_cost(
 
 
 @pytest.fixture
-def called(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> Invoke:  # noqa: F811
-    monkeypatch.setattr(
-        doctor, "engines_for", lambda *_, **__: Engines(SawTicks(), None, "double, made for a test")
-    )
+def called(invoke: Invoke) -> Invoke:  # noqa: F811
     return invoke
 
 

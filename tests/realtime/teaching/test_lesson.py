@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from engines.runtime.headed import HeadedEngine, head_of
 from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Modality, Weights
 from engines.weights import formats
-from engines.weights.manifest import FILE, read_manifest
-from engines.weights.store import load_spec, load_weights, model_dir, save_weights
+from engines.weights.heads import feature_tensors, feature_weights
+from engines.weights.manifest import read_manifest
+from engines.weights.store import load_weights, model_dir
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
@@ -34,8 +36,7 @@ from realtime.teaching import lesson as lesson_module
 from realtime.teaching.clip_features import features_of_ticks, mirrored
 from realtime.types import Prediction
 from tests.engines.conftest import own_cache  # noqa: F401
-from tests.support.backends import register
-from tests.support.command_line import typed
+from tests.support.command_line import Stored, invoke_with
 from tests.support.made_actions import ACTIONS, write_folder
 from tests.support.networks import DIVIDE, SMALL_PX, Tensors, random_tensors, small
 
@@ -114,17 +115,12 @@ def call(
     """`i3d-live teach` in this process, on the narrow network: exit code, stdout, stderr."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a network only waits for more
-    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
-    register(monkeypatch, Narrow(), "narrow")
-    store_base("base")
+    monkeypatch.setattr(lesson_module, "trunk", small_trunk)
+    monkeypatch.setattr(lesson_module, "load_features", small_features)
+    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        code = typed("teach", *map(str, arguments), "--base", "base", "--backend", "narrow")
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    yield call
+    yield partial(invoke_with(capsys, Stored()), "teach")
     torch.set_num_threads(threads)
 
 

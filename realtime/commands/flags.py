@@ -1,0 +1,81 @@
+"""Options as dataclasses, flattened into the flags of a command, and filled from them."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+FLAG = inspect.Parameter.KEYWORD_ONLY
+
+
+@dataclass(frozen=True)
+class Only:
+    """`Annotated[Options, Only(("stride",))]`: the fields that this command has flags for. The others keep their defaults."""
+
+    names: tuple[str, ...]
+    help: Mapping[str, str] = field(default_factory=dict)
+    """By name of the field, help that is this command's own."""
+
+
+def flat(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command as Typer takes it: a parameter whose default is a dataclass is replaced by one flag for each field.
+
+    A field says what its flag is by `Annotated[..., typer.Option(...)]`, or, in a room that knows nothing of Typer, by metadata:
+    the keywords of `typer.Option`, and "flag" for another name than the field's. Dataclasses in dataclasses are flattened too.
+    A keyword-only parameter is no flag: it gets the `obj` of Typer's context, where the program was called with one.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    flags = [inspect.Parameter("context", FLAG, annotation=typer.Context)]
+    groups: dict[str, Any] = {}
+    doors = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if parameter.kind is FLAG:
+            doors.append(name)
+        elif is_dataclass(parameter.default):
+            groups[name] = parameter.default
+            flags += _flags(parameter.default, *getattr(hints[name], "__metadata__", ()))
+        else:
+            flags.append(parameter.replace(kind=FLAG, annotation=hints[name]))
+    plain = hints.keys() - groups.keys()
+
+    @wraps(command)
+    def called(context: typer.Context, **given: Any) -> Any:
+        arguments = {name: value for name, value in given.items() if name in plain}
+        arguments |= {name: _filled(options, given) for name, options in groups.items()}
+        return command(**arguments, **({} if context.obj is None else dict.fromkeys(doors, context.obj)))
+
+    called.__annotations__ = {flag.name: flag.annotation for flag in flags}
+    called.__signature__ = inspect.Signature(flags)  # type: ignore[attr-defined]
+    return called
+
+
+def _flags(options: Any, only: Only | None = None) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(type(options), include_extras=True)
+    for each in fields(options):
+        default = getattr(options, each.name)
+        if is_dataclass(default):
+            yield from _flags(default, only)
+        elif only is None or each.name in only.names:
+            kind, info = _described(each, hints[each.name])
+            info.help = info.help if only is None else only.help.get(each.name, info.help)
+            yield inspect.Parameter(each.name, FLAG, default=default, annotation=Annotated[kind, info])
+
+
+def _described(each: Field[Any], hint: Any) -> tuple[Any, Any]:
+    """Type of a field, and what Typer has to know of its flag."""
+    if not each.metadata:
+        return hint.__origin__, copy(hint.__metadata__[0])
+    about = dict(each.metadata)
+    names = [about.pop("flag")] if "flag" in about else []
+    return hint, typer.Option(*names, **about)
+
+
+def _filled(options: Any, given: Mapping[str, Any]) -> Any:
+    """The options with what was given for their flags."""
+    inner = {each.name: getattr(options, each.name) for each in fields(options)}
+    inner = {name: _filled(value, given) for name, value in inner.items() if is_dataclass(value)}
+    return replace(options, **inner, **{e.name: given[e.name] for e in fields(options) if e.name in given})

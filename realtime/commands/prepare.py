@@ -1,0 +1,85 @@
+"""What a command needs before it can begin: a model, fetched where it is missing, and engines of it."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.errors import NoClip
+from engines.load import Clips, Engines
+from engines.spec import Streams
+from realtime.commands.options import ModelOptions
+from realtime.commands.progress import fetching, waiting
+
+if TYPE_CHECKING:
+    from engines.weights.best_set import Choice
+    from engines.weights.store import Model
+
+
+class Prepare:
+    """The commands take one as a keyword, so that a test can hand in one that does less."""
+
+    def best_set(self, streams: Streams, *, again: bool = False) -> "Choice":
+        """The best public set that has the streams; fetched where nothing usable is stored, or a better one is asked for."""
+        from engines.weights.best_set import choose_set
+
+        with fetching() as progress:
+            return choose_set(streams, again=again, progress=progress)
+
+    def model(self, name: str | None, streams: Streams) -> "Model":
+        """The model that was named, or the best public set, with a line that says which and why; fetched where it is missing."""
+        if name is not None:
+            return self.named(name, streams)
+        choice = self.best_set(streams)
+        print(f"i3d-live: {choice}", file=sys.stderr)
+        return choice.model
+
+    def named(self, name: str, streams: Streams) -> "Model":
+        """`kinetics` comes by itself where it is named; others are asked for with `weights fetch`, since they are large."""
+        from engines.weights.fetch import fetch
+        from engines.weights.store import find_model
+
+        model = find_model(name)
+        if name == "kinetics" and streams in ("auto", "rgb") and not model.has("rgb"):
+            with fetching() as progress:
+                fetch(name, "rgb", progress)
+            return find_model(name)
+        return model
+
+    def engines(
+        self, options: ModelOptions, model: "Model | None" = None, *, at_once: bool = False
+    ) -> Engines:
+        """From the cache, or fetched and built while a spinner turns.
+
+        `model`: where it is chosen already. `at_once`: for a recogniser with `beside`.
+        """
+        from engines.backends.registry import choose_backend
+        from engines.load import engines_of
+
+        choose_backend(options.engine.backend)  # what cannot run is not worth a download
+        model = model or self.model(options.model, options.engine.streams)
+        with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
+            with suppress(NoClip):
+                return engines_of(model, options.engine, at_once=at_once)
+            clips = calibration_clips(model, options.engine.streams)
+            return engines_of(model, options.engine, clips=clips, at_once=at_once)
+
+
+PREPARE = Prepare()
+
+
+def calibration_clips(model: "Model", streams: Streams, clip: Path | None = None) -> Clips:
+    """Ticks (N, 224, 224, C) of a real clip, by default the demo's, for each stream of the model that would run."""
+    import numpy as np
+
+    from engines.load import choose_streams
+    from engines.weights.fetch import demo_clip
+    from realtime.offline import clip_inputs
+    from realtime.sources.open import open_video
+
+    path = clip or demo_clip()
+    ticks = {}
+    for modality in choose_streams(model, streams)[0]:
+        with open_video(path) as video:
+            ticks[modality] = np.stack(list(clip_inputs(video, model.stored(modality).spec)))
+    return ticks
