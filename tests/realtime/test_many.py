@@ -16,9 +16,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from engines.load import Engines
 from realtime.clock import Stopwatch
-from realtime.commands import sources as opening
-from realtime.commands.sources import Named, parse_sources
+from realtime.commands.run import run
+from realtime.commands.sources import Named, Open, SourceOptions, parse_sources
 from realtime.errors import SourceError, SourceLost, UsageError
 from realtime.library import outputs, stream, watch
 from realtime.outputs.log import SCHEMA, Line
@@ -28,6 +29,7 @@ from realtime.sources.reconnect import Reconnecting
 from realtime.types import Event, Frame, Gap, Prediction
 from tests.conftest import ROOT
 from tests.realtime.commands.test_cli import Invoke, invoke, text_file  # noqa: F401
+from tests.support.command_line import Doubles, understood
 from tests.support.doubles import SawTicks, constant_rate, exact, frame
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import free_port
@@ -309,17 +311,20 @@ def test_a_camera_that_is_not_there_yet_does_not_hold_up_the_others(tmp_path: Pa
     assert "geheim" not in out + err
 
 
-def test_without_reconnecting_a_loss_is_the_end(
-    invoke: Invoke,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lost = SourceLost("cam: cable cut")
-    monkeypatch.setattr(
-        opening, "open_video", lambda *_, **__: Made(constant_rate(70, Fraction(25)), live=True, error=lost)
-    )
-    code, out, err = invoke("run", "rtsp://cam/x", "--no-reconnect")
-    assert (code, err) == (1, "i3d-live: cam: cable cut\n")
-    assert json.loads(out.splitlines()[-1])["ended"] == "cam: cable cut"
+def test_without_reconnecting_a_loss_is_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    class Lost(SourceOptions):
+        def opener(self) -> Open:
+            frames = constant_rate(70, Fraction(25))
+            return lambda source: Made(frames, live=True, error=SourceLost("cam: cable cut"))  # type: ignore[arg-type, return-value]
+
+    assert understood(["run", "rtsp://cam/x", "--no-reconnect"])[1]["reconnect"] is False
+    doubles = Doubles(Engines(SawTicks(), None, "double, made for a test"))
+    with pytest.raises(SourceLost, match=r"^cam: cable cut$") as lost:
+        run(["rtsp://cam/x"], source=Lost(reconnect=False), prepare=doubles)
+    assert lost.value.exit_code == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert json.loads(captured.out.splitlines()[-1])["ended"] == "cam: cable cut"
 
 
 def kinds(items: list[Output]) -> list[type]:
