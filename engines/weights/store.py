@@ -86,8 +86,9 @@ class Model:
             others = ", ".join(other for other, streams in PUBLIC.items() if modality in streams)
             raise WeightsError(f"{self.name} has no {modality} weights; {others} has")
         if self.manifest:
-            only = ", ".join(self.manifest.streams)
-            raise WeightsError(f"model {self.name} has no {modality} weights, only {only}")
+            raise WeightsError(
+                f"model {self.name} has no {modality} weights, only {', '.join(self.manifest.streams)}"
+            )
         names = sorted({*PUBLIC, *stored_names()})
         raise WeightsError(
             f"there is no model {self.name}; there are {', '.join(names)}; add one: i3d-live weights import FILE"
