@@ -1,7 +1,6 @@
 """The rules of the house that can be checked: small files, one-way imports, light imports, one OpenCV."""
 
 import ast
-import re
 import subprocess
 import sys
 import tokenize

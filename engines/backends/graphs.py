@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from engines.engine import STEP_TICKS
 from engines.nets.continual import Step
-from engines.nets.folded import Tensors, fold, in_fewer_multiplications
+from engines.nets.folded import fold, in_fewer_multiplications
 from engines.nets.network import Network, Whole
 from engines.nets.operations import Operations, V
 from engines.nets.winograd import MinimalConvolution
-from engines.spec import Mode, StreamSpec
+from engines.spec import Mode, StreamSpec, Tensors
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.load import Engines
 from engines.runtime.whole_clip import clip_logits, repeat_to
+from engines.training.datasets import VIDEO_SUFFIXES
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare

@@ -11,7 +11,7 @@ import typer
 
 from engines.errors import EngineError
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.clock import StageName, Stopwatch
 from realtime.commands.flags import Only
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.prepare import PREPARE, Prepare

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 
 from engines.load import Engines
-from realtime.clock import ENGINE_STAGES, StageName, Stopwatch
+from realtime.clock import ENGINE_STAGES, Clock, StageName, Stopwatch
 from realtime.errors import SourceError
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
@@ -88,10 +88,10 @@ def measure(
             "no answer came in that time: the source is too short or too slow; give more --seconds"
         )
     # The first step comes only when a window is full; later ones at every stride.
-    stride_s = recognizer.stride_ticks / TICKS_PER_S
-    loads.stages = {
-        stage: spent / (counts.steps * stride_s if stage in ENGINE_STAGES.values() else loads.media_s)
-        for stage, spent in stopwatch.seconds.items()
+    stride_s, media_s = recognizer.stride_ticks / TICKS_PER_S, figures.ticks / TICKS_PER_S
+    stages = {
+        stage: spent / (figures.steps * stride_s if stage in ENGINE_STAGES.values() else media_s)
+        for stage, spent in stage_s.items()
     }
     return Loads(decode, stages, media_s, figures.dropped["late"], figures.frames)
 

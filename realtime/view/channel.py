@@ -9,6 +9,8 @@ from threading import Event as Flag
 from threading import Lock
 from typing import Any, Literal
 
+import numpy as np
+
 from engines.load import Engines
 from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError

@@ -8,6 +8,7 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from engines.load import EngineOptions, Engines
+from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
 from realtime.sources.address import masked

@@ -135,7 +135,7 @@ def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any]
             STREAMS, value=defaults.streams, label="streams", info="flow needs weights of its own"
         )
         fields["backend"] = gr.Dropdown(
-            BACKENDS, value=defaults.backend, label="backend", info="what runs the network"
+            ["auto", *REGISTRY], value=defaults.backend, label="backend", info="what runs the network"
         )
         fields["precision"] = gr.Dropdown(
             PRECISIONS, value=defaults.precision or "auto", label="precision", info="what it computes in"

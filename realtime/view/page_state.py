@@ -6,7 +6,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from realtime.clock import StageName, Stopwatch
+from realtime.clock import StageName
 from realtime.outputs.annotated_video import Recent
 from realtime.outputs.overlay import label_colour
 from realtime.recognizer import Output
@@ -125,11 +125,11 @@ class Board:
         return round((busy_s - self.busy[0][1]) / span_s, 3) if span_s > 0 else None
 
 
-def step_seconds(stopwatch: Stopwatch, before: dict[str, float]) -> tuple[float, float]:
-    """Seconds of flow and of all else since `before`."""
-    spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in stopwatch.seconds.items()}
+def step_seconds(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:
+    """Seconds of flow and of all else but telling, between two states of `Figures.stage_s`."""
+    spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in after.items()}
     flow_s = spent.get(StageName.FLOW_INPUT, 0.0)
-    return flow_s, sum(spent.values()) - flow_s
+    return flow_s, sum(spent.values()) - flow_s - spent.get(StageName.OUTPUTS, 0.0)
 
 
 def _answer(prediction: Prediction) -> State:

@@ -73,17 +73,3 @@ def understood(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
             name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
     except Exit:
         return name, {}
-
-
-def typed(*arguments: str) -> int:
-    """Run `i3d-live` with these arguments to its end, in this process; the exit code. Ctrl-C means afterwards what it did."""
-    before, interrupt = sys.argv, signal.getsignal(signal.SIGINT)
-    sys.argv = ["i3d-live", *arguments]
-    try:
-        cli.main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-        signal.signal(signal.SIGINT, interrupt)
-    raise AssertionError("it always exits")

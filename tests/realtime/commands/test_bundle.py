@@ -25,6 +25,7 @@ from engines.spec import RGB, Weights
 from realtime import run_bundle as bundled
 from realtime.commands import bundle as command
 from realtime.outputs.log import SCHEMA
+from tests.support.backends import register
 from tests.support.command_line import Doubles
 from tests.support.made_clips import every, write_clip
 
@@ -229,6 +230,19 @@ def test_the_folder_is_made_whole_or_not_at_all(
     assert f"{tmp_path / 'edge'}/run.py" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is there already"):
         command.bundle(tmp_path / "edge", prepare=prepare)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "tensorrt", "tensorrt-rtx"])
+def test_a_bundle_has_the_code_and_asks_for_the_package_of_its_backend(backend: str) -> None:
+    """As the project itself does: no other package brings what the code imports."""
+    room, package, _ = REGISTRY[backend]
+    code = {path.relative_to(command.ROOT).as_posix() for path in command.sources(backend)}
+    assert f"{room.partition(':')[0].replace('.', '/')}.py" in code
+    (asked,) = command.RUNTIMES[backend]
+    project = tomllib.loads((command.ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    assert asked in {re.split(r"[^\w-]", line)[0] for line in [*project["dependencies"], *extras]}
+    assert asked.removesuffix("-cu13") == package.replace("_", "-")
 
 
 def test_it_asks_for_few_packages_at_the_versions_that_are_here(made: Engines, tmp_path: Path) -> None:

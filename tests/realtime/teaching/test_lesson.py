@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ from engines.runtime.headed import HeadedEngine, head_of
 from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Modality, Weights
 from engines.weights import formats
-from engines.weights.heads import feature_tensors, feature_weights
-from engines.weights.manifest import read_manifest
-from engines.weights.store import load_weights, model_dir
+from engines.weights.manifest import FILE, read_manifest
+from engines.weights.store import load_spec, load_weights, model_dir, save_weights
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
@@ -36,6 +34,7 @@ from realtime.teaching import lesson as lesson_module
 from realtime.teaching.clip_features import features_of_ticks, mirrored
 from realtime.types import Prediction
 from tests.engines.conftest import own_cache  # noqa: F401
+from tests.support.backends import register
 from tests.support.command_line import Stored, invoke_with
 from tests.support.made_actions import ACTIONS, write_folder
 from tests.support.networks import DIVIDE, SMALL_PX, Tensors, random_tensors, small
@@ -115,12 +114,17 @@ def call(
     """`i3d-live teach` in this process, on the narrow network: exit code, stdout, stderr."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a network only waits for more
-    monkeypatch.setattr(lesson_module, "trunk", small_trunk)
-    monkeypatch.setattr(lesson_module, "load_features", small_features)
-    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
+    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
+    register(monkeypatch, Narrow(), "narrow")
+    store_base("base")
     monkeypatch.chdir(tmp_path)
 
-    yield partial(invoke_with(capsys, Stored()), "teach")
+    invoke = invoke_with(capsys, Stored())
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        return invoke("teach", *arguments, "--base", "base", "--backend", "narrow")
+
+    yield call
     torch.set_num_threads(threads)
 
 
