@@ -1,7 +1,7 @@
-"""Draws docs/demo.jpg, the README's picture, from what a run left: python docs/demo_picture.py FOLDER
+"""Draws docs/demo.jpg, the README's picture, from the output of a run: python docs/demo_picture.py FOLDER
 
-FOLDER is that of `i3d-live demo --out FOLDER`, of a clip whose action is named rightly. The kept picture is of
-05_default_juggle.mp4 (facebookresearch/sam2, Apache-2.0), which the demo takes where it can be fetched.
+FOLDER is the one of `i3d-live demo --out FOLDER`, for a clip whose action is recognised correctly. The committed
+picture shows 05_default_juggle.mp4 (facebookresearch/sam2, Apache-2.0), which the demo uses if it can be fetched.
 """
 
 import sys
@@ -18,7 +18,7 @@ WHITE = 255
 
 
 def shown(video: Path) -> list[np.ndarray]:
-    """The frames at `AT_S`, in BGR, so wide that they fill the picture side by side."""
+    """The frames at `AT_S`, in BGR, scaled to fill the picture's width side by side."""
     width = (WIDTH_PX - GAP_PX * (len(AT_S) - 1)) // len(AT_S)
     found = []
     with open_video(video) as frames:

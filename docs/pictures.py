@@ -1,6 +1,6 @@
 """Draws the pictures of these pages: python docs/pictures.py [FOLDER]
 
-What they show is read from the constants that the program runs by.
+They are drawn from the program's own constants.
 """
 
 import sys
@@ -47,7 +47,7 @@ def bar(axes: Axes, row: int, start: int, stop: int, colour: str, **style: objec
 
 
 def outline(axes: Axes, row: int, start: int, stop: int, colour: str, *, dashed: bool = False) -> None:
-    """What an answer speaks of."""
+    """The span of a prediction."""
     style = (0, (3, 2)) if dashed else "solid"
     axes.add_patch(
         Rectangle(
@@ -75,22 +75,22 @@ def window() -> Figure:
             first = row == 0 or tick == start + WINDOW_TICKS - POSITION_TICKS
             bar(axes, row, tick, tick + POSITION_TICKS, NEW if first else AGAIN)
         outline(axes, row, start, start + WINDOW_TICKS, ANSWER)
-    legend(axes, [(NEW, "computed"), (AGAIN, "computed again"), (ANSWER, "what the answer speaks of")])
+    legend(axes, [(NEW, "computed"), (AGAIN, "computed again"), (ANSWER, "span of the prediction")])
     return figure
 
 
 def continual() -> Figure:
     figure, axes = timeline(
-        "continual: each tick once; an answer when all that the network wants to see is there", STEPS
+        "continual: each tick once; a prediction when everything that the network looks at has arrived", STEPS
     )
     for row in range(STEPS):
         _step(axes, row)
-    legend(axes, [(NEW, "computed"), (PALE, "remembered"), (ANSWER, "what the answer speaks of: final")])
+    legend(axes, [(NEW, "computed"), (PALE, "remembered"), (ANSWER, "span of the prediction, settled")])
     return figure
 
 
 def preview() -> Figure:
-    figure, axes = timeline("preview: continual, and at each step a look ahead into nothing", STEPS)
+    figure, axes = timeline("preview: continual, plus provisional predictions at each step", STEPS)
     ahead = (SETTLED_AFTER_STEPS - 1) * POSITION_TICKS
     for row in range(STEPS):
         stop = POSITION_TICKS * (row + 1)
@@ -104,8 +104,8 @@ def preview() -> Figure:
             (NEW, "computed"),
             (PALE, "remembered"),
             (GREY, "zeros in place of what is to come (hatched), then forgotten"),
-            (ANSWER, "a final answer"),
-            (GUESS, "a provisional answer (dashed), of the newest ticks"),
+            (ANSWER, "a settled prediction"),
+            (GUESS, "a provisional prediction (dashed), for the newest ticks"),
         ],
     )
     return figure
@@ -123,13 +123,13 @@ def _step(axes: Axes, row: int) -> None:
 
 
 KINDS = {
-    "openvino": "IR files, processor",
+    "openvino": "IR files, CPU",
     "tensorrt": "plan, NVIDIA GPU",
     "tensorrt-rtx": "plan, GeForce and RTX",
-    "torch": "in the process, both",
+    "torch": "in the process, CPU or GPU",
     "torch-tensorrt": "in the process, NVIDIA GPU",
 }
-"""What each backend leaves and where it runs."""
+"""What each backend produces, and where it runs."""
 
 
 def box(axes: Axes, x: float, y: float, text: str, colour: str = "white", width: float = 2.3) -> None:
@@ -174,7 +174,7 @@ def memory() -> Figure:
     axes.set_xlim(-4.6, 12.5)
     axes.set_ylim(-0.6, 5)
     axes.set_title(
-        "one layer that looks one position back and one ahead", loc="left", fontweight="bold", fontsize=11
+        "a layer that looks one position back and one ahead", loc="left", fontweight="bold", fontsize=11
     )
     chunks = ((0, 4, 3.6), (4, 8, 1.2))
     for number, (start, stop, y) in enumerate(chunks, 1):
@@ -188,7 +188,7 @@ def memory() -> Figure:
         for i in range(max(0, start - 1), stop - 1):
             _cell(axes, i, y - 1.05, str(i), "#d5efdc")
     axes.text(8.6, 4.05, "2 remembered (at the start: zeros)", fontsize=8.5)
-    axes.text(8.6, 3.0, "3 waits: it has to see 4", fontsize=8.5)
+    axes.text(8.6, 3.0, "3 waits: it needs 4", fontsize=8.5)
     axes.text(8.6, 1.65, "2 and 3 were remembered", fontsize=8.5)
     axes.text(8.6, 0.6, "3 to 6, as if there were no chunks", fontsize=8.5)
     return figure
