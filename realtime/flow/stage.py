@@ -85,7 +85,7 @@ class FlowHealth:
 
 
 class FlowStage:
-    """Stage: ticks in, (tick number, field) out; fields are float32 (2, H, W), u then v, in px a tick.
+    """Stage: ticks in, (tick number, field) out; fields are float32 (2, H, W), u then v, in px per tick.
 
     Flow is computed between distinct frames and divided by the number of ticks between them, so that a tick that
     repeats a frame gets the same share of the motion as the tick before: a slower camera gives equal fields, not
