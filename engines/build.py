@@ -108,7 +108,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 SHAPING = ("backends", "nets", "runtime", "weights")
-"""Folders with the code between a file of weights and an engine that has passed its check, beside the files of this one."""
+"""Folders with the code from a file of weights to a checked engine, in addition to the files of this folder."""
 
 
 def code_sha256(root: Path = Path(__file__).parent) -> str:

@@ -186,7 +186,8 @@ class Reader:
 def read_or_idle(
     videos: Sequence[Source], mailboxes: Sequence[Mailbox], idle_s: float | None
 ) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
-    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End` each.
+    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End`
+    each.
 
     They take turns, so that one with many frames waiting does not hold up the others. An `Idle`, with any place, comes
     whenever nothing came from any of them for `idle_s`.

@@ -139,9 +139,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Figures:
-    """What has become of a source so far: computed once, read by the summary, by Prometheus, by health reports and by the page.
+    """What has become of a source so far: computed once, read by the summary, by Prometheus, by health reports and by
+    the page.
 
-    By default: of a source that is not open yet."""
+    By default: of a source that is not open yet.
+    """
 
     frames: int = 0
     """Decoded."""

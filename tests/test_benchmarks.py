@@ -58,7 +58,8 @@ def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
 
 
 def placed(places: str) -> dict[str, dict[str, dict[str, float]]]:
-    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up here."""
+    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up
+    here."""
     left = iter(places)
     nothing = {"a": lambda: None, "b": lambda: None}
     found = engines.in_turns(nothing, rounds=1, near=lambda: next(left) == "n")

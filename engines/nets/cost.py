@@ -1,4 +1,4 @@
-"""What a network holds and costs, counted by torch; nothing is computed (torch's meta device)."""
+"""Parameters and multiply-adds of a network, counted by torch without computing (torch's meta device)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ def parameters(net: nn.Module) -> int:
 
 
 def multiply_adds(compute: Callable[[], object]) -> int:
-    """Of what `compute` does with tensors on torch's meta device. (On the CPU torch counts nothing of an LSTM.)"""
+    """Multiply-adds of `compute`, which gets tensors on torch's meta device. (On the CPU torch does not count
+    LSTMs.)"""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         compute()
     return int(counter.get_total_flops()) // 2

@@ -14,7 +14,7 @@ from engines.spec import Tensors
 LAYERS = tuple(name for name, *_ in convolutions(in_channels=3))
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 EPSILON = 0.001
-"""Of I3D's batch norms."""
+"""The epsilon of I3D's batch norms."""
 
 
 def fold(tensors: Tensors) -> dict[str, NDArray[np.float32]]:

@@ -24,9 +24,9 @@ from engines.training.train import Examples, Loader, Schedule, Training, start_f
 
 Layers = Literal["last", "all"]
 FIRST_OF_LAST = "Mixed_5b"
-"""The first of the last blocks: from here on nothing but 7 x 7 cells is left of the picture."""
+"""The first of the last blocks: from here on the picture is reduced to 7 x 7 cells."""
 WIDTH = 64
-"""Kernels of I3D's first layer. A network with fewer is narrower throughout."""
+"""Number of kernels in I3D's first layer. A network with fewer is narrower throughout."""
 SCHEDULE = Schedule(learning_rate=0.002, batch_size=4, rounds=20)
 """Small batches fit on small GPUs, and batch norm does not depend on them here."""
 
@@ -70,8 +70,8 @@ def finetune(
 ) -> Tuned:
     """Train an I3D further, starting from `tensors`, its classifier included.
 
-    clips: to learn from, and held out. folder: for checkpoints; an interrupted call goes on from there. mirrors: false where
-    left and right tell classes apart. told: called after each round of the schedule.
+    `clips`: to learn from, and held out. `folder`: for checkpoints; after an interruption the call continues from
+    there. `mirrors`: False if left and right distinguish classes. `told`: called after each round of the schedule.
     """
     learnt_from, held_out = clips
     contract = replace(architecture("two-stream-i3d"), streams=(StreamInput(spec),))

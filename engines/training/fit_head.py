@@ -132,7 +132,7 @@ def cross_entropy(logits: Floats, targets: Integers) -> float:
 
 
 def likely_range(right: int, total: int) -> tuple[float, float]:
-    """Between which shares the true accuracy lies with 95 % probability (Wilson's interval).
+    """Bounds of the true accuracy with 95 % confidence (Wilson's interval).
 
     Raises:
         EngineError: scikit-learn, which SciPy comes with, is not installed.
@@ -142,7 +142,7 @@ def likely_range(right: int, total: int) -> tuple[float, float]:
 
 
 def _package(name: str) -> Any:
-    """A part of scikit-learn, or of what comes with it: SciPy, threadpoolctl.
+    """A module of scikit-learn, or of what comes with it: SciPy, threadpoolctl.
 
     Raises:
         EngineError: it is not installed.

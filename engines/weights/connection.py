@@ -15,9 +15,9 @@ from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
 CONNECT_S = 3.0
 """For name resolution, TCP and TLS together."""
 READ_S = 30.0
-"""A connection that brings no byte for this long counts as broken."""
+"""A connection that delivers no byte for this long counts as broken."""
 PAUSE_S = 0.5
-"""Wait before the next connection for the same file; doubled for each that brought nothing."""
+"""Wait before the next connection for the same file; doubled after each without data."""
 
 Place = tuple[str, int]
 """Host and port."""

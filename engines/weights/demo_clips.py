@@ -82,9 +82,9 @@ def choose_clip(
     *,
     again: bool = False,
 ) -> ChosenClip:
-    """The first known clip that is here, else the first that can be had, else `fallback`.
+    """The first known clip that is stored, else the first that can be fetched, else `fallback`.
 
-    `again`: try to get a known one although the fallback is here.
+    `again`: try to get a known one even if the fallback is stored.
 
     Raises:
         NotFetched: none is stored, and none could be fetched.

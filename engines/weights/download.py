@@ -18,7 +18,7 @@ CHUNK_BYTES = 1 << 18
 MAX_CONNECTIONS = 20
 """Maximum per download; each continues where the one before broke off."""
 MAX_STALLED = 3
-"""Connections in a row that brought nothing before it gives up."""
+"""Consecutive connections without data before it gives up."""
 
 
 @dataclass(frozen=True)

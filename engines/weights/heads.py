@@ -36,7 +36,7 @@ def feature_weights(weights: Weights, tensors: Tensors) -> Weights:
 def as_flow(weights: Weights, tensors: Tensors) -> tuple[Weights, dict[str, NDArray[Any]]]:
     """Initial weights of a flow network, from RGB weights: the first kernel averaged over the colours.
 
-    The usual start of a flow network (Wang et al., *Temporal Segment Networks*, 2016, section 3.2).
+    The common start of a flow network (Wang et al., *Temporal Segment Networks*, 2016, section 3.2).
     """
     first = np.repeat(tensors[FIRST].mean(axis=1, keepdims=True), FLOW.channels, axis=1)
     source = f"{weights.source}, first kernel averaged over colours"

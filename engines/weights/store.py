@@ -60,7 +60,8 @@ def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Model:
-    """A model as its folder had it when it was looked up. A name is resolved once, by `find_model`, and this is handed down."""
+    """A model as it was in its folder when it was looked up. `find_model` resolves a name once; this value is passed
+    on."""
 
     name: str
     manifest: Manifest | None
@@ -72,12 +73,12 @@ class Model:
         return stored is not None and (model_dir(self.name) / stored.file).is_file()
 
     def is_intact(self, modality: Modality) -> bool:
-        """Whether it is stored and the file is still the one that was stored."""
+        """Whether it is stored and the file is unchanged since."""
         stored = self.manifest.streams.get(modality) if self.manifest else None
         return stored is not None and sha256_of(model_dir(self.name) / stored.file) == stored.sha256
 
     def stored(self, modality: Modality) -> StoredStream:
-        """One stream. Raises WeightsError, with how to get it, where it is not stored; so do all that follow."""
+        """One stream. Raises WeightsError, which says how to get it, if it is not stored; so do all methods below."""
         if self.manifest and modality in self.manifest.streams:
             return self.manifest.streams[modality]
         if modality in PUBLIC.get(self.name, {}):
@@ -95,7 +96,7 @@ class Model:
         )
 
     def weights(self, modality: Modality) -> Weights:
-        """What the weights are, from the manifest alone: the tensors are not read, nor their hash checked."""
+        """Description of the weights, from the manifest alone: the tensors are not read, nor is their hash checked."""
         stored = self.stored(modality)
         assert self.manifest is not None
         labels = self.manifest.labels
@@ -148,7 +149,7 @@ def describe(name: str, modality: Modality) -> Weights:
 
 
 def load_spec(name: str, modality: Modality) -> StreamSpec:
-    """How the input of a stored model is made. Raises WeightsError where it is not stored."""
+    """How the input of a stored model is made. Raises WeightsError if it is not stored."""
     return find_model(name).stored(modality).spec
 
 

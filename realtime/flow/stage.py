@@ -103,14 +103,15 @@ class FlowStage:
         region: FlowRegion = "square",
         beside: Beside | None = None,
     ) -> None:
-        """`method`: as `flow_method` has them, or what makes one. `region`: "square" takes the central side_px x side_px, "frame" the whole resized frame, as the paper's release.
+        """`method`: a name for `flow_method`, or a function that makes a method. `region`: "square" takes the central
+        side_px x side_px, "frame" the whole resized frame, as in the paper's release.
 
         `beside`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
         """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
         self._beside: Beside = beside or _at_once
         self._behind = BEHIND if beside else 0
-        # Each keeps scratch memory, and serves one pair at a time.
+        # Each has its scratch memory, and serves one pair at a time.
         new_flow = method if callable(method) else partial(flow_method, method)
         self._flows = deque(new_flow() for _ in range(self._behind + 1))
         self._pairs: deque[Pair] = deque()
@@ -134,7 +135,7 @@ class FlowStage:
         return self._last
 
     def push(self, resized: ResizedTick) -> list[tuple[int, Field]]:
-        """The next tick, its picture's shorter side at `side_px` -> the fields that are known with it."""
+        """The next tick, its picture's shorter side at `side_px` -> the fields known by then."""
         tick = resized.tick
         if tick.repeated and self._grey is not None:
             self._owed.append(tick.index)
@@ -217,7 +218,8 @@ def _at_once(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
 
 
 class FlowFeed:
-    """Stage, feed of the flow network: the centre of each field, clipped, quantised and scaled to [-1, 1], as (224, 224, 2)."""
+    """Stage: input of the flow network, the centre of each field, clipped, quantised and in [-1, 1], as (224, 224,
+    2)."""
 
     def __init__(
         self,

@@ -92,7 +92,7 @@ class EventClips:
         if isinstance(item, Event):
             self._ended.append(item)
         elif isinstance(item, Frame):
-            # All that became certain with the frame before this one has come by now.
+            # All outputs that became final with the frame before this one have arrived by now.
             while self.row and self.row[0][0] + self._row_s < item.pts:
                 self._leave(*self.row.popleft())
             self.row.append((item.pts, to_jpeg(item.rgb, WIDEST_PX, JPEG_QUALITY)))

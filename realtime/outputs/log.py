@@ -62,7 +62,7 @@ def connection_line(connection: Connection, media_s: float) -> Line:
 
 
 def summary_line(figures: Figures) -> Line:
-    """The last line: what has become of all frames, and what it took."""
+    """The last line: what became of all frames, and the time it took."""
     return {
         "kind": "summary",
         "frames": {

@@ -35,7 +35,7 @@ class Mqtt:
     """Connects when created, and reconnects if the broker disappears later. A context manager."""
 
     def __init__(self, url: str, start_limit_s: float = START_LIMIT_S) -> None:
-        """Raises UsageError for what is no such address, OutputError where no broker answers in time or it refuses."""
+        """Raises UsageError if `url` is not such an address, OutputError if no broker answers in time or it refuses."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
         self.lost = 0

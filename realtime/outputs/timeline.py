@@ -31,11 +31,11 @@ class Timeline:
         """`labels`: names of the classes, in the order of `Prediction.probabilities`. `max_bins`: an even number."""
         self._labels = tuple(labels)
         self.spans_s = np.zeros((max_bins, 2))
-        """First and last second of each bin."""
+        """Start and end of each bin, in seconds."""
         self.highest = np.zeros((max_bins, len(self._labels)), np.float32)
         """Highest probability of each class in each bin."""
         self.bins = 0
-        """Of those, bins that are in use."""
+        """Number of bins in use."""
         self.per_bin = 1
         """Predictions that share a bin."""
         self._in_last_bin = 0
@@ -96,7 +96,7 @@ class Timeline:
         self.bins, self.per_bin = half, 2 * self.per_bin
 
     def leading(self) -> list[int]:
-        """Classes to show: those with the longest events, then the likeliest on the whole."""
+        """Classes to show: those with the longest events, then the likeliest overall."""
         if not self.bins:
             return []
         highest = self.highest[: self.bins]
@@ -110,7 +110,8 @@ class Timeline:
 
 
 def thinned(stretches: list[Event], most: int = MAX_STRETCHES) -> list[Event]:
-    """The same list, or, where it has grown past twice `most`, one in which near neighbours of one label are joined."""
+    """The same list, or, if it is longer than twice `most`, one in which nearby stretches of the same label are
+    joined."""
     if len(stretches) <= 2 * most:
         return stretches
     span_s = max(s.end_s for s in stretches) - min(s.start_s for s in stretches)
@@ -122,7 +123,8 @@ def thinned(stretches: list[Event], most: int = MAX_STRETCHES) -> list[Event]:
 
 
 def joined(stretches: list[Event], apart_s: float) -> list[Event]:
-    """Stretches of one label that are at most `apart_s` apart become one, with the mean of their probabilities."""
+    """Joins stretches of the same label that are at most `apart_s` apart; the result has the mean of their
+    probabilities."""
     out: list[Event] = []
     for new in sorted(stretches, key=lambda s: (s.label, s.start_s)):
         old = out[-1] if out else None

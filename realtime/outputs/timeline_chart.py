@@ -140,7 +140,7 @@ def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
 
 
 def colours(names: Sequence[str]) -> list[Colour]:
-    """The colours of the annotated video; of two classes with the same, the second gets the next that is free."""
+    """The colours of the annotated video; if two classes share one, the second gets the next free colour."""
     free, out = list(PALETTE), []
     for name in names:
         colour = label_colour(name)
@@ -250,7 +250,7 @@ def _time_unit(end_s: float) -> str:
 
 
 def time_text(time_s: float, end_s: float) -> str:
-    """As the unit of an axis to `end_s` asks for."""
+    """In the unit that suits an axis up to `end_s`."""
     if end_s < 60:
         return f"{time_s:g}"
     whole = int(time_s) if end_s < 3600 else int(time_s) // 60

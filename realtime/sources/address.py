@@ -20,7 +20,7 @@ OPEN_LIMIT_S = 10.0
 STALL_LIMIT_S: dict[Kind, float] = {"rtsp": 5.0, "http": 30.0, "webcam": 5.0}
 """Silence after which such a source is lost. HLS hands out whole segments, of ten seconds and more."""
 SOCKET_LIMIT_US: dict[Kind, int] = {"rtsp": 5_000_000, "http": 5_000_000}
-"""Silence of the network itself, in microseconds, that FFmpeg bears."""
+"""Network silence, in microseconds, after which FFmpeg gives up."""
 LOCAL_OPTIONS = {"pattern_type": "none"}
 """Without this, FFmpeg reads %03d, * and ? in an image's name as a pattern for other files."""
 
@@ -126,9 +126,9 @@ def ffmpeg_input(
 def camera_input(
     address: Address, directshow: list[str], platform: str = sys.platform, devices: Path = Path("/dev")
 ) -> tuple[str, str]:
-    """What FFmpeg opens for a camera, and by which of its input formats.
+    """What FFmpeg opens for a camera, and with which input format.
 
-    `directshow`: names of the cameras on Windows. `devices`: the folder with those of Linux.
+    `directshow`: names of the cameras on Windows. `devices`: the folder of camera devices on Linux.
     """
     number = int(address.target)
     if platform == "darwin":

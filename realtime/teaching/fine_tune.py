@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def finetune(
     studied: "Studied", layers: "Layers", tell: "Tell", schedule: "Schedule | None" = None
 ) -> "Tuned":
-    """Train a stream's network on from its frozen trunk and a head that knows only the clips that are not held out.
+    """Train a stream's network further, starting from its trunk and a head fitted without the clips that are held out.
 
-    Interrupted, the same call goes on from the last round. It wants a GPU. `schedule`: by default that of
-    `engines.training.finetune`.
+    After an interruption the same call continues from the last round. A GPU is advisable. `schedule`: by default that
+    of `engines.training.finetune`.
     """
     from engines.training.finetune import SCHEDULE
     from engines.training.finetune import finetune as run

@@ -134,10 +134,10 @@ def teach(
 ) -> Lesson:
     """Learn the classes of `folder` on the features of the model `base`, and store the result as the model `name`.
 
-    streams: "auto" tries flow, which takes longer than all the rest, only where rgb alone errs on more than one in twenty of
-        the clips held out, and keeps it only if both err less.
-    layers: to fine-tune then, each stream by itself; kept only where that does better on clips held out.
-    tune: how.
+    streams: "auto" tries flow, which takes longer than everything else, only if RGB alone errs on more than one in
+    twenty of the held-out clips, and keeps it only if both together err less.
+    layers: then fine-tune these, each stream separately; kept only where that does better on held-out clips.
+    tune: the function that fine-tunes.
 
     Raises:
         UsageError: the name is taken, or the folder cannot be learnt from.

@@ -88,7 +88,8 @@ def test_counted_multiply_adds_are_those_of_the_arithmetic() -> None:
         picture, steps = torch.zeros(2, 3, 5, 5), torch.zeros(2, 5, 6)
     assert multiply_adds(lambda: net(picture)) == 2 * (4 * 25 * 3 * 9 + 100 * 7)
     assert multiply_adds(lambda: lstm(steps)) == 2 * 5 * 4 * 4 * (6 + 4)
-    # Known of I3D: 12.7 M parameters a stream; 111 G for 64 frames of rgb, the flow stream's first kernel has two thirds.
+    # Known of I3D: 12.7 M parameters a stream; 111 G for 64 frames of rgb, the flow stream's first kernel has two
+    # thirds.
     counted = figures(architecture("two-stream-i3d"))
     assert counted.parameters == pytest.approx(2 * 12.7e6, rel=0.01)
     assert counted.train_macs == pytest.approx(111e9 + (111e9 - 26.4e9 / 3), rel=0.01)

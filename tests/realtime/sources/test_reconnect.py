@@ -66,7 +66,8 @@ def opener(*steps: Video | Exception) -> Callable[[], Video]:
 def tries_s(
     clock: ManualClock, make: Callable[[Callable[[], Video]], Reconnecting], count: int
 ) -> list[float]:
-    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so many."""
+    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so
+    many."""
     found: list[float] = []
 
     def open_again() -> Video:

@@ -30,7 +30,8 @@ Taught = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def taught(call: Teach, clips_of_two: Path, capsys: pytest.CaptureFixture[str]) -> Taught:  # noqa: F811
-    """What `i3d-live teach clips --streams rgb --finetune LAYERS` does and prints, of the narrow network: stdout, stderr."""
+    """What `i3d-live teach clips --streams rgb --finetune LAYERS` does and prints, of the narrow network: stdout,
+    stderr."""
 
     def run(layers: Layers, tune: Tune, tell: Tell = lambda *_: None) -> tuple[str, str]:
         lesson = teach(
