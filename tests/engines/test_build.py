@@ -18,8 +18,7 @@ from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.load import load_engines
 from engines.spec import RGB, Weights
-from engines.weights.fetch import save_weights
-from tests.support.backends import register, register_unchecked
+from tests.support.made_weights import save
 from tests.support.networks import noise, random_tensors, small_spec
 
 TENSORS = random_tensors()
@@ -159,21 +158,15 @@ class Made:
 
 
 @pytest.fixture
-def made(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The made backend in the place of OpenVINO, and a model `mine` with RGB weights."""
+def made(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """The made backend under every name, and a model `mine` with RGB weights."""
     module = Made()
-    register_unchecked(monkeypatch, module, "openvino")
-    save("rgb", 3)
+    for each in (build, load):
+        monkeypatch.setattr(each, "backend_module", lambda name: module)
+    monkeypatch.setattr(load, "choose_backend", lambda name: ("openvino", "asked for"))
+    monkeypatch.setattr(check, "check", lambda *args: check.Report("float32", ()))
+    save("mine", "rgb", tuple("abcde"))
     return module
-
-
-def save(stream: Any, channels: int) -> None:
-    tensors = {
-        name: value
-        for name, value in random_tensors(channels, divide=1).items()
-        if not name.endswith("num_batches_tracked")
-    }
-    save_weights("mine", stream, tensors, tuple("abcde"), source="a test", licence="none")
 
 
 def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> None:
@@ -190,8 +183,8 @@ def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> Non
 
 
 def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
-    save("flow", 2)
-    engines = load_engines("mine", "openvino", mode="preview")
+    save("mine", "flow", tuple("abcde"))
+    engines = load_engines("mine", mode="preview")
     assert list(engines.by_stream) == ["rgb", "flow"]
     assert "without" not in engines.reason
     assert list(load_engines("mine", "openvino", streams="flow").by_stream) == ["flow"]
@@ -199,7 +192,7 @@ def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
 
 def test_engines_that_run_at_once_have_half_of_the_processor_each(made: Made) -> None:
     """And one alone has all of it. What is built is the same."""
-    save("flow", 2)
+    save("mine", "flow", tuple("abcde"))
     for at_once, share in ((False, 1), (True, 2)):
         both = load_engines("mine", "openvino", mode="preview", at_once=at_once)
         assert [engine.at_once for engine in both.by_stream.values()] == [share, share]

@@ -4,7 +4,8 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from functools import cache
+from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
@@ -33,6 +34,9 @@ COME_ALONG = {
 
 def spelled(name: str) -> str:
     return re.sub(r"[._-]+", "-", name).lower()
+
+
+packages_distributions = cache(metadata.packages_distributions)  # which reads all that is installed
 
 
 def distributions(package: str) -> set[str]:
