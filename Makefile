@@ -26,7 +26,7 @@ test:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 screenshots:
 	@scripts/setup $(ALL)

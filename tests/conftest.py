@@ -9,6 +9,22 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CLIPS = ROOT.parent / "shared" / "clips"
 
+LONG_FILES = (
+    "realtime/view/test_start.py",
+    "realtime/teaching/test_clip_features.py",
+    "engines/backends/test_openvino.py",
+    "realtime/view/test_browser.py",
+    "realtime/view/test_webcam.py",
+    "realtime/view/test_real.py",
+    "realtime/commands/test_base_alone.py",
+    "realtime/commands/test_cli.py",
+    "live/test_kill.py",
+    "live/test_run_live.py",
+    "realtime/commands/test_bundle_elsewhere.py",
+    "realtime/test_many.py",
+)
+"""They come first, or one of two processes would still be at work on one of them when the other has nothing left to do."""
+
 
 def in_ci() -> bool:
     return os.environ.get("CI") == "true"
@@ -30,7 +46,9 @@ def golden() -> dict[str, np.ndarray]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a CUDA device `gpu` tests are skipped, or fail where one was promised by REQUIRE_GPU=1."""
+    """Long files first. Without a CUDA device `gpu` tests are skipped, or fail where one was promised by REQUIRE_GPU=1."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu_items:
         return

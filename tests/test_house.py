@@ -12,7 +12,7 @@ import pytest
 
 import engines
 import realtime
-from tests.conftest import ROOT
+from tests.conftest import LONG_FILES, ROOT
 
 SOURCES = sorted(
     [*ROOT.glob("engines/**/*.py"), *ROOT.glob("realtime/**/*.py"), *ROOT.glob("benchmarks/*.py")]
@@ -131,3 +131,7 @@ def test_one_opencv_is_installed() -> None:
     """Several wheels bring the same module and overwrite each other."""
     found = {d.metadata["Name"] for d in distributions() if d.metadata["Name"].startswith("opencv")}
     assert found == {"opencv-contrib-python-headless"}
+
+
+def test_the_files_that_are_started_first_are_there() -> None:
+    assert [name for name in LONG_FILES if not (ROOT / "tests" / name).is_file()] == []
