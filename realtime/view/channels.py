@@ -8,6 +8,7 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from engines.load import EngineOptions, Engines
+from engines.runtime.shared import SharedEngine
 from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
 from realtime.pump import Source
@@ -43,7 +44,7 @@ class Start:
 
 
 class EngineStore:
-    """Engines by what decides on them, as long as somebody uses them; loaded one at a time."""
+    """Engines by what decides on them, as long as they are used; loaded one at a time, for any number of threads."""
 
     def __init__(self, load: Callable[[Settings], Engines]) -> None:
         self._load = load
@@ -54,7 +55,7 @@ class EngineStore:
         with self._lock:
             engines = self._loaded.get(settings.engine)
             if engines is None:
-                engines = self._loaded[settings.engine] = self._load(settings)
+                engines = self._loaded[settings.engine] = _shared(self._load(settings))
             return engines
 
 
@@ -236,6 +237,11 @@ class Hub:
             )
             self._starts[token] = Start(channel, key or token, self._clock.now_s())
             return token
+
+
+def _shared(engines: Engines) -> Engines:
+    rgb, flow = (None if engine is None else SharedEngine(engine) for engine in (engines.rgb, engines.flow))
+    return Engines(rgb, flow, engines.reason)
 
 
 def _named(sources: Sequence[str]) -> dict[str, str]:
