@@ -3,11 +3,10 @@
 import math
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from threading import Event as Flag
-from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -53,11 +52,10 @@ class Channel:
         settings: Settings,
         load: Callable[[Settings], Engines],
         *,
-        engine_lock: Lock,
         released: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
-        """`load`: engines for settings, from a store that all channels share; they are used under `engine_lock`.
+        """`load`: engines for settings, from a store that all channels share.
         `released`: called once, when nothing of the source is held any more. `clock`: that of `Frame.taken_s`."""
         self.name = name
         self.picture: Latest[bytes] = Latest()
@@ -65,7 +63,6 @@ class Channel:
         self.state: Latest[State] = Latest()
         self.phase: Phase = "opening"
         self._open_source, self._load, self._released = open_source, load, released
-        self._engine_lock = engine_lock
         self._clock = clock or Clock()
         self._settings = settings
         self._used: Settings | None = None
@@ -168,7 +165,7 @@ class Channel:
                 events=EventOptions(settings.on, settings.off, settings.min_event),
                 region=settings.region,
                 watch=settings.watch or None,
-                stopwatch=self._timed,
+                stopwatch=self._stopwatch,
                 beside=beside,
             )
         except I3DLiveError as error:
@@ -179,13 +176,6 @@ class Channel:
         self._engine_note = engines.reason
         self._enter("running")
         return recognizer
-
-    @contextmanager
-    def _timed(self, stage: str) -> Any:
-        """Engines are shared and run one step at a time; waiting for one's turn is not the engine's time."""
-        turn: AbstractContextManager[Any] = self._engine_lock if stage.endswith("engine") else nullcontext()
-        with turn, self._stopwatch(stage):
-            yield
 
     def _after_turn(self, session: Session) -> None:
         """A frame, or a while without one, has passed."""

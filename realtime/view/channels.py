@@ -84,7 +84,6 @@ class Hub:
         self._starts: dict[str, Start] = {}
         """By token."""
         self._lock = Lock()
-        self._engine_lock = Lock()
         self._clock = clock or Clock()
         self.uploads = Uploads(self._clock)
 
@@ -231,7 +230,6 @@ class Hub:
                 open_source,
                 settings,
                 self.engines,
-                engine_lock=self._engine_lock,
                 released=released,
                 clock=self._clock,
             )

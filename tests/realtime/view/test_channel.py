@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Event as Flag
-from threading import Lock
 from typing import Any
 
 import pytest
@@ -42,7 +41,6 @@ def started(
         lambda: source,
         settings,
         load,
-        engine_lock=Lock(),
         released=lambda: ended.append("released"),
         clock=clock or Hurried(),
     )
@@ -161,7 +159,7 @@ def test_a_source_that_cannot_be_opened_is_told() -> None:
     def refuse() -> Source:
         raise SourceError("rtsp://camera: connection refused; check that the server is on")
 
-    channel = Channel("camera", refuse, RGB, load, engine_lock=Lock())
+    channel = Channel("camera", refuse, RGB, load)
     assert channel.join(20)
     assert (state(channel)["phase"], channel.running) == ("failed", False)
     assert "connection refused" in state(channel)["note"]
