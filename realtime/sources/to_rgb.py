@@ -1,10 +1,9 @@
-"""From FFmpeg's pictures to upright RGB with square pixels. Does not import av."""
+"""From FFmpeg's pictures to upright RGB with square pixels."""
 
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
+from realtime.sources.upright import turn_of
 from realtime.types import Image
 
 CONVERTIBLE_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
@@ -14,7 +13,7 @@ UNSTATED_MATRIX = 2
 
 
 class ToRgb:
-    """Converts the pictures of one source, using the colour matrix, range and rotation that each states."""
+    """Converts pictures of one source, by the colour matrix, range and display matrix that each states."""
 
     def __init__(self, reformatter: Any, pixel_aspect: Fraction | None) -> None:
         """`reformatter`: av's VideoReformatter. `pixel_aspect`: width over height of a pixel; None keeps pixels as
@@ -26,7 +25,7 @@ class ToRgb:
     def size_px(self, picture: Any) -> tuple[int, int]:
         """(width, height) of what `__call__` returns."""
         width, height = self._square_size(picture)
-        return (height, width) if _left_turns(picture) % 2 else (width, height)
+        return (height, width) if turn_of(picture).transposed else (width, height)
 
     def __call__(self, picture: Any) -> Image:
         """av's VideoFrame in any pixel format -> uint8 (H, W, 3)."""
@@ -35,13 +34,7 @@ class ToRgb:
         width, height = self._square_size(picture)
         # One thread: more would compete with the decoder's.
         rgb = self._reformatter.reformat(picture, width=width, height=height, format="rgb24", threads=1)
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), _left_turns(picture)))
+        return turn_of(picture)(rgb.to_ndarray())
 
     def _square_size(self, picture: Any) -> tuple[int, int]:
         return max(1, round(picture.width * self._aspect)), picture.height
-
-
-def _left_turns(picture: Any) -> int:
-    """Quarter turns to the left that bring the picture upright."""
-    rotation: int = picture.rotation
-    return round(rotation / 90) % 4
