@@ -1,6 +1,5 @@
 """An engine that several threads use."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -60,9 +59,3 @@ class SharedEngine:
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:
         with self._lock:
             return self.engine.flush(tail, state)
-
-    def merge(self, states: Sequence[Any]) -> Any:
-        return self.engine.merge(states)
-
-    def split(self, state: Any) -> list[Any]:
-        return self.engine.split(state)

@@ -44,11 +44,14 @@ def _display_matrix(picture: "VideoFrame") -> Any:
     """int32 (9,), or None where the picture is shown as it is stored."""
     from av.sidedata.sidedata import Type
 
+    side_data: Any  # PyAV's stubs know it by the names of the types alone
     try:
-        data = picture.side_data.get(Type.DISPLAYMATRIX)
+        side_data = picture.side_data
+        data = side_data.get(Type.DISPLAYMATRIX)
     except ValueError:
-        data = _with_named_side_data(picture).side_data.get(Type.DISPLAYMATRIX)
-    return None if data is None else np.frombuffer(bytes(data), np.int32)  # type: ignore[arg-type]
+        side_data = _with_named_side_data(picture).side_data
+        data = side_data.get(Type.DISPLAYMATRIX)
+    return None if data is None else np.frombuffer(bytes(data), np.int32)
 
 
 def _with_named_side_data(picture: "VideoFrame") -> "VideoFrame":

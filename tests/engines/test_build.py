@@ -18,6 +18,7 @@ from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.load import load_engines
 from engines.spec import RGB, Weights
+from tests.support.backends import register, register_unchecked
 from tests.support.made_weights import save
 from tests.support.networks import noise, random_tensors, small_spec
 
@@ -159,12 +160,9 @@ class Made:
 
 @pytest.fixture
 def made(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The made backend under every name, and a model `mine` with RGB weights."""
+    """The made backend in the place of OpenVINO, and a model `mine` with RGB weights."""
     module = Made()
-    for each in (build, load):
-        monkeypatch.setattr(each, "backend_module", lambda name: module)
-    monkeypatch.setattr(load, "choose_backend", lambda name: ("openvino", "asked for"))
-    monkeypatch.setattr(check, "check", lambda *args: check.Report("float32", ()))
+    register_unchecked(monkeypatch, module, "openvino")
     save("mine", "rgb", tuple("abcde"))
     return module
 
@@ -184,7 +182,7 @@ def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> Non
 
 def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
     save("mine", "flow", tuple("abcde"))
-    engines = load_engines("mine", mode="preview")
+    engines = load_engines("mine", "openvino", mode="preview")
     assert list(engines.by_stream) == ["rgb", "flow"]
     assert "without" not in engines.reason
     assert list(load_engines("mine", "openvino", streams="flow").by_stream) == ["flow"]
