@@ -14,12 +14,13 @@ from engines.load import Engines
 from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.flow.colour import flow_picture
+from realtime.pictures import to_jpeg
 from realtime.pump import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
 from realtime.stages.events import EventOptions
 from realtime.threads import Worker, beside
-from realtime.types import Figures, Frame, Image
+from realtime.types import Figures, Frame
 from realtime.view.broadcast import Latest
 from realtime.view.browser_camera import BrowserCamera, Shown
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
@@ -195,7 +196,7 @@ class Channel:
     def _show_flow(self, session: Session) -> None:
         field = session.recognizer.flow_field if session.recognizer else None
         if self.flow.watched and field is not None:
-            self.flow.publish(_jpeg(flow_picture(field, FULL_COLOUR_PX)))
+            self.flow.publish(to_jpeg(flow_picture(field, FULL_COLOUR_PX), WIDEST_PX, JPEG_QUALITY))
 
     def _enter(self, phase: Phase, note: str = "") -> None:
         self.phase, self._note = phase, note
@@ -243,7 +244,7 @@ class Channel:
         if self._recorder is not None:
             self._recorder.frame(frame)
         if self.picture.watched:
-            self.picture.publish(_jpeg(frame.rgb))
+            self.picture.publish(to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY))
 
 
 def _fail(session: Session, error: Exception) -> None:
@@ -255,15 +256,3 @@ def _connection(session: Session, figures: Figures) -> State | None:
     if session.connection is None:
         return None
     return {"up": figures.lost is None, "reconnects": figures.reconnects, "reason": figures.lost or ""}
-
-
-def _jpeg(rgb: Image) -> bytes:
-    import cv2
-
-    height, width = rgb.shape[:2]
-    scale = WIDEST_PX / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
