@@ -1,6 +1,7 @@
 """The command line in this process: carried out with doubles, or only understood."""
 
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
