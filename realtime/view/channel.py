@@ -8,8 +8,6 @@ from dataclasses import replace
 from threading import Event as Flag
 from typing import Literal
 
-import numpy as np
-
 from engines.load import Engines
 from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError

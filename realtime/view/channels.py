@@ -8,6 +8,7 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from engines.load import EngineOptions, Engines
+from engines.runtime.shared import SharedEngine
 from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
 from realtime.pump import Source

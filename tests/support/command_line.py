@@ -1,7 +1,6 @@
 """The command line in this process: carried out with doubles, or only understood."""
 
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
