@@ -1,4 +1,4 @@
-"""How a decoded picture must be turned and mirrored to stand upright: by the display matrix that FFmpeg attaches to it."""
+"""How a decoded picture must be turned and mirrored to stand upright, by the display matrix that FFmpeg attaches."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 UNNAMED_SIDE_DATA = range(28, 40)
-"""Kinds that FFmpeg attaches and PyAV has no name for, EXIF (31) among them: with one of them it refuses to list any."""
+"""Kinds that FFmpeg attaches and PyAV has no name for, EXIF (31) among them: with one of these it lists none."""
 
 
 class Turn(NamedTuple):
@@ -55,7 +55,7 @@ def _display_matrix(picture: "VideoFrame") -> Any:
 
 
 def _with_named_side_data(picture: "VideoFrame") -> "VideoFrame":
-    """The same picture without side data that PyAV has no name for. Copies no pixels; takes a quarter of a millisecond."""
+    """The same picture without side data that PyAV has no name for. Copies no pixels; takes 0.25 ms."""
     import av
 
     graph = av.filter.Graph()
