@@ -16,7 +16,7 @@ from engines.weights.store import load_weights
 from realtime.commands.train import network_for
 from realtime.teaching.read_videos import reader
 from tests.engines.conftest import own_cache  # noqa: F401
-from tests.realtime.teaching.test_lesson import narrow_shapes, small_trunk
+from tests.realtime.teaching.test_lesson import narrow_shapes, small_trunk, store_base
 from tests.support.command_line import Invoke as Call
 from tests.support.command_line import invoke_with
 from tests.support.made_actions import ACTIONS, write_actions
@@ -31,7 +31,7 @@ def call(
     tmp_path: Path,
 ) -> Call:
     monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
-    monkeypatch.setattr(formats, "parameter_shapes", narrow_shapes)
+    monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
     monkeypatch.chdir(tmp_path)
     return partial(invoke_with(capsys), "train")
 
@@ -72,8 +72,8 @@ def test_a_folder_becomes_a_model(call: Call, tmp_path: Path) -> None:
     assert (code, out, err) == (2, "", "i3d-live: the model mine has other classes; choose another --name\n")
 
 
-def test_a_start_from_a_model_keeps_all_but_its_classes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.teaching.lesson.trunk", small_trunk)
+def test_a_start_from_a_model_keeps_all_but_its_classes(call: Call) -> None:
+    store_base("base")
     dataset = Dataset("folder per class", ("up", "down"), (), ())
     net = network_for(architecture("two-stream-i3d"), "flow", dataset, "base")
     found = {name: value.numpy() for name, value in net.state_dict().items()}
@@ -86,10 +86,8 @@ def test_a_start_from_a_model_keeps_all_but_its_classes(call: Call, monkeypatch:
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers
-def test_the_last_blocks_of_a_model_are_trained_on(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("realtime.teaching.lesson.trunk", small_trunk)
+def test_the_last_blocks_of_a_model_are_trained_on(call: Call, tmp_path: Path) -> None:
+    store_base("base")
     for split, label in ((split, label) for split in ("train", "val") for label in ("up", "down")):
         (tmp_path / "set" / split / label).mkdir(parents=True)
         write_actions(tmp_path / "set" / split / label / "0.mp4", [ACTIONS[label]], 0, 16, (64, 48))
