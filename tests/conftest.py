@@ -23,7 +23,8 @@ LONG_FILES = (
     "realtime/commands/test_bundle_elsewhere.py",
     "realtime/test_many.py",
 )
-"""They come first, or one of two processes would still be at work on one when the other is done."""
+"""They come first, or one of two processes would still be at work on one of them when the other has nothing left to
+do."""
 
 
 def in_ci() -> bool:
@@ -46,7 +47,8 @@ def golden() -> dict[str, np.ndarray]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first. Without a CUDA device `gpu` tests are skipped, or fail with REQUIRE_GPU=1."""
+    """Long files first. Without a CUDA device `gpu` tests are skipped, or fail where one was promised by
+    REQUIRE_GPU=1."""
     places = {ROOT / "tests" / name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]

@@ -1,4 +1,5 @@
-"""How a decoded picture must be turned and mirrored to stand upright, by the display matrix that FFmpeg attaches."""
+"""How to turn and mirror a decoded picture so that it is upright, from the display matrix that FFmpeg attaches to
+it."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 UNNAMED_SIDE_DATA = range(28, 40)
-"""Kinds that FFmpeg attaches and PyAV has no name for, EXIF (31) among them: with one of these it lists none."""
+"""Kinds that FFmpeg attaches but PyAV has no name for, such as EXIF (31): with one of them, PyAV refuses to list
+any."""
 
 
 class Turn(NamedTuple):
-    """One of the eight ways in which a rectangle lies on itself: first transposed, then flipped."""
+    """One of the eight symmetries of a square: first transposed, then flipped."""
 
     transposed: bool = False
     """Rows become columns."""
@@ -29,7 +31,7 @@ class Turn(NamedTuple):
 
 
 def turn_of(picture: "VideoFrame") -> Turn:
-    """The nearest of the eight: other angles leave corners empty, and no recorder writes them."""
+    """The nearest of the eight turns: other angles would leave corners empty, and no recorder writes them."""
     matrix = _display_matrix(picture)
     if matrix is None:
         return Turn()
@@ -41,10 +43,10 @@ def turn_of(picture: "VideoFrame") -> Turn:
 
 
 def _display_matrix(picture: "VideoFrame") -> Any:
-    """int32 (9,), or None where the picture is shown as it is stored."""
+    """int32 (9,), or None if the picture is to be shown as it is stored."""
     from av.sidedata.sidedata import Type
 
-    side_data: Any  # PyAV's stubs know it by the names of the types alone
+    side_data: Any  # PyAV's stubs only allow access by the names of the types
     try:
         side_data = picture.side_data
         data = side_data.get(Type.DISPLAYMATRIX)
@@ -55,7 +57,7 @@ def _display_matrix(picture: "VideoFrame") -> Any:
 
 
 def _with_named_side_data(picture: "VideoFrame") -> "VideoFrame":
-    """The same picture without side data that PyAV has no name for. Copies no pixels; takes 0.25 ms."""
+    """The same picture without the side data that PyAV has no name for. Copies no pixels; takes 0.25 ms."""
     import av
 
     graph = av.filter.Graph()

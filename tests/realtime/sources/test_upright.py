@@ -1,4 +1,5 @@
-"""Pictures that are stored turned or mirrored. Numbers are of EXIF: 1 is upright, 2 mirrored, 3 upside down ..."""
+"""Pictures that are stored turned or mirrored. The numbers are those of EXIF: 1 is upright, 2 is mirrored, 3 upside
+down ..."""
 
 import struct
 import zlib
