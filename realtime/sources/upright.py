@@ -17,7 +17,7 @@ any."""
 
 
 class Turn(NamedTuple):
-    """One of the eight symmetries of a square: first transposed, then flipped."""
+    """One of the eight orientations of a picture: first transposed, then flipped."""
 
     transposed: bool = False
     """Rows become columns."""
