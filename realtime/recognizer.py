@@ -80,9 +80,9 @@ class Recognizer:
         `smooth`: predictions that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `flow`: a method of `realtime.flow.methods`,
-        and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its name.
-        `beside`: where flow is computed, by default in the caller's thread; the predictions are the same. `new_feed`:
-        makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
+        and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its
+        name. `beside`: where flow is computed, by default in the caller's thread; the predictions are the same.
+        `new_feed`: makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
 
         Raises UsageError for labels to watch that are not in the model.
         """

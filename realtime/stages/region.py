@@ -9,8 +9,8 @@ from realtime.pictures import centre_crop
 from realtime.types import Image
 
 Region = tuple[int, int, int, int] | Literal["full"] | None
-"""Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for the
-frame as it is, of which the network sees the middle square."""
+"""Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for
+the frame as it is, of which the network sees the middle square."""
 LEAST_REGION_PX = 16
 """Less is no picture to tell an action by."""
 
@@ -38,8 +38,8 @@ def view_count(region: Region) -> int:
 def views(image: Image, region: Region) -> list[Image]:
     """The parts of a frame (H, W, 3) to look at, as views; cut before the resize.
 
-    A rectangle that reaches over the edge is cut off there, and one that lies outside becomes the nearest pixel: cameras
-    change their size while they run. "full": a square at each end of the longer side and one in the middle.
+    A rectangle that reaches over the edge is cut off there, and one that lies outside becomes the nearest pixel:
+    cameras change their size while they run. "full": a square at each end of the longer side and one in the middle.
     """
     height, width = image.shape[:2]
     if region is None:

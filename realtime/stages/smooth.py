@@ -13,8 +13,8 @@ Logits = Mapping[str, NDArray[np.float32]]
 class Smooth:
     """Logits in, the mean of the newest `count` logits out.
 
-    Logits are averaged, not probabilities, because that is how the paper averages over time. Adds (count - 1) strides of
-    delay to a change of action. A stream that is not in all of them is left out of the mean.
+    Logits are averaged, not probabilities, because that is how the paper averages over time. Adds (count - 1) strides
+    of delay to a change of action. A stream that is not in all of them is left out of the mean.
     """
 
     def __init__(self, count: int) -> None:
