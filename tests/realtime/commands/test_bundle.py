@@ -25,9 +25,11 @@ from engines.spec import RGB, Weights
 from realtime import run_bundle as bundled
 from realtime.commands import bundle as command
 from realtime.outputs.log import SCHEMA
+from tests.engines.conftest import own_cache, tiny_network  # noqa: F401
 from tests.support.backends import register
 from tests.support.command_line import Doubles
 from tests.support.made_clips import every, write_clip
+from tests.support.made_weights import save
 
 WEIGHTS = Weights("made", "rgb", ("dark", "bright"), "0" * 64, "made for a test", "none")
 
@@ -65,11 +67,10 @@ class Backend:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
+def backend(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Backend:  # noqa: F811
     double = Backend()
     register(monkeypatch, double, "double")
-    monkeypatch.setattr("engines.weights.store.load_weights", lambda *_: (WEIGHTS, None))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save(WEIGHTS.name, labels=WEIGHTS.labels)  # they are read, and the double does without them
     return double
 
 
