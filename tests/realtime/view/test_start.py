@@ -47,6 +47,13 @@ window.fetch = async (address, ...rest) => {
 };
 """
 
+OWN_CLOCK = """
+const now = performance.now.bind(performance);
+window.aheadMs = 0;
+performance.now = () => now() + window.aheadMs;
+"""
+"""The page's clock is `window.aheadMs` ahead."""
+
 
 class Held:
     """Keeps the answer to the `number`th start that a page asks for (counted from 1) until it is told to give it."""
@@ -89,6 +96,17 @@ def go_on(page: Any, phase: str) -> None:
         f"frames => {FRAMES_IN} > frames + 25", arg=page.evaluate(FRAMES_IN), timeout=90_000
     )
     page.wait_for_function(says, arg=phase)
+
+
+def pass_s(page: Any, seconds: float) -> None:
+    """On the page's clock, which the page then looks at a few times."""
+    page.evaluate("seconds => window.aheadMs += 1000 * seconds", seconds)
+    page.wait_for_timeout(500)
+
+
+def really_pass_s(page: Any, seconds: float) -> None:
+    """Where pictures come, which carry the page's time."""
+    page.wait_for_timeout(1000 * seconds)
 
 
 def no_camera(page: Any) -> None:
@@ -220,24 +238,35 @@ def test_many_starts_in_a_row_do_not_use_up_the_servers_places(with_camera: Any,
 
 
 @pytest.mark.parametrize(
-    ("before", "words"),
+    ("before", "wait_s", "words"),
     [
-        (Held(1), "the server has not answered"),
-        (no_camera, "the browser has not given its camera. It may be asking for your permission"),
-        (no_pictures, "no picture of your camera has reached the server"),
+        (Held(1), pass_s, "the server has not answered"),
+        (no_camera, pass_s, "the browser has not given its camera. It may be asking for your permission"),
+        (no_pictures, really_pass_s, "no picture of your camera has reached the server"),
     ],
     ids=["no answer", "no camera", "no pictures"],
 )
 def test_a_start_that_does_not_become_live_says_so_and_is_tried_again(
-    with_camera: Any, bare_server: Served, before: Callable[[Any], object], words: str
+    with_camera: Any,
+    bare_server: Served,
+    before: Callable[[Any], object],
+    wait_s: Callable[[Any, float], None],
+    words: str,
 ) -> None:
-    with page_of(with_camera, bare_server, before) as page:
+    def with_clock(page: Any) -> None:
+        page.add_init_script(OWN_CLOCK)
+        before(page)
+
+    with page_of(with_camera, bare_server, with_clock) as page:
         choose(page, WEBCAM)
         press(page, "Start")
-        page.wait_for_timeout(5000)
+        page.wait_for_timeout(1000)
+        wait_s(page, 4)
         assert not page.locator("#late").is_visible()
+        wait_s(page, 6)
         page.get_by_text(f"Not live yet: for 10 s {words}").wait_for()
         assert page.evaluate(CONTRAST) == []
+        page.evaluate("window.aheadMs = 0")
         press(page, "Try again")
         go_on(page, f"Live · {IN_BROWSER}")
         assert not page.locator("#late").is_visible()
@@ -245,11 +274,19 @@ def test_a_start_that_does_not_become_live_says_so_and_is_tried_again(
 
 def test_a_start_beside_what_is_live_says_so_too(with_camera: Any, quiet_server: Served) -> None:
     """What the page hears of the live one is no progress of the other."""
-    with page_of(with_camera, quiet_server, no_camera) as page:
+
+    def before(page: Any) -> None:
+        page.add_init_script(OWN_CLOCK)
+        no_camera(page)
+
+    with page_of(with_camera, quiet_server, before) as page:
         wait_for_label(page, "painting red")
         choose(page, WEBCAM)
         press(page, "Start")
+        page.wait_for_function("window.streams.length === 1")
+        pass_s(page, 10)
         page.get_by_text("Not live yet: for 10 s the browser has not given its camera").wait_for()
+        page.evaluate("window.aheadMs = 0")
         press(page, "Try again")
         page.wait_for_function(f"document.getElementById('phase-text').textContent === 'Live · {IN_BROWSER}'")
 
@@ -261,11 +298,13 @@ def test_an_engine_that_takes_its_time_is_no_reason_to_complain(chromium: Any, q
         server = socket.connect_to_server()
         server.on_message(lambda text: socket.send(json.dumps(json.loads(text) | {"phase": "engine"})))
 
-    with page_of(
-        chromium, quiet_server, before=lambda page: page.route_web_socket("**/state", not_ready)
-    ) as page:
+    def before(page: Any) -> None:
+        page.add_init_script(OWN_CLOCK)
+        page.route_web_socket("**/state", not_ready)
+
+    with page_of(chromium, quiet_server, before) as page:
         page.wait_for_function(
             "document.getElementById('phase-text')?.textContent === 'Preparing the engine…'"
         )
-        page.wait_for_timeout(12_000)
+        pass_s(page, 12)
         assert not page.locator("#late").is_visible()
