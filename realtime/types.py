@@ -35,11 +35,13 @@ class Frame:
     duration: Fraction
     """Seconds for which the picture is meant to be shown; positive."""
     after_gap: bool = False
-    """True where frames before this one are known to be missing (reconnect, clock jump)."""
+    """True where frames before this one are known or likely to be missing (reconnect, damage, `stamps_jump`)."""
     taken_s: float | None = None
     """`time.monotonic()` when the frame was read; only the pump looks at it."""
     dropped_before: int = 0
     """Frames between this one and the one before that were read but dropped, because the recogniser is too slow."""
+    stamps_jump: bool = False
+    """True where the source's time stamps begin anew: how far this frame is from the one before is not known."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
@@ -84,7 +86,8 @@ class Gap:
     end: Fraction
     """Seconds: first frame after it."""
     cause: str
-    """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, clock jump).
+    """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, damage).
+    "time stamps jump": a clock was set, or recordings were joined; what lies between is not known.
     "frames dropped": they came, but the recogniser was too slow for them."""
 
 

@@ -21,7 +21,7 @@ class ImageFeed:
     """The images of a folder in the order of their names, all shown equally long. Damaged ones are skipped and
     counted."""
 
-    live = False
+    live, stamped, joined = False, True, False
 
     def __init__(self, address: Address, fps: Fraction, read: Read) -> None:
         """`read`: path, options for FFmpeg -> picture, or None if it is damaged."""

@@ -31,10 +31,13 @@ from realtime.sources.video import Video as Video
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.error import FFmpegError
+    from av.format import ContainerFormat
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+NO_TIMESTAMPS, TS_DISCONT = 0x80, 0x200
+"""FFmpeg's flags of a container: it holds no times; its times may jump."""
 ONE_CORE_MAX_PX = 1920 * 1088
 """Up to this size one core decodes a camera in real time. Frame threads are faster, but each one delays pictures by a
 frame."""
@@ -42,8 +45,11 @@ ENOUGH_LINES = 480
 """Of the sizes that HLS offers, the smallest with this many lines is taken, or else the largest: more would be scaled
 away."""
 KEY_WAIT_PACKETS = 500
-"""Packets to wait for a key frame: joining between key frames gives broken pictures until the next one, but some
-streams never mark any."""
+"""Who joins a stream between two key frames gets broken pictures up to the next; but some streams never mark one."""
+MOST_FAULTS = 1000
+"""Reads in a row that may fail where no size is known, before what is left counts as nothing."""
+BYTES_A_FAULT = 4096
+"""FFmpeg leaves out more than this at each failed read, so that a file of known size has an end of them."""
 
 
 def open_video(
@@ -55,10 +61,11 @@ def open_video(
 ) -> Video:
     """Open `source` and decode its first frame.
 
-    source: path of a video or folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG),
-        or "-" for standard input. A `Path` is always a path.
-    image_fps: frames per second of a folder of images; required for one, an error for anything else.
-    square_pixels: scale the width if the source states that its pixels are not square, so that shapes are right.
+    source: path of a video, folder of images, "webcam:0", "rtsp(s)://...", "http(s)://..." (a file, HLS or MJPEG), or
+        "-" for standard input. A `Path` is always a path.
+    image_fps: frames per second of a source that states no times: needed for a folder of images and for a raw stream
+        without a rate (MJPEG), overrides the rate of other raw streams (H.264), an error elsewhere.
+    square_pixels: scale the width where pixels are stated not to be square, so that shapes are true.
     rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
@@ -70,9 +77,7 @@ def open_video(
         raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
     address = parse_source(source)
     if address.kind != "images":
-        if image_fps is not None:
-            raise UsageError(f"{address.name}: an image rate is for folders of images; leave it out")
-        feed = _StreamFeed(address, rtsp_transport)
+        feed = _StreamFeed(address, rtsp_transport, image_fps)
         return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
@@ -103,27 +108,40 @@ def _read_image(path: str, options: dict[str, str]) -> "VideoFrame | None":
 class _StreamFeed:
     """Frames of what FFmpeg opens, with the container's time stamps."""
 
-    def __init__(self, address: Address, transport: Transport) -> None:
+    def __init__(self, address: Address, transport: Transport, fps: Fraction | None) -> None:
+        """`fps`: of a file that states no times, see `open_video`."""
         self.address, self._name = address, address.name
         self.corrupt_packets = 0
+        self._after_loss = False
         self.stopping = Event()
         self._stall_limit_s = STALL_LIMIT_S.get(address.kind, 0.0)
         self._container = container = self._open(transport)
-        try:
-            self._stream = stream = self._choose_stream()
-        except SourceError:
-            self.shut()
-            raise
         self._bytes = 0 if container.format.name == "hls" else max(0, container.size)
         known_end = container.duration is not None or self._bytes > 0
         self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
-        self.average_fps = plausible_rate(stream.average_rate) or plausible_rate(stream.guessed_rate)
+        self.stamped, self.joined = _is_stamped(container.format), bool(container.format.flags & TS_DISCONT)
+        self._fps = fps
+        try:
+            self._stream = stream = self._choose_stream()
+            self.average_fps = self._rate()
+        except (SourceError, UsageError):
+            self.shut()
+            raise
         self.duration_s = None if self.live or container.duration is None else container.duration / 1e6
         self.pixel_aspect = stream.sample_aspect_ratio
         slices = self.live and stream.width * stream.height <= ONE_CORE_MAX_PX
         stream.thread_type = "SLICE" if slices else "AUTO"
 
     def frames(self) -> "Iterator[Stamped[VideoFrame]]":
+        rated = self.live or self.stamped or self.average_fps
+        for number, frame in enumerate(self._pictures()):
+            if number and not rated:  # a single picture needs no rate
+                raise SourceError(
+                    f"{self._name}: it states neither times nor a rate; give --fps, such as --fps 25, or convert it to .mp4"
+                )
+            yield frame
+
+    def _pictures(self) -> "Iterator[Stamped[VideoFrame]]":
         try:
             for packet in self._packets():
                 yield from self._decode(packet)
@@ -169,39 +187,72 @@ class _StreamFeed:
                 other.discard = Discard.all
         return stream
 
-    def _packets(self) -> "Iterator[Packet[Any]]":
-        """The undamaged packets of the video, up to its end or to where the source breaks off."""
-        import av
+    def _rate(self) -> Fraction | None:
+        """Frames per second as stated; FFmpeg makes up 25 for raw streams, whose codec may state another."""
+        if not self.stamped and not self.live:
+            stated = self._stream.codec_context.framerate
+            guess = self._stream.guessed_rate if stated else None  # MPEG-4 may state a time base alone
+            return self._fps or plausible_rate(stated) or plausible_rate(guess)
+        if self._fps is not None:
+            how = (
+                "it states when each picture is shown" if self.stamped else "its pictures count as they come"
+            )
+            raise UsageError(f"{self._name}: a rate is for images and raw streams; {how}: leave it out")
+        if not self.stamped:
+            return None
+        return plausible_rate(self._stream.average_rate) or plausible_rate(self._stream.guessed_rate)
 
+    def _packets(self) -> "Iterator[Packet[Any]]":
+        """Packets of the video that are whole, to the end or as far as the source goes."""
         wait_packets = KEY_WAIT_PACKETS if self.live and self.address.kind != "webcam" else 0
-        heard_s = time.monotonic()
-        try:
-            for packet in self._container.demux():
-                if self.stopping.is_set():
-                    return
-                if self.live and time.monotonic() - heard_s > self._stall_limit_s:
-                    # FFmpeg's own limits miss servers that send everything but video, and start again after a silence.
-                    raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
-                if packet.stream_index != self._stream.index or packet.size == 0:
-                    continue
-                wait_packets = 0 if packet.is_keyframe else max(0, wait_packets - 1)
-                self.corrupt_packets += packet.is_corrupt
-                if not (wait_packets or packet.is_corrupt):
-                    yield packet
-                heard_s = time.monotonic()
-        except av.error.FFmpegError as error:
-            self._break_off(error)
+        self._heard_s = time.monotonic()
+        for packet in self._demuxed():
+            if packet.stream_index != self._stream.index or packet.size == 0:
+                continue
+            wait_packets = 0 if packet.is_keyframe else max(0, wait_packets - 1)
+            self.corrupt_packets += packet.is_corrupt
+            if not (wait_packets or packet.is_corrupt):
+                yield packet
+            self._heard_s = time.monotonic()
         if self.live and not self.stopping.is_set():
             raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
 
-    def _break_off(self, error: "FFmpegError") -> None:
-        """Reading failed: because of `close`, a lost connection, or the end of a file that is cut off or states no
-        length."""
+    def _demuxed(self) -> "Iterator[Packet[Any]]":
+        """Packets of all kinds, also those after a place that cannot be read."""
         import av
 
+        faults = 0
+        while faults <= MOST_FAULTS + self._bytes // BYTES_A_FAULT:
+            try:
+                for packet in self._container.demux():
+                    self._check_patience()
+                    if self.stopping.is_set():
+                        return
+                    faults = 0 if packet.size else faults
+                    yield packet
+                return
+            except (av.error.InvalidDataError, av.error.BlockingIOError):
+                self._check_patience()
+                self.corrupt_packets += not faults
+                self._after_loss = True
+                faults += 1
+            except av.error.FFmpegError as error:
+                self._break_off(error)
+                return
+
+    def _check_patience(self) -> None:
+        """FFmpeg's own limits pass over servers that send all but video, and count anew after a silence."""
+        if (
+            self.live
+            and not self.stopping.is_set()
+            and time.monotonic() - self._heard_s > self._stall_limit_s
+        ):
+            raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
+
+    def _break_off(self, error: "FFmpegError") -> None:
+        """Reading failed: because of `close`, a lost connection, or the end of what states no length."""
         remote = self.live or self.address.kind == "http"
-        cut_off = isinstance(error, av.error.InvalidDataError) or (remote and not self._bytes)
-        if cut_off and not self.live:
+        if remote and not self._bytes and not self.live:
             self.corrupt_packets += 1
         elif not self.stopping.is_set():
             kind = SourceLost if remote else SourceError
@@ -220,9 +271,17 @@ class _StreamFeed:
             self.corrupt_packets += 1
             return
         time_base = Fraction(self._stream.time_base or 1)
+        arrived = Fraction(round(time.monotonic() * 1000), 1000) if self.live else None
         for picture in pictures:
             if picture.is_corrupt:
                 self.corrupt_packets += 1  # the decoder guesses the damaged part
                 continue
             shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))
-            yield Stamped(shown, decoded, max(0, picture.duration) * time_base, picture)
+            duration = None if self._fps else max(0, picture.duration) * time_base
+            yield Stamped(shown, decoded, duration, picture, arrived, self._after_loss)
+            self._after_loss = False
+
+
+def _is_stamped(file_format: "ContainerFormat") -> bool:
+    """Raw streams, MJPEG over HTTP and pictures in a row hold no times; FFmpeg makes them up."""
+    return not (file_format.flags & NO_TIMESTAMPS or file_format.name.endswith("_pipe"))

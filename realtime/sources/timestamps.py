@@ -1,14 +1,14 @@
 """The media time of each frame of a source. Independent of FFmpeg and of the wall clock.
 
-A stamp is the time that the container states for a frame, in seconds; it may be missing or wrong. A place is the time
-that this program uses: seconds from the first frame, in the decoder's order, never decreasing. Both classes here are
-stages: `push` one frame, get back those that can be placed.
+A stamp is what the container says of a frame, in seconds; it may be missing, or wrong. A place is what the project goes
+by: seconds from the first frame, in the decoder's order, never decreasing. The classes here are stages:
+`push` one frame, get those that could be placed.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -18,6 +18,17 @@ JITTER_S = Fraction(1, 10)
 """A live stamp may be this much earlier than the one before without meaning a change of the camera's clock."""
 JUMP_S = Fraction(5)
 """A live stamp further ahead than this means a change of the camera's clock, not a pause."""
+LONGEST_PAUSE_S = Fraction(30 * 3600)
+"""A stamp of a file further ahead than this is no pause: stamps begin anew there."""
+LONGEST_PAUSE_JOINED_S = Fraction(10)
+"""The same, where pieces are commonly joined as they are (MPEG-TS, HLS). Both limits are those of FFmpeg's own tool."""
+LONGEST_LOSS_S = Fraction(600)
+"""The same, where the file is damaged between the two frames: what is lost took its time."""
+LOSS_FRAMES = 60
+"""Frames within which a loss shows: demuxer and decoder still give some that came before it."""
+RESTART_S = Fraction(1)
+RESTART_STEPS = 16
+"""Stamps that run back by more than both of these begin anew; by less they are shuffled, as B-frames are in AVI."""
 FALLBACK_STEP_S = Fraction(1, 25)
 """Step between frames if neither a rate nor two stamps determine it."""
 
@@ -32,6 +43,10 @@ class Stamped(NamedTuple, Generic[T]):
     duration: Fraction | None
     """None or 0 if not stated."""
     item: T
+    arrived: Fraction | None = None
+    """Seconds on the clock of whoever reads, when its packet came; None for files."""
+    after_loss: bool = False
+    """Something near could not be read."""
 
 
 class Placed(NamedTuple, Generic[T]):
@@ -41,6 +56,7 @@ class Placed(NamedTuple, Generic[T]):
     pts: Fraction
     duration: Fraction
     after_gap: bool = False
+    stamps_jump: bool = False
 
 
 class _Ruler:
@@ -72,23 +88,43 @@ class _Ruler:
         return pts
 
 
+class _Losses:
+    """Which frame is the first after a loss: the next that is further from the one before than they usually are."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def near(self, frame: Stamped[Any]) -> bool:
+        """Whether frames may be missing before this one. To be asked once for each."""
+        self._left = LOSS_FRAMES if frame.after_loss else max(0, self._left - 1)
+        return self._left > 0
+
+    def over(self, ahead: Fraction, step: Fraction) -> bool:
+        """Whether a frame `ahead` of the last one ends the loss."""
+        found = self._left > 0 and ahead > 2 * step
+        self._left = 0 if found else self._left
+        return found
+
+
 class FileTimes(Generic[T]):
     """Places the frames of a file.
 
-    Increasing stamps are used as they are. Frames without a stamp, or with the stamp of the frame before, are spaced
-    evenly between their neighbours. If stamps run backwards, the decoder's order is right and the stamps are wrong
-    (AVI stores them in decoding order): from there on, or from the start if it shows within `LOOK_AHEAD_FRAMES`,
-    frames follow one another at the average rate.
+    Increasing stamps are taken as they are. A frame without a stamp, or with that of the frame before it, is put midway
+    between its neighbours. Where stamps run backwards the decoder's order is right and the stamps are not (AVI
+    stores them in the order of decoding): from there on, or from the start where it shows within
+    `LOOK_AHEAD_FRAMES`, frames follow one another at the average rate. Where stamps begin anew, because recordings were
+    joined, those of the second go on a step after the first, with `stamps_jump`.
     """
 
-    def __init__(self, rate: Fraction | None) -> None:
-        self._rate = rate
+    def __init__(self, rate: Fraction | None, longest_pause_s: Fraction = LONGEST_PAUSE_S) -> None:
+        self._rate, self._longest_pause_s = rate, longest_pause_s
         self._head: list[Stamped[T]] | None = []
         self._ruler = _Ruler(FALLBACK_STEP_S)
         self._trusted = True
         self._origin: Fraction | None = None
         self._stamp: Fraction | None = None
         self._held: list[Stamped[T]] = []
+        self._losses = _Losses()
 
     def push(self, frame: Stamped[T]) -> list[Placed[T]]:
         if self._head is None:
@@ -103,11 +139,12 @@ class FileTimes(Generic[T]):
     def _start(self, head: Sequence[Stamped[T]]) -> list[Placed[T]]:
         self._head = None
         stamps = [frame.stamp for frame in head if frame.stamp is not None]
-        self._trusted = all(a <= b for a, b in pairwise(stamps))
         self._ruler = _Ruler(1 / self._rate if self._rate else _usual_step(stamps))
+        self._trusted = all(a <= b or self._restarts(b - a) for a, b in pairwise(stamps))
         return [placed for frame in head for placed in self._place(frame)]
 
     def _place(self, frame: Stamped[T]) -> list[Placed[T]]:
+        limit_s = LONGEST_LOSS_S if self._losses.near(frame) else self._longest_pause_s
         stamp = frame.stamp if self._trusted and frame.stamp != self._stamp else None
         if stamp is None:
             self._held.append(frame)
@@ -116,14 +153,29 @@ class FileTimes(Generic[T]):
         if self._origin is None:
             self._origin = stamp - (self._ruler.last + self._ruler.step)
         pts = stamp - self._origin
-        if self._ruler.started and pts <= self._ruler.last:
+        ahead = pts - self._ruler.last
+        if self._ruler.started and (ahead > limit_s or self._restarts(ahead)):
+            return self._join(frame, stamp)
+        if self._ruler.started and ahead <= 0:
             self._trusted = False
             self._held.append(frame)
             return self._follow()
         self._stamp = stamp
         placed = self._spread(pts)
-        placed.append(self._placed(frame, self._ruler.put(pts)))
+        after_gap = self._losses.over(ahead, self._ruler.step)
+        placed.append(self._placed(frame, self._ruler.put(pts))._replace(after_gap=after_gap))
         return placed
+
+    def _restarts(self, ahead: Fraction) -> bool:
+        return ahead < -max(RESTART_S, RESTART_STEPS * self._ruler.step)
+
+    def _join(self, frame: Stamped[T], stamp: Fraction) -> list[Placed[T]]:
+        """A frame whose stamp has nothing to do with those before it."""
+        placed = self._follow()
+        pts = self._ruler.advance()
+        self._origin, self._stamp = stamp - pts, stamp
+        joint = self._placed(frame, self._ruler.put(pts))
+        return [*placed, joint._replace(after_gap=True, stamps_jump=True)]
 
     def _spread(self, end: Fraction) -> list[Placed[T]]:
         """The frames without a stamp, evenly between the last place and `end`."""
@@ -141,39 +193,65 @@ class FileTimes(Generic[T]):
         return Placed(frame.item, pts, frame.duration or self._ruler.step)
 
 
+class RatedTimes(Generic[T]):
+    """Places for the frames of a file without stamps: one after another, each for its own duration.
+
+    Raw streams that are joined may each have another rate, which their frames' durations tell.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        self._step, self._next = 1 / rate, Fraction(0)
+
+    def push(self, frame: Stamped[T]) -> list[Placed[T]]:
+        pts, duration = self._next, frame.duration or self._step
+        self._next += duration
+        return [Placed(frame.item, pts, duration, frame.after_loss)]
+
+    def flush(self) -> list[Placed[T]]:
+        return []
+
+
 class LiveTimes(Generic[T]):
     """Places the frames of a live source, each immediately.
 
-    Stamps jump when a camera sets its clock or a stream was cut and joined: places then continue one step after the
-    last, with `after_gap`. A frame without a stamp is put one step after the last. If presentation times run backwards
-    more often than decoding times, decoding times are used: some servers stamp B-frames in the order in which they
-    send them.
+    A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places go on a step after the
+    last one, with `stamps_jump`; unless nothing came for most of that time, which then was a pause. A frame without a stamp is put a step after the last one. Where stamps run backwards more
+    often than the times of decoding do, these are taken: some servers stamp B-frames in the order in which they send them.
     """
 
-    def __init__(self, rate: Fraction | None) -> None:
-        self._rate = rate
-        self._ruler = _Ruler(1 / rate if rate else FALLBACK_STEP_S)
+    def __init__(self, rate: Fraction | None, *, by_arrival: bool = False) -> None:
+        """`by_arrival`: the source has no stamps (MJPEG over HTTP, raw H.264); times of arrival stand in for them."""
+        self._rate = None if by_arrival else rate
+        self._by_arrival = by_arrival
+        self._arrived: Fraction | None = None
+        self._losses = _Losses()
+        self._ruler = _Ruler(1 / self._rate if self._rate else FALLBACK_STEP_S)
         self._origin: Fraction | None = None
         self._latest: list[Fraction | None] = [None, None]
         self._faults = [0, 0]
         self._by_decoding = False
 
     def push(self, frame: Stamped[T]) -> list[Placed[T]]:
-        stamp = self._better_stamp(frame)
+        stamp = frame.arrived if self._by_arrival else self._better_stamp(frame)
+        silent_s = (frame.arrived or 0) - (self._arrived or 0) if self._arrived is not None else 0
+        self._arrived = frame.arrived
         first, last = not self._ruler.started, self._ruler.last
         place = self._ruler.advance()
-        jumped = False
+        jumped = after_gap = False
+        self._losses.near(frame)
         if stamp is not None:
             if self._origin is None:
                 self._origin = stamp - place
             ahead = stamp - self._origin - last
-            jumped = not (first or -JITTER_S <= ahead <= JUMP_S)
+            jumped = not (first or -JITTER_S <= ahead <= max(JUMP_S, 2 * silent_s))
+            after_gap = jumped or (not first and self._losses.over(ahead, self._ruler.step))
             if jumped:
                 self._origin = stamp - place
             place = self._ruler.put(max(last, stamp - self._origin))
             if self._rate is None and 0 < ahead <= 1:
                 self._ruler.step = ahead
-        return [Placed(frame.item, place, frame.duration or self._ruler.step, jumped)]
+        duration = None if self._by_arrival else frame.duration
+        return [Placed(frame.item, place, duration or self._ruler.step, after_gap, jumped)]
 
     def flush(self) -> list[Placed[T]]:
         return []

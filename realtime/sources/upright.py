@@ -43,16 +43,11 @@ def turn_of(picture: "VideoFrame") -> Turn:
 
 
 def _display_matrix(picture: "VideoFrame") -> Any:
-    """int32 (9,), or None if the picture is to be shown as it is stored."""
-    from av.sidedata.sidedata import Type
-
-    side_data: Any  # PyAV's stubs only allow access by the names of the types
+    """int32 (9,), or None where the picture is shown as it is stored."""
     try:
-        side_data = picture.side_data
-        data = side_data.get(Type.DISPLAYMATRIX)
+        data: Any = picture.side_data.get("DISPLAYMATRIX")
     except ValueError:
-        side_data = _with_named_side_data(picture).side_data
-        data = side_data.get(Type.DISPLAYMATRIX)
+        data = _with_named_side_data(picture).side_data.get("DISPLAYMATRIX")
     return None if data is None else np.frombuffer(bytes(data), np.int32)
 
 

@@ -9,7 +9,15 @@ from typing import Any, Protocol, Self
 
 from realtime.errors import SourceError
 from realtime.sources.address import Address
-from realtime.sources.timestamps import FileTimes, LiveTimes, Placed, Stamped
+from realtime.sources.timestamps import (
+    LONGEST_PAUSE_JOINED_S,
+    LONGEST_PAUSE_S,
+    FileTimes,
+    LiveTimes,
+    Placed,
+    RatedTimes,
+    Stamped,
+)
 from realtime.types import Frame, Image
 
 
@@ -18,6 +26,10 @@ class Feed(Protocol):
 
     address: Address
     live: bool
+    stamped: bool
+    """False where stamps are missing, or made up by FFmpeg."""
+    joined: bool
+    """True where files are commonly made of pieces whose stamps have nothing to do with one another."""
     average_fps: Fraction | None
     duration_s: float | None
     corrupt_packets: int
@@ -87,7 +99,10 @@ class Video:
         if placed is None:
             raise StopIteration
         taken_s = time.monotonic()
-        return Frame(self._to_rgb(placed.item), placed.pts, placed.duration, placed.after_gap, taken_s)
+        rgb = self._to_rgb(placed.item)
+        return Frame(
+            rgb, placed.pts, placed.duration, placed.after_gap, taken_s, stamps_jump=placed.stamps_jump
+        )
 
     def times(self) -> Iterator[tuple[Fraction, Fraction]]:
         """(pts, duration) in seconds of the remaining frames, decoded but not converted."""
@@ -121,8 +136,15 @@ class Video:
 
 
 def _place(feed: Feed) -> Iterator[Placed[Any]]:
-    times: LiveTimes[Any] | FileTimes[Any]
-    times = LiveTimes(feed.average_fps) if feed.live else FileTimes(feed.average_fps)
+    times = _times(feed)
     for frame in feed.frames():
         yield from times.push(frame)
     yield from times.flush()
+
+
+def _times(feed: Feed) -> LiveTimes[Any] | FileTimes[Any] | RatedTimes[Any]:
+    if feed.live:
+        return LiveTimes(feed.average_fps, by_arrival=not feed.stamped)
+    if not feed.stamped and feed.average_fps:
+        return RatedTimes(feed.average_fps)
+    return FileTimes(feed.average_fps, LONGEST_PAUSE_JOINED_S if feed.joined else LONGEST_PAUSE_S)

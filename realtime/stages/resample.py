@@ -99,6 +99,8 @@ class Resample:
 
 def _cause(frame: Frame) -> str:
     """Of a gap that ends with `frame`."""
+    if frame.stamps_jump:
+        return "time stamps jump"
     if frame.after_gap:
         return "frames lost"
     return "frames dropped" if frame.dropped_before else "no frames"
