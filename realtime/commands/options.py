@@ -52,56 +52,15 @@ WHOLE_CLIPS = ("model", "backend", "precision", "streams")
 """The options of a command that takes clips as a whole, in the one mode that fits."""
 
 
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        autocompletion=model_names,
-        help="Weights to use, see i3d-live weights list; default: the best that are here, else that can be fetched.",
-    ),
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        metavar="NAME",
-        autocompletion=backend_names,
-        help="auto, or a name that i3d-live info shows.",
-    ),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        metavar="NAME",
-        autocompletion=precision_names,
-        help="float32, bfloat16, float16, int8; default: what is best here.",
-    ),
-]
-ModeOption = Annotated[
-    ModeName,
-    typer.Option(
-        "--mode",
-        help="The paper's window; the same at an eighth of the work; or reacting fast.",
-    ),
-]
-StreamsOption = Annotated[
-    StreamsName, typer.Option("--streams", help="Streams to run; auto: those with weights.")
-]
-FlowOption = Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")]
-FlowRegionOption = Annotated[
-    FlowRegion, typer.Option(help="Flow of the central square, or of the frame as in the paper's release.")
-]
-SquarePixelsOption = Annotated[
-    bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
-]
-ImageFpsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--fps", metavar="RATE", help="Rate of what states none, such as a folder of images: 25, 30000/1001."
-    ),
-]
+@dataclass(frozen=True)
+class FlowOptions:
+    """How optical flow is computed."""
+
+    method: Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")] = "tvl1"
+    flow_region: Annotated[
+        FlowRegion,
+        typer.Option(help="Flow of the central square, or of the frame as in the paper's release."),
+    ] = "square"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,11 @@ class SourceOptions:
 
     fps: Annotated[
         str | None,
-        typer.Option("--fps", metavar="RATE", help="Rate of a folder of images, such as 25 or 30000/1001."),
+        typer.Option(
+            "--fps",
+            metavar="RATE",
+            help="Rate of what states none, such as a folder of images: 25, 30000/1001.",
+        ),
     ] = None
     square_pixels: Annotated[
         bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
