@@ -24,12 +24,12 @@ from benchmarks import card
 from benchmarks.material import MODEL, SIZES_PX, checked_engines, precisions, store_model, write_video
 from engines.load import Engines, load_engines
 from realtime.outputs.log import Line
-from realtime.pump import Source
+from realtime.reader_threads import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
-from realtime.threads import beside
 from realtime.types import Frame
+from realtime.worker_threads import beside
 
 MODE = "continual"
 CLIP_S = 20.0

@@ -38,11 +38,11 @@ from benchmarks.material import (
 from engines.load import load_engines
 from realtime.clock import Stopwatch
 from realtime.outputs.log import Log
-from realtime.pump import End, read_or_idle
+from realtime.reader_threads import End, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.session import WHOLE, Session, session_line
 from realtime.sources.open import open_video
-from realtime.threads import beside
+from realtime.worker_threads import beside
 
 MODE = "continual"
 UNEXPLAINED = 0.05

@@ -34,7 +34,7 @@ from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
-from realtime.threads import beside
+from realtime.worker_threads import beside
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import rtsp_server
 from tests.support.watching import assert_whole, killed_and_started

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from realtime.pump import Source
+from realtime.reader_threads import Source
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Session, take_turns
 from realtime.types import Frame, Prediction
@@ -32,7 +32,7 @@ def outputs(video: Source, recognizer: Recognizer) -> Iterator[Output]:
     """Predictions, events and gaps of a video as they become certain.
 
     Files wait for the recogniser. Of a live source frames are dropped when it is late, and it does less; see
-    `realtime.pace`. Raises what the video raises, after the predictions that its frames still give.
+    `realtime.overload`. Raises what the video raises, after the predictions that its frames still give.
     """
     kept, errors = _Kept(), list[Exception]()
     session = Session(video, recognizer, sinks=[kept])

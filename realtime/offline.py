@@ -11,8 +11,8 @@ from engines.spec import StreamSpec
 from realtime.pictures import resize_short_side
 from realtime.stages.inputs import feed_for
 from realtime.stages.resample import Resample, Resampled
-from realtime.threads import beside
 from realtime.types import Frame, ResizedTick, Tick
+from realtime.worker_threads import beside
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.spec import StreamSpec
 from realtime.clock import Timer
-from realtime.pace import LONGEST_STRIDE_FACTOR, Level
+from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, Events, OpenEvent
 from realtime.stages.fuse import watched_classes
 from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for
@@ -95,7 +95,7 @@ class Recognizer:
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
         self.level = self._level = Level("all")
-        """What it may do; set it between two frames when it is late, see `realtime.pace`."""
+        """What it may do; set it between two frames when it is late, see `realtime.overload`."""
         self._counts = Counts()
 
         def feed_of(spec: StreamSpec) -> Feed:

@@ -69,7 +69,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
     from realtime.session import Session, run_sessions, session_line
     from realtime.signals import stop_on_signals
     from realtime.sources.reconnect import keep_open
-    from realtime.threads import beside
+    from realtime.worker_threads import beside
 
     with ExitStack() as stack:
         video = keep_open(source)

@@ -18,7 +18,7 @@ from engines.load import Engines
 from realtime.clock import StageName, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
-from realtime.pump import End, Pace, Source, mailbox_for, read_or_idle
+from realtime.reader_threads import End, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
 from realtime.types import Figures, Frame

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Beside(Protocol):
-    """Runs a call while the caller goes on; `realtime.threads.beside` is one."""
+    """Runs a call while the caller goes on; `realtime.worker_threads.beside` is one."""
 
     def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
         """What is returned waits for the call's result, as often as it is asked, and raises what the call raised."""

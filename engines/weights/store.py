@@ -1,7 +1,7 @@
 """Models in the user's cache folder: what is stored under a name, and reading and writing its tensors. No torch.
 
 A model is one folder, <cache>/models/<name>, with `rgb.safetensors` and `flow.safetensors` (or one of them) and
-`model.json` (see `engines.weights.manifest`).
+`model.json` (see `engines.weights.model_json`).
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from engines.cache_folder import cache_dir, locked, replace_file, sha256_of
 from engines.errors import UsageError, WeightsError
 from engines.spec import FLOW, RGB, Modality, StreamSpec, Weights
 from engines.weights.formats import Tensors, checked, read_safetensors
-from engines.weights.manifest import FILE, Manifest, StoredStream, read_manifest, write_manifest
+from engines.weights.model_json import FILE, Manifest, StoredStream, read_manifest, write_manifest
 from engines.weights.public_sets import PUBLIC
 
 SPECS: dict[Modality, StreamSpec] = {"rgb": RGB, "flow": FLOW}
@@ -196,7 +196,7 @@ def save_weights(
 ) -> Weights:
     """Store one stream of a model, replacing any earlier one; `tensors` must be complete, under pytorch-i3d's names.
 
-    `shared_trunk`: see `engines.weights.manifest.StoredStream`.
+    `shared_trunk`: see `engines.weights.model_json.StoredStream`.
 
     Raises:
         UsageError: the name is a public set's.

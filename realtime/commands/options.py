@@ -14,8 +14,8 @@ from realtime.clock import Stopwatch
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
-from realtime.threads import beside
 from realtime.types import FlowRegion
+from realtime.worker_threads import beside
 
 Layers = Literal["last", "all"]
 FlowName = Literal["tvl1", "tvl1-cuda", "opencv-tvl1", "dis"]

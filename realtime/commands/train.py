@@ -147,7 +147,7 @@ def check_installed() -> None:
 
 def check_target(name: str, labels: tuple[str, ...]) -> None:
     """Before days of work: whether the result can be stored under that name. Its other stream may be there already."""
-    from engines.weights.manifest import read_manifest
+    from engines.weights.model_json import read_manifest
     from engines.weights.store import model_dir
     from realtime.teaching.lesson import check_name
 

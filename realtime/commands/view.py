@@ -23,7 +23,7 @@ from realtime.view.access import is_local
 from realtime.view.settings import Settings
 
 if TYPE_CHECKING:
-    from realtime.view.channels import Hub
+    from realtime.view.hub import Hub
 
 PASSWORD_VARIABLE = "I3D_LIVE_PASSWORD"
 SHORTEST_PASSWORD = 8
@@ -89,7 +89,7 @@ def view(
 
     def new_hub() -> "Hub":
         from realtime.outputs.video_file import VideoWriter
-        from realtime.view.channels import Hub
+        from realtime.view.hub import Hub
 
         chosen = prepare.model(model.model, settings.streams)
 

@@ -40,7 +40,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
 
 
 def level_line(name: str, steps_down: int, lag_s: float, media_s: float) -> Line:
-    """The recogniser has changed its level; see `realtime.pace`."""
+    """The recogniser has changed its level; see `realtime.overload`."""
     return {
         "kind": "level",
         "at_s": round(media_s, 3),

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 from realtime.clock import ENGINE_STAGES
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
-from realtime.threads import Worker
 from realtime.types import Figures
+from realtime.worker_threads import Worker
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 

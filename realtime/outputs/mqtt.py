@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
 from realtime.sources.address import masked
-from realtime.threads import Worker
+from realtime.worker_threads import Worker
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 DEFAULT_TOPIC = "i3d-live"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engines.engine import POSITION_TICKS
 from engines.spec import StreamSpec
 from realtime.clock import INPUT_STAGES, StageName, Timer
-from realtime.pace import Level
+from realtime.overload import Level
 from realtime.pictures import resize_short_side
 from realtime.stages.region import Region, rgb_input, view_count, views
 from realtime.types import Beside, FlowRegion, Frame, Image, ResizedTick, Tick

@@ -1,4 +1,4 @@
-"""From a frame to what the network sees: shorter side to 256, centre crop of 224."""
+"""Which part of a frame the network looks at. Resizing and cropping: `realtime.pictures`."""
 
 import re
 from typing import Literal

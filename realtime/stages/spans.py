@@ -7,7 +7,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from engines.engine import POSITION_BEHIND_TICKS, Engine
-from realtime.pace import Level
+from realtime.overload import Level
 from realtime.stages.inputs import TickInputs
 from realtime.stages.ring import Ring
 from realtime.stages.schedule import Schedule

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from realtime.errors import UsageError
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
 from realtime.view.settings import from_page
 
 Picture = tuple[str, bytes, float]

@@ -13,7 +13,7 @@ import numpy as np
 
 from realtime.clock import Clock
 from realtime.errors import UsageError
-from realtime.pump import Source
+from realtime.reader_threads import Source
 from realtime.sources.timestamps import LiveTimes, Stamped
 from realtime.types import Frame, Image
 

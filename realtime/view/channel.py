@@ -13,17 +13,17 @@ from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.flow.colour import flow_picture
 from realtime.pictures import to_jpeg
-from realtime.pump import Source
+from realtime.reader_threads import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
 from realtime.stages.events import EventOptions
-from realtime.threads import Worker, beside
 from realtime.types import Figures, Frame
-from realtime.view.broadcast import Latest
 from realtime.view.browser_camera import BrowserCamera, Shown
+from realtime.view.latest_value import Latest
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
+from realtime.worker_threads import Worker, beside
 
 Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
 """`waiting`: the source is open and its first frame has not come. `engine`: frames are here, and the engine is being made ready."""

@@ -16,7 +16,7 @@ from engines.backends.registry import REGISTRY
 from engines.spec import MODES
 from realtime.errors import I3DLiveError
 from realtime.view import actions
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
 from realtime.view.settings import STREAMS, Settings
 
 STATIC = Path(__file__).with_name("static")

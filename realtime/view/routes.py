@@ -25,9 +25,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.errors import UsageError
 from realtime.view import actions
-from realtime.view.broadcast import Latest
 from realtime.view.channel import Channel
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
+from realtime.view.latest_value import Latest
 
 STATIC = Path(__file__).with_name("static")
 BOUNDARY = b"--picture\r\n"

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from realtime.errors import UsageError
 from realtime.view.access import Guard
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
 from realtime.view.page import mount
 from realtime.view.routes import routes
 from realtime.view.settings import Settings

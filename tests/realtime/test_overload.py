@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from engines.engine import Positions
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
-from realtime.pace import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Level, levels_of
-from realtime.pump import LIVE_WAIT_S, End, Mailbox, Pace
+from realtime.overload import CALM_S, LATE_S, LONGEST_CALM_S, SETTLE_S, Ladder, Level, levels_of
+from realtime.reader_threads import LIVE_WAIT_S, End, Mailbox, Pace
 from realtime.recognizer import Output, Recognizer
 from realtime.stages.inputs import Feed, Input, RgbFeed
 from realtime.types import Frame, Gap, Image, Prediction, ResizedTick

@@ -13,8 +13,8 @@ from engines.engine import Positions
 from engines.spec import FLOW, RGB, StreamSpec
 from realtime.clock import ENGINE_STAGES, StageName
 from realtime.recognizer import Recognizer
-from realtime.threads import beside
 from realtime.types import Prediction
+from realtime.worker_threads import beside
 from tests.support.doubles import SawTicks, constant_rate
 
 TICKS = 100

@@ -18,7 +18,7 @@ from realtime.errors import EngineError
 from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
 from realtime.types import Frame
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
 from realtime.view.settings import Settings
 
 LABELS = ("painting red", "painting green", "painting blue", "resting", "waving", "walking", "tai chi")

@@ -15,8 +15,8 @@ from realtime.offline import ticks_of
 from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
 from realtime.stages.inputs import RgbFeed
-from realtime.threads import beside
 from realtime.types import FlowRegion, Frame, Prediction, ResizedTick, Tick
+from realtime.worker_threads import beside
 from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0

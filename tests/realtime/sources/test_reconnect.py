@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import SourceError, SourceLost
-from realtime.pump import Reader, mailbox_for
+from realtime.reader_threads import Reader, mailbox_for
 from realtime.recognizer import Recognizer
 from realtime.sources.address import parse_source
 from realtime.sources.reconnect import Connection, Reconnecting, is_there, keep_open

@@ -9,7 +9,7 @@ import pytest
 
 from engines.spec import FLOW, RGB, Mode, StreamSpec
 from realtime.clock import StageName, Stopwatch
-from realtime.pace import Level
+from realtime.overload import Level
 from realtime.stages.dropped_frames import Dropped
 from realtime.stages.inputs import Feed, Input, Inputs, RgbFeed, TickInputs
 from realtime.stages.row import Row

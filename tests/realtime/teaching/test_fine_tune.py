@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines.training.finetune import SCHEDULE, Layers, Tuned, Verdict
-from engines.weights.manifest import read_manifest
+from engines.weights.model_json import read_manifest
 from engines.weights.store import load_weights, model_dir
 from realtime.commands.teach import show
 from realtime.teaching.fine_tune import finetune

@@ -25,7 +25,7 @@ from engines.runtime.headed import HeadedEngine, head_of
 from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Modality, Weights
 from engines.weights import formats
-from engines.weights.manifest import FILE, read_manifest
+from engines.weights.model_json import FILE, read_manifest
 from engines.weights.store import load_spec, load_weights, model_dir, save_weights
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer

@@ -13,8 +13,8 @@ from PIL import Image
 from engines.load import Engines
 from realtime.clock import Clock
 from realtime.errors import SourceError, SourceLost
-from realtime.pace import LATE_S, SETTLE_S
-from realtime.pump import LIVE_WAIT_S, Source
+from realtime.overload import LATE_S, SETTLE_S
+from realtime.reader_threads import LIVE_WAIT_S, Source
 from realtime.view.channel import Channel
 from realtime.view.settings import Settings
 from tests.support.clocks import Hurried, ManualClock

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import UsageError
-from realtime.view.channels import LEFT_S, MOST_RUNNING, EngineStore, Hub
+from realtime.view.hub import LEFT_S, MOST_RUNNING, EngineStore, Hub
 from realtime.view.settings import Settings
 from tests.support.clocks import ManualClock
 from tests.support.view_doubles import Pushed, load, no_demo, until

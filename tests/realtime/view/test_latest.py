@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 
-from realtime.view.broadcast import Latest
+from realtime.view.latest_value import Latest
 
 
 def test_everybody_gets_the_newest_and_nobody_what_came_between() -> None:

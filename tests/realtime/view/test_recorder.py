@@ -12,7 +12,7 @@ from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
 from realtime.types import Frame
 from realtime.view import actions
-from realtime.view.channels import Hub
+from realtime.view.hub import Hub
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 from tests.support.view_doubles import RED, Pushed, load, no_demo, until

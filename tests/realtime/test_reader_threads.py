@@ -10,7 +10,7 @@ import pytest
 
 from realtime.errors import SourceError
 from realtime.library import stream
-from realtime.pump import End, Idle, Mailbox, Source, read_or_idle
+from realtime.reader_threads import End, Idle, Mailbox, Source, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
 from tests.support.doubles import SawTicks, constant_rate, exact, frame

@@ -11,7 +11,7 @@ from engines.load import EngineOptions, Engines
 from engines.runtime.shared import SharedEngine
 from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
-from realtime.pump import Source
+from realtime.reader_threads import Source
 from realtime.sources.address import masked
 from realtime.view.browser_camera import BrowserCamera
 from realtime.view.channel import Channel

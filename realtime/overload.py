@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 LATE_S = 0.75
 """A frame that waited longer than this makes the recogniser step down: before it has waited for a second, when frames
-are dropped (`realtime.pump.LIVE_WAIT_S`)."""
+are dropped (`realtime.reader_threads.LIVE_WAIT_S`)."""
 SETTLE_S = 1.0
 """Seconds that a step has to show its effect before the next one down."""
 CALM_S = 10.0

@@ -1,4 +1,4 @@
-"""The only file with threads: a reader fills a mailbox, the recogniser empties it in the caller's thread.
+"""Reader threads and their mailboxes: a reader fills a mailbox, the recogniser empties it in the caller's thread.
 
     reader thread, one a source     mailbox                      caller's thread
     for frame in video: put ──────→ [ . . . . ] ───┬─→ take, recognizer.push ───→ outputs
@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
-from realtime.pace import Ladder, levels_of
+from realtime.overload import Ladder, levels_of
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
 
