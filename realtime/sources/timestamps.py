@@ -215,8 +215,9 @@ class LiveTimes(Generic[T]):
     """Places the frames of a live source, each immediately.
 
     A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places go on a step after the
-    last one, with `stamps_jump`; unless nothing came for most of that time, which then was a pause. A frame without a stamp is put a step after the last one. Where stamps run backwards more
-    often than the times of decoding do, these are taken: some servers stamp B-frames in the order in which they send them.
+    last one, with `stamps_jump`; unless nothing came for most of that time, which then was a pause. A frame without a
+    stamp is put a step after the last one. Where stamps run backwards more often than the times of decoding do, these
+    are taken: some servers stamp B-frames in the order in which they send them.
     """
 
     def __init__(self, rate: Fraction | None, *, by_arrival: bool = False) -> None:

@@ -1,4 +1,5 @@
-"""Recordings that were joined: stamps begin anew, or jump, and the pictures go on. And files that are damaged in the middle."""
+"""Recordings that were joined: stamps begin anew, or jump, and the pictures go on. And files that are damaged in the
+middle."""
 
 from collections.abc import Sequence
 from fractions import Fraction
