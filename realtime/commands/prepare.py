@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from engines.errors import NoClip
 from engines.load import Clips, Engines
-from engines.spec import Streams
+from engines.spec import Modality, Streams
 from realtime.commands.options import ModelOptions
 from realtime.commands.progress import fetching, waiting
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from engines.weights.best_set import Choice
     from engines.weights.store import Model
 
@@ -45,6 +47,12 @@ class Prepare:
                 fetch(name, "rgb", progress)
             return find_model(name)
         return model
+
+    def network(self, architecture: str, classes: int, stream: Modality | None) -> "nn.Module":
+        """A new one, to be trained."""
+        from engines.nets.factory import network
+
+        return network(architecture, classes, stream=stream)
 
     def engines(
         self, options: ModelOptions, model: "Model | None" = None, *, at_once: bool = False

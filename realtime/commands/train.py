@@ -11,6 +11,7 @@ import typer
 from engines.extras import absent
 from engines.spec import Modality
 from realtime.commands.options import Layers
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def train(
     network: NetworkOptions = NetworkOptions(),
     clips: ClipOptions = ClipOptions(),
     how: ScheduleOptions = ScheduleOptions(),
+    *,
+    prepare: Prepare = PREPARE,
 ) -> None:
     """Train as the paper does: SGD with momentum, random crops and mirrors. Interrupted, the same call goes on."""
     contract = network.contract()
@@ -108,7 +111,7 @@ def train(
         raise UsageError(f"{dataset}: the splits train and val must have the same classes")
     if name:
         check_target(name, learn.labels)
-    net = network_for(contract, stream, learn, base)
+    net = network_for(contract, stream, learn, base, prepare)
     folder, done, total = cache_dir() / "clips", 0, len(learn.clips) + len(judge.clips)
     with telling() as tell:
 
@@ -158,16 +161,19 @@ def check_target(name: str, labels: tuple[str, ...]) -> None:
 
 
 def network_for(
-    contract: "Architecture", stream: Modality | None, dataset: "Dataset", base: str | None
+    contract: "Architecture",
+    stream: Modality | None,
+    dataset: "Dataset",
+    base: str | None,
+    prepare: Prepare = PREPARE,
 ) -> "nn.Module":
     """A new network, or one that starts from a stored model's weights; flow from its rgb ones where it has none."""
     import numpy as np
     import torch
 
-    from engines.nets.factory import network
     from engines.training.train import start_from
 
-    net = network(contract.name, len(dataset.labels), stream=stream)
+    net = prepare.network(contract.name, len(dataset.labels), stream)
     if base and stream:
         from realtime.teaching.lesson import trunk
 

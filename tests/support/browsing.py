@@ -68,7 +68,7 @@ def page_of(
 ) -> Iterator[Any]:
     """The page as in a browser of its own. Ends with an error if the page had one, or asked for anything elsewhere.
 
-    `before`: called with the page before it is opened. What a page before has fetched, its script of 77 files, is not fetched again.
+    `before`: called with the page before it is opened. What an earlier page fetched (77 files) is cached.
     """
     options = {"viewport": {"width": 1280, "height": 900}} | options
     idle = IDLE_CONTEXTS.setdefault(browser, {}).setdefault(repr(options), [])

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from engines.errors import UsageError
-from engines.nets import factory as catalogue
 from engines.nets.architectures import architecture
-from engines.spec import FLOW, RGB
+from engines.nets.factory import network
+from engines.spec import FLOW, RGB, Modality
 from engines.training.datasets import Dataset
 from engines.weights import formats
 from engines.weights.store import load_weights
+from realtime.commands.prepare import Prepare
 from realtime.commands.train import network_for
 from realtime.teaching.read_videos import reader
 from tests.engines.conftest import own_cache  # noqa: F401
@@ -23,6 +25,13 @@ from tests.support.made_actions import ACTIONS, write_actions
 from tests.support.networks import DIVIDE
 
 
+class Narrow(Prepare):
+    """Networks with fewer channels."""
+
+    def network(self, architecture: str, classes: int, stream: Modality | None) -> nn.Module:
+        return network(architecture, classes, stream=stream, divide=DIVIDE)
+
+
 @pytest.fixture
 def call(
     own_cache: Path,  # noqa: F811
@@ -30,10 +39,9 @@ def call(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Call:
-    monkeypatch.setattr(catalogue, "network", partial(catalogue.network, divide=DIVIDE))
     monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
     monkeypatch.chdir(tmp_path)
-    return partial(invoke_with(capsys), "train")
+    return partial(invoke_with(capsys, Narrow()), "train")
 
 
 def test_streams_are_whole_frames_of_one_length(tmp_path: Path) -> None:
@@ -75,7 +83,7 @@ def test_a_folder_becomes_a_model(call: Call, tmp_path: Path) -> None:
 def test_a_start_from_a_model_keeps_all_but_its_classes(call: Call) -> None:
     store_base("base")
     dataset = Dataset("folder per class", ("up", "down"), (), ())
-    net = network_for(architecture("two-stream-i3d"), "flow", dataset, "base")
+    net = network_for(architecture("two-stream-i3d"), "flow", dataset, "base", Narrow())
     found = {name: value.numpy() for name, value in net.state_dict().items()}
     wanted = small_trunk("base", "flow")[1]
     for name, value in wanted.items():
