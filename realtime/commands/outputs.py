@@ -62,6 +62,8 @@ class TimelinePicture:
     def __init__(self, path: Path, labels: tuple[str, ...], title: str, caption: str) -> None:
         from realtime.outputs.timeline import Timeline
 
+        if path.suffix.lower() != ".png":
+            raise OutputError(f"cannot write {path}: a timeline is written as .png; name it so")
         check_writable(path)
         self._path, self._title, self._caption = path, title, caption
         self._timeline = Timeline(labels)
@@ -141,7 +143,8 @@ def metrics_server(stack: ExitStack, where: str) -> "Metrics":
 
     host, port = listen_at(where)
     metrics = stack.enter_context(Metrics(host, port))
-    print(f"metrics at http://{host}:{metrics.port}/metrics, health at /health", file=sys.stderr)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"metrics at http://{shown}:{metrics.port}/metrics, health at /health", file=sys.stderr)
     return metrics
 
 

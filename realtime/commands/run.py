@@ -65,12 +65,14 @@ def run(
     if len(sources) > 1 and (outputs.annotate or outputs.timeline):
         raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
     opener = source.opener()
+    readable = readable or sys.stdout.isatty()
+    to_stdout = str(log.log) == "-" and not readable  # where the lines go in any case
     with ExitStack() as stack:
         began_s = time.monotonic()
         opened, failures = open_sources(parse_sources(sources), opener, reconnect=source.reconnect)
         for each in opened:
             stack.callback(each.video.close)
-        writers = [log_writer(stack, log.log, log)] if log.log else []
+        writers = [log_writer(stack, log.log, log)] if log.log and not to_stdout else []
         writers += [mqtt_writer(stack, outputs.mqtt)] if outputs.mqtt else []
         server = metrics_server(stack, outputs.metrics) if outputs.metrics else None
         engines = prepare.engines(model, at_once=True)
@@ -82,7 +84,6 @@ def run(
         def make_sinks(each: Opened, recognizer: Recognizer) -> list[Sink]:
             return sinks_of(outputs, each.video, recognizer, each.name)
 
-        readable = readable or sys.stdout.isatty()
         failures += watch_all(opened, engines, make_recognizer, make_sinks, writers, server, readable)
     for error in failures:
         raise error

@@ -19,8 +19,11 @@ class Terminal:
     """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout where they are asked for."""
 
     def __init__(self, total_s: float | None, console: Console | None = None) -> None:
-        """`total_s`: length of the source, where it has one. `console`: default: stderr, or stdout if that is a terminal."""
+        """`total_s`: length of the source, where it has one. `console`: for all; by default lines go to stdout, and so does
+        progress if that is a terminal, else to stderr."""
         self._console = console or Console(stderr=not sys.stdout.isatty(), highlight=False)
+        # On a terminal both are one, so that a line is printed above the bar.
+        self._lines = Console(highlight=False) if self._console.stderr else self._console
         self._progress = Progress(
             TextColumn("[dim]{task.fields[media]}"),
             BarColumn(),
@@ -48,7 +51,7 @@ class Terminal:
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
             text = Text.assemble((line["name"], "bold"), " ", text) if "name" in line else text
-            self._progress.console.print(text, soft_wrap=not self._console.is_terminal)
+            self._lines.print(text, soft_wrap=not self._lines.is_terminal)
 
     def _session(self, line: Line) -> Text:
         source = line["source"].replace(str(Path.home()), "~", 1)

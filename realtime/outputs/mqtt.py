@@ -8,6 +8,7 @@ house/garden/cam1/event              the same for sources with names
 """
 
 import json
+import re
 import ssl
 import threading
 from typing import Any
@@ -28,7 +29,10 @@ KEEP_ALIVE_S = 20
 MOST_WAITING = 1000
 """Event messages kept while the broker is unreachable. Predictions are not kept: they soon lose their value."""
 LAST_WORDS_S = 2.0
+LONGEST_TOPIC_BYTES = 60_000
+"""A message's topic may have 65535; names of sources and kinds of lines are added to it."""
 FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
+ESCAPES = "in a user name or password / # ? @ are written %2F %23 %3F %40"
 
 
 class Mqtt:
@@ -54,7 +58,16 @@ class Mqtt:
             client.tls_set()
         try:
             client.connect(host, port, KEEP_ALIVE_S)
-        except (OSError, ssl.SSLError, ValueError) as error:
+        except ssl.SSLCertVerificationError as error:
+            raise OutputError(
+                f"{self._shown}: the certificate of the broker is not trusted: {error.verify_message}; for one of your own "
+                "set SSL_CERT_FILE to its PEM file, and give the host by the name that stands in it"
+            ) from error
+        except ssl.SSLError as error:
+            raise OutputError(
+                f"{self._shown}: no TLS at that port; give the broker's port for TLS, {PORTS['mqtts']} as a rule, or mqtt://"
+            ) from error
+        except (OSError, ValueError) as error:
             raise self._failed(getattr(error, "strerror", None) or str(error)) from error
         self._worker = Worker(self._run)
         if not self._answer.wait(start_limit_s) or self._refused:
@@ -72,11 +85,9 @@ class Mqtt:
         if kind != "event" and not self.connected:
             self.lost += 1
             return
-        place = f"{line['name']}/{kind}" if "name" in line else kind
+        place = f"{topic_level(line['name'])}/{kind}" if "name" in line else kind
         payload = json.dumps(line, ensure_ascii=False)
-        sent = self._client.publish(
-            f"{self._topic}/{_level(place)}", payload, qos=1 if kind == "event" else 0
-        )
+        sent = self._client.publish(f"{self._topic}/{place}", payload, qos=1 if kind == "event" else 0)
         self.lost += sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
 
     def close(self) -> None:
@@ -118,15 +129,25 @@ def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}") from None
+        raise UsageError(
+            f"{masked(url)}: not an address of an MQTT broker; give {FORMS}, a port from 1 to 65535; {ESCAPES}"
+        ) from None
     topic = unquote(parts.path).strip("/") or DEFAULT_TOPIC
-    if parts.scheme not in PORTS or not parts.hostname or parts.query or "#" in url or "+" in topic:
-        raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}, without + and #")
+    if parts.scheme not in PORTS or not parts.hostname or parts.query or "#" in url or port == 0:
+        raise UsageError(f"{masked(url)}: not an address of an MQTT broker; give {FORMS}; {ESCAPES}")
+    if set(topic) & set("+#\0"):
+        raise UsageError(
+            f"{masked(url)}: + and # may not stand in a topic, %2B and %23 neither; give {FORMS}"
+        )
+    if len(topic.encode()) > LONGEST_TOPIC_BYTES:
+        raise UsageError(
+            f"{masked(url)[:80]}...: a topic may have {LONGEST_TOPIC_BYTES} bytes; give a shorter one"
+        )
     user = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
     return parts.hostname, port or PORTS[parts.scheme], user, password, topic, parts.scheme == "mqtts"
 
 
-def _level(text: str) -> str:
-    """A topic must not contain wildcards, but names of sources may."""
-    return text.replace("+", "_").replace("#", "_")
+def topic_level(name: str) -> str:
+    """A source's name as one level of a topic, without wildcards; without a name of its own it may be a path."""
+    return re.sub(r"[+#/\0]+", "_", name).strip("_") or "_"

@@ -57,7 +57,32 @@ def parse_source(source: str | Path) -> Address:
     kind = _SCHEMES.get(url[1].lower())
     if kind is None:
         raise UsageError(f"{masked(text)}: {url[1]}:// is not known; give {ALLOWED}")
-    return Address(kind, text, masked(text))
+    # FFmpeg knows schemes in small letters alone; some cameras' own pages write them in capitals.
+    return Address(kind, url[1].lower() + text[len(url[1]) :], masked(text))
+
+
+def check_url(address: Address) -> None:
+    """Raises UsageError for an address of a server that no server can have, before anything is sent to one."""
+    _, _, rest = address.target.partition("://")
+    server, _, path = re.match(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    host, colon, port = server.rpartition("@")[2].partition(":")
+    if server.rpartition("@")[2].startswith("["):
+        host, _, after = server.rpartition("@")[2].partition("]")
+        colon, port = after[:1], after[1:]
+    if colon and "@" in path and not port.isdecimal():
+        raise UsageError(
+            f"{address.name}: in a user name or password / # ? are written %2F %23 %3F, and @ is %40; write it so"
+        )
+    if ":" in port:
+        raise UsageError(
+            f"{address.name}: an IPv6 address stands in brackets, as in rtsp://[fe80::1]:554/stream"
+        )
+    if port and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise UsageError(
+            f"{address.name}: a port is a number from 1 to 65535; correct what stands behind the host"
+        )
+    if not host:
+        raise UsageError(f"{address.name}: there is no host in it; give it as in rtsp://camera/stream")
 
 
 def masked(source: str) -> str:

@@ -18,10 +18,11 @@ from realtime.sources.address import (
     STALL_LIMIT_S,
     Address,
     Transport,
+    check_url,
     ffmpeg_input,
     parse_source,
 )
-from realtime.sources.ffmpeg_errors import reason
+from realtime.sources.ffmpeg_errors import INDEX_BEHIND, reason
 from realtime.sources.image_folder import ImageFeed
 from realtime.sources.stdin import StandardInput
 from realtime.sources.timestamps import Stamped, plausible_rate
@@ -76,6 +77,8 @@ def open_video(
     if rtsp_transport not in ("tcp", "udp"):
         raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
     address = parse_source(source)
+    if address.kind in ("rtsp", "http"):
+        check_url(address)
     if address.kind != "images":
         feed = _StreamFeed(address, rtsp_transport, image_fps)
         return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None))
@@ -113,6 +116,7 @@ class _StreamFeed:
         self.address, self._name = address, address.name
         self.corrupt_packets = 0
         self._after_loss = False
+        self._given = 0
         self.stopping = Event()
         self._stall_limit_s = STALL_LIMIT_S.get(address.kind, 0.0)
         self._container = container = self._open(transport)
@@ -134,12 +138,19 @@ class _StreamFeed:
 
     def frames(self) -> "Iterator[Stamped[VideoFrame]]":
         rated = self.live or self.stamped or self.average_fps
-        for number, frame in enumerate(self._pictures()):
-            if number and not rated:  # a single picture needs no rate
+        for frame in self._pictures():
+            self._given += 1
+            if self._given > 1 and not rated:  # a single picture needs no rate
                 raise SourceError(
                     f"{self._name}: it states neither times nor a rate; give --fps, such as --fps 25, or convert it to .mp4"
                 )
             yield frame
+        if not self._given and self._index_is_behind():
+            raise SourceError(f"{self._name}: {INDEX_BEHIND}")
+
+    def _index_is_behind(self) -> bool:
+        """Whether nothing comes of an MP4 because its index is at the end, and there is no way back to what it tells of."""
+        return self._container.format.name.startswith("mov") and self.address.kind in ("stdin", "http")
 
     def _pictures(self) -> "Iterator[Stamped[VideoFrame]]":
         try:
@@ -174,7 +185,8 @@ class _StreamFeed:
         videos = [video for video in streams.video if not video.disposition & Disposition.attached_pic]
         if not videos:
             only = ", only sound or text" if len(streams) else ""
-            raise SourceError(f"{self._name}: no video in it{only}; give a video that plays elsewhere")
+            what = "another stream of this camera" if self.live else "a video that plays elsewhere"
+            raise SourceError(f"{self._name}: no video in it{only}; give {what}")
         if file_format == "hls":
             stream = max(videos, key=lambda video: (min(video.height, ENOUGH_LINES), -video.height))
         else:
@@ -251,6 +263,8 @@ class _StreamFeed:
 
     def _break_off(self, error: "FFmpegError") -> None:
         """Reading failed: because of `close`, a lost connection, or the end of what states no length."""
+        if not self._given and self._index_is_behind():
+            raise SourceError(f"{self._name}: {INDEX_BEHIND}") from error
         remote = self.live or self.address.kind == "http"
         if remote and not self._bytes and not self.live:
             self.corrupt_packets += 1

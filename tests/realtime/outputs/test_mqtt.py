@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
-from realtime.outputs.mqtt import Mqtt
+from realtime.outputs.mqtt import Mqtt, topic_level
 from tests.conftest import ROOT
 from tests.realtime.test_many import STEP, run_double
 from tests.support.made_clips import every, write_clip
@@ -218,12 +218,25 @@ def test_killed_its_last_will_says_that_it_is_offline(
         "mqtt://h/+/b",
         "mqtt://me:geheim@h/x?y=1",
         "h/x",
+        "mqtt://h/a/%23",
+        "mqtt://h/%2B/b",
+        "mqtt://h:99999/x",
+        "mqtt://h:0/x",
+        "mqtt://me:ge/heim@h/x",
+        "mqtt://me:ge#heim@h/x",
     ],
 )
 def test_what_is_no_address_of_a_broker_is_a_wrong_call(url: str) -> None:
     with pytest.raises(UsageError, match="mqtt://") as raised:
         Mqtt(url)
     assert "geheim" not in str(raised.value)
+    assert "heim" not in str(raised.value)
+
+
+def test_a_topic_that_is_too_long_is_a_wrong_call() -> None:
+    with pytest.raises(UsageError, match="give a shorter one") as raised:
+        Mqtt("mqtt://me:geheim@h/" + "a" * 70_000)
+    assert len(str(raised.value)) < 200
 
 
 def test_where_no_broker_is_it_says_so() -> None:
@@ -242,3 +255,11 @@ def test_importing_the_command_line_imports_neither_client() -> None:
     code = "import sys, realtime.cli; print([m for m in ('paho', 'prometheus_client') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("cam1", "cam1"), ("/a/b.mp4", "a_b.mp4"), ("rtsp://***@cam/x", "rtsp:_***@cam_x"), ("a+b#c", "a_b_c")],
+)
+def test_a_source_is_one_level_of_the_topic(name: str, level: str) -> None:
+    assert topic_level(name) == level

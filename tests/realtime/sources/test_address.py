@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import SourceError, UsageError
-from realtime.sources.address import Address, camera_input, masked, parse_source
+from realtime.sources.address import Address, camera_input, check_url, masked, parse_source
 from realtime.sources.image_folder import image_files
 
 
@@ -95,3 +95,54 @@ def test_cameras_of_each_system(tmp_path: Path) -> None:
         camera_input(parse_source("webcam:99"), [], "linux", tmp_path)
     (tmp_path / "video1").touch()
     assert camera_input(second, [], "linux", tmp_path) == (str(tmp_path / "video1"), "v4l2")
+
+
+@pytest.mark.parametrize("scheme", ["RTSP", "Rtsps", "HTTP", "hTTps"])
+def test_schemes_may_be_in_capitals(scheme: str) -> None:
+    assert parse_source(f"{scheme}://Host/Path").target == f"{scheme.lower()}://Host/Path"
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https", "RTSP"])
+@pytest.mark.parametrize(
+    "password", ["hun/ter2", "hun#ter2", "hun?ter2", "/hunter2", "#hun?ter2", "hun/@ter2"]
+)
+def test_what_must_be_escaped_in_a_password_is_told(scheme: str, password: str) -> None:
+    with pytest.raises(UsageError, match=r"%2F %23 %3F, and @ is %40; write it so") as caught:
+        check_url(parse_source(f"{scheme}://admin:{password}@127.0.0.1:9/stream"))
+    assert "hun" not in str(caught.value)
+    assert "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rtsp://camera:99999/x", "a port is a number from 1 to 65535"),
+        ("rtsp://camera:0/x", "a port is a number from 1 to 65535"),
+        ("http://camera:-1/x", "a port is a number from 1 to 65535"),
+        ("http://camera:80a/x", "a port is a number from 1 to 65535"),
+        ("http://u:p@[::1]:70000/x", "a port is a number from 1 to 65535"),
+        ("rtsp://fe80::1/x", "stands in brackets"),
+        ("rtsp:///x", "no host"),
+        ("http://:80/x", "no host"),
+        ("http://u:p@/x", "no host"),
+    ],
+)
+def test_addresses_that_no_server_has(url: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check_url(parse_source(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://camera/a@b",
+        "rtsp://u:p@camera:554/x?y=a:b@c",
+        "http://[::1]:80/x",
+        "http://u:p%2F@[::1]/x",
+        "https://host",
+        "rtsp://camera:/x",
+        "http://host/x:y@z",
+    ],
+)
+def test_addresses_that_are_fine(url: str) -> None:
+    check_url(parse_source(url))

@@ -1,0 +1,25 @@
+"""What stands on stdout, and which names of files are taken."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime.commands.outputs import TimelinePicture
+from realtime.commands.terminal import Terminal
+from realtime.errors import OutputError
+
+
+def test_readable_lines_go_to_stdout_even_into_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal(None) as terminal:
+        terminal.write({"kind": "gap", "start_s": 1.0, "end_s": 3.0, "cause": "no frames"})
+        terminal.progress(3.0)
+    out, err = capsys.readouterr()
+    assert "since 1.00 s: no frames" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", ["t.jpg", "t.jpeg", "t.svg", "t.pdf", "t"])
+def test_a_timeline_is_a_png(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"a timeline is written as \.png; name it so"):
+        TimelinePicture(tmp_path / name, ("a",), "", "")
+    TimelinePicture(tmp_path / "T.PNG", ("a",), "", "")
