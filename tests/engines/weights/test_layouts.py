@@ -107,6 +107,65 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     same(to_i3d(read_weights(path), "it"), {n: t.float().numpy() for n, t in halved.items()})
 
 
+PREFIXES = (
+    "module.",
+    "_orig_mod.",
+    "model.",
+    "backbone.",
+    "module._orig_mod.",
+    "model.backbone.",
+    "net.encoder.",
+)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "wrapper"),
+    [*zip(PREFIXES, ("", "state_dict", "net", "", "model", "state_dict", "ema"), strict=True), ("", "net")],
+)
+def test_any_common_prefix_and_wrapper_is_taken_off(prefix: str, wrapper: str, tmp_path: Path) -> None:
+    made = layouts.made_i3d(7, 3)
+    state: dict[str, Any] = {f"{prefix}{name}": tensor for name, tensor in layouts.as_torch(made).items()}
+    path = layouts.saved({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "x.pt")
+    same(to_i3d(read_weights(path), "it"), made)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES[::3])
+def test_what_stands_beside_the_network_is_named(prefix: str, tmp_path: Path) -> None:
+    state = {f"{prefix}{name}": tensor for name, tensor in layouts.as_torch(layouts.made_i3d(7, 3)).items()}
+    path = layouts.saved(state | {"criterion.weight": torch.ones(3)}, tmp_path / "x.pt")
+    with pytest.raises(WeightsError) as caught:
+        to_i3d(read_weights(path), "x.pt")
+    assert f"begin with '{prefix}', but it holds 'criterion.weight' too" in str(caught.value)
+    assert f"torch.save(model.{prefix[:-1]}.state_dict(), 'weights.pt')" in str(caught.value)
+
+
+def test_several_networks_are_named(tmp_path: Path) -> None:
+    made = layouts.as_torch(layouts.made_i3d(7, 3))
+    both = {f"{stream}.{name}": tensor for stream in ("flow", "rgb") for name, tensor in made.items()}
+    with pytest.raises(WeightsError, match=r"several networks: 'flow\.', 'rgb\.'; give a file with one"):
+        to_i3d(read_weights(layouts.saved(both, tmp_path / "x.pt")), "x.pt")
+    path = layouts.saved({"net": made, "ema": made}, tmp_path / "y.pt")
+    with pytest.raises(
+        WeightsError, match=r"several sets of tensors: 'net', 'ema'; keep one: torch\.save\(torch\.load"
+    ):
+        read_weights(path)
+
+
+def test_numpy_archives(tmp_path: Path) -> None:
+    made = layouts.made_i3d(7, 3)
+    np.savez(tmp_path / "x.npz", **made)
+    same(to_i3d(read_weights(tmp_path / "x.npz"), "it"), made)
+    np.savez(tmp_path / "y.npz", a=np.array([{}], object))
+    with pytest.raises(WeightsError, match=r"y\.npz cannot be read as a file of numpy arrays"):
+        read_weights(tmp_path / "y.npz")
+
+
+def test_a_whole_module_is_told_what_to_save(tmp_path: Path) -> None:
+    path = layouts.saved(torch.nn.Linear(2, 2), tmp_path / "x.pt")
+    with pytest.raises(WeightsError, match=r"save the model's state_dict\(\) and import that"):
+        read_weights(path)
+
+
 FAULTS: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     "missing": (lambda a: a.pop("Mixed_4d.b2b.bn.running_var"), "Mixed_4d.b2b.bn.running_var is missing"),
     "two missing": (lambda a: [a.pop("logits.conv3d.bias"), a.pop("Mixed_3b.b0.bn.bias")], "(and 1 more)"),
