@@ -4,15 +4,24 @@
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from engines.errors import UsageError
+from engines.text_files import read_text
 
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
-)
+T = TypeVar("T")
+VIDEO_SUFFIXES = frozenset({
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif",
+    ".h264", ".hevc", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg",
+    ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm",
+    ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+})  # fmt: skip
+"""What a file in a folder must end in, in capitals or not, to count as a video. A file that is named is always opened."""
+MOST_NAMED = 3
 _SPLIT_ALIASES = ({"val", "validate", "validation"}, {"test", "testing"}, {"train", "training"})
 
 Named = tuple[str, str]
@@ -50,12 +59,12 @@ def read_dataset(
     folder = annotations if annotations.is_dir() else annotations.parent
     table = _kinetics_table(annotations, split)
     if table is not None:
-        kind, named = "Kinetics CSV", parse_kinetics(table.read_text(), split)
+        kind, named = "Kinetics CSV", _parsed(table, lambda text: parse_kinetics(text, split))
         labels = sorted({label for _, label in named})
     elif found := _beside(folder, "classInd.txt"):
         kind = "UCF-101 split"
-        named = parse_ucf(_split_text(found.with_name(f"{_ucf_name(split)}list{fold:02d}.txt")))
-        labels = parse_ucf_classes(found.read_text())
+        named = _parsed(_split_list(found.with_name(f"{_ucf_name(split)}list{fold:02d}.txt")), parse_ucf)
+        labels = _parsed(found, parse_ucf_classes)
     elif found := _beside(folder, f"*_test_split{fold}.txt"):
         kind = "HMDB-51 split"
         named, labels = _read_hmdb(found.parent, split, fold)
@@ -67,41 +76,83 @@ def read_dataset(
 def parse_kinetics(text: str, split: str) -> list[Named]:
     """Columns label, youtube_id, time_start, time_end (s) and optionally split; files are named id_start_end, six
     digits per time."""
-    rows = list(csv.DictReader(text.splitlines()))
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    rows = [(reader.line_num, row) for row in reader]
     wanted = {"label", "youtube_id", "time_start", "time_end"}
-    if not rows or not wanted <= rows[0].keys():
-        has = ", ".join(rows[0]) if rows else "nothing"
+    if not rows or not wanted <= rows[0][1].keys():
+        has = ", ".join(map(str, rows[0][1])) if rows else "nothing"
         raise UsageError(f"a Kinetics CSV needs the columns {', '.join(sorted(wanted))}; this one has {has}")
-    splits = {row["split"] for row in rows if row.get("split")}
+    splits = {row["split"] for _, row in rows if row.get("split")}
     if splits and not any(_same_split(s, split) for s in splits):
         raise UsageError(f"the CSV has no split {split!r}; it has {', '.join(sorted(splits))}")
-    return [
-        (
-            f"{row['youtube_id']}_{int(float(row['time_start'])):06d}_{int(float(row['time_end'])):06d}",
-            row["label"],
-        )
-        for row in rows
-        if not splits or _same_split(row["split"], split)
-    ]
+    found = []
+    for line, row in rows:
+        if not splits or _same_split(row.get("split") or "", split):
+            with _in_line(line):
+                found.append(_kinetics_row(row))
+    return found
+
+
+def _kinetics_row(row: Mapping[str, str | None]) -> Named:
+    if None in row or not (row["label"] and row["youtube_id"]):
+        raise ValueError("it has too few or too many columns; give each row what the first one names")
+    start_s, end_s = (_seconds(row[column], column) for column in ("time_start", "time_end"))
+    return f"{row['youtube_id']}_{start_s:06d}_{end_s:06d}", row["label"].strip()
+
+
+def _seconds(text: str | None, column: str) -> int:
+    try:
+        return int(float(text or ""))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{column} is {text or 'blank'}; give seconds, such as 12") from None
+
+
+@contextmanager
+def _in_line(number: int) -> Iterator[None]:
+    """Errors say in which line they are."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(f"line {number}: {error}") from error
+
+
+def _parsed(path: Path, parse: Callable[[str], T]) -> T:
+    """What a list holds; errors name it."""
+    try:
+        return parse(read_text(path))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; give another list") from error
+    except (UsageError, ValueError, csv.Error) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _rows(text: str, columns: range, form: str) -> Iterator[list[str]]:
+    """Lines that are not blank, in their cells, of which there may be as many as `columns` has; `form`: an example."""
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = line.split()
+        if cells:
+            with _in_line(number):
+                if len(cells) not in columns or cells[0].isdecimal() != form[0].isdecimal():
+                    raise ValueError(f"{line.strip()!r} is not as in {form!r}; correct it")
+            yield cells
 
 
 def parse_ucf(text: str) -> list[Named]:
     """Lines "Class/v_Class_g01_c01.avi", in training lists followed by the number of the class."""
-    paths = [Path(line.split()[0]) for line in text.splitlines() if line.strip()]
+    paths = [Path(cells[0]) for cells in _rows(text, range(1, 3), "Archery/v_Archery_g01_c01.avi")]
     return [(path.stem, path.parent.name) for path in paths]
 
 
 def parse_ucf_classes(text: str) -> list[str]:
     """Lines "1 ApplyEyeMakeup", counted from 1."""
-    pairs = [line.split() for line in text.splitlines() if line.strip()]
-    return [label for _, label in sorted(pairs, key=lambda pair: int(pair[0]))]
+    pairs = [(int(cells[0]), cells[1]) for cells in _rows(text, range(2, 3), "1 ApplyEyeMakeup")]
+    return [label for _, label in sorted(pairs)]
 
 
 def parse_hmdb(text: str, label: str, split: str) -> list[Named]:
     """Lines "name.avi 1" of one class: 1 is for training, 2 for test, 0 for neither."""
     wanted = "1" if _same_split("train", split) else "2"
-    pairs = [line.split() for line in text.splitlines() if line.strip()]
-    return [(Path(name).stem, label) for name, use in pairs if use == wanted]
+    return [(Path(c[0]).stem, label) for c in _rows(text, range(2, 3), "name.avi 1") if c[1] == wanted]
 
 
 def _kinetics_table(annotations: Path, split: str) -> Path | None:
@@ -121,8 +172,8 @@ def _kinetics_table(annotations: Path, split: str) -> Path | None:
 
 
 def _is_kinetics(table: Path) -> bool:
-    with table.open() as lines:
-        return "youtube_id" in next(lines, "")
+    first = table.read_bytes()[:1000].replace(b"\0", b"")  # in UTF-16 every other byte is zero
+    return b"youtube_id" in first.partition(b"\n")[0]
 
 
 def _same_split(one: str, other: str) -> bool:
@@ -140,17 +191,20 @@ def _beside(folder: Path, pattern: str) -> Path | None:
     return next((p for glob in (pattern, f"*/{pattern}") for p in sorted(folder.glob(glob))), None)
 
 
-def _split_text(path: Path) -> str:
+def _split_list(path: Path) -> Path:
     if not path.is_file():
         others = ", ".join(p.name for p in sorted(path.parent.glob("*list*.txt")))
         raise UsageError(f"{path.name} is not beside classInd.txt; there are {others or 'no lists'}")
-    return path.read_text()
+    return path
 
 
 def _read_hmdb(folder: Path, split: str, fold: int) -> tuple[list[Named], list[str]]:
     suffix = f"_test_split{fold}.txt"
-    lists = {p.name.removesuffix(suffix): p.read_text() for p in sorted(folder.glob(f"*{suffix}"))}
-    return [named for label, text in lists.items() for named in parse_hmdb(text, label, split)], list(lists)
+    lists = {path.name.removesuffix(suffix): path for path in sorted(folder.glob(f"*{suffix}"))}
+    named: list[Named] = []
+    for label, path in lists.items():
+        named += _parsed(path, lambda text, label=label: parse_hmdb(text, label, split))  # type: ignore[misc]
+    return named, list(lists)
 
 
 def _resolve(kind: str, named: Iterable[Named], labels: list[str], videos: Path) -> Dataset:
@@ -201,3 +255,20 @@ def _folder_per_class(folder: Path, split: str) -> Dataset:
             f" with videos ({', '.join(sorted(VIDEO_SUFFIXES))}); give the folder that does"
         )
     return Dataset("folder per class", tuple(p.name for p in classes), tuple(clips), ())
+
+
+def not_videos(files: Iterable[Path]) -> str:
+    """What is said of files that are left out because of their names; nothing where there is none. Hidden ones are not
+    meant."""
+    names = sorted(
+        f.name
+        for f in files
+        if f.is_file() and f.suffix.lower() not in VIDEO_SUFFIXES and not f.name.startswith(".")
+    )
+    return f"left out {len(names)} files that do not end as videos do: {and_more(names)}" if names else ""
+
+
+def and_more(names: list[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engines.cache_folder import cache_dir, locked, replace_file, sha256_of
 from engines.errors import UsageError, WeightsError
 from engines.spec import FLOW, RGB, Modality, StreamSpec, Weights
+from engines.text_files import read_text
 from engines.weights.formats import Tensors, checked, read_safetensors
 from engines.weights.model_json import FILE, Manifest, StoredStream, read_manifest, write_manifest
 from engines.weights.public_sets import PUBLIC
@@ -46,9 +47,9 @@ def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
         WeightsError: it cannot be read, is empty, or names a class twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         raise WeightsError(f"labels {path} cannot be read: {why}") from error
     labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine
 from engines.load import Engines
 from engines.runtime.whole_clip import clip_logits, repeat_to
-from engines.training.datasets import VIDEO_SUFFIXES
+from engines.training.datasets import VIDEO_SUFFIXES, not_videos
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
@@ -82,6 +82,8 @@ def expand(given: list[str]) -> Iterator[str]:
                 raise SourceError(
                     f"no videos in the folder {text}; it must hold some of {', '.join(sorted(VIDEO_SUFFIXES))}"
                 )
+            if left_out := not_videos(path.iterdir()):
+                print(f"i3d-live: {left_out}", file=sys.stderr)
             yield from found
         elif not path.exists() and (matches := sorted(glob(text, recursive=True))):
             yield from matches

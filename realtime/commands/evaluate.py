@@ -21,7 +21,7 @@ from engines.training.accuracy import (
     score_clips,
     summary_rows,
 )
-from engines.training.datasets import read_dataset
+from engines.training.datasets import and_more, read_dataset
 from realtime.commands.classify import file_logits
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
@@ -62,7 +62,9 @@ def evaluate(
     print(f"i3d-live: {found.kind}, {split}: {len(found.clips)} clips; {engines.reason}", file=sys.stderr)
     if found.missing:
         print(
-            f"i3d-live: {len(found.missing)} annotated videos are not there and do not count", file=sys.stderr
+            f"i3d-live: {len(found.missing)} annotated videos are not there and do not count: "
+            f"{and_more(list(found.missing))}",
+            file=sys.stderr,
         )
     with telling() as tell:
         done = count(1)

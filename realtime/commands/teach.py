@@ -45,6 +45,7 @@ def teach(
 ) -> None:
     """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
     from engines.extras import BRINGS, require
+    from engines.training.datasets import not_videos
     from realtime.commands.train import check_installed
     from realtime.teaching.lesson import check_name
     from realtime.teaching.lesson import teach as learn
@@ -60,6 +61,8 @@ def teach(
             folder, name, base=base, streams=streams, backend=engine.backend, replace=replace, tell=tell,
             layers=finetune,
         )  # fmt: skip
+    if left_out := not_videos(folder.glob("*/**/*")):
+        print(f"i3d-live: {left_out}", file=sys.stderr)
     show(lesson)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from engines.extras import absent
 from engines.load import EngineOptions, Engines
+from engines.text_files import read_text
 from realtime.commands.flags import Only
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.prepare import PREPARE, Prepare
@@ -128,9 +129,10 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
     password = None
     if file is not None:
         try:
-            password = file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read the password file {file}: {error}; name a text file") from error
+            password = read_text(file).strip()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot read the password file {file}: {why}; name a text file") from error
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
     elif needed_for is not None and sys.stdin.isatty():

@@ -8,7 +8,7 @@ import hashlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engines.errors import I3DLiveError, UsageError
 from engines.runtime.whole_clip import repeat_to
 from engines.spec import Modality
 from engines.training.datasets import VIDEO_SUFFIXES
+from realtime.errors import SourceError
 from realtime.offline import clip_inputs
 from realtime.sources.open import open_video
 
@@ -68,13 +69,24 @@ def find_examples(folder: Path) -> tuple[tuple[str, ...], tuple[Example, ...]]:
                 f" put clips into {of_class} or remove it"
             )
         for path in paths:
-            example = Example(path, label, sha256_of(path) or f"unreadable {path}")
+            content = sha256_of(path) if path.stat().st_size else None
+            example = Example(path, label, content or f"unreadable {path}")
             same = examples.setdefault(example.sha256, example)
-            if same.label != label:
+            if same.label != label and not _opens(path):  # both are left out later, each with its reason
+                examples[f"unreadable {path}"] = replace(example, sha256=f"unreadable {path}")
+            elif same.label != label:
                 raise UsageError(
                     f"{same.path} and {path} are the same video in two classes; leave it in the right one"
                 )
     return labels, tuple(examples.values())
+
+
+def _opens(path: Path) -> bool:
+    try:
+        open_video(path).close()
+    except SourceError:
+        return False
+    return True
 
 
 def _check_names(labels: Sequence[str]) -> None:
