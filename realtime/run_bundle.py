@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engines.bundle import check_bundle, load_bundle
 from realtime.errors import I3DLiveError
+from realtime.outputs.apart import check_apart
 from realtime.outputs.log import Line, Log
 
 EXIT_CODES = (
@@ -71,6 +72,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
     from realtime.sources.reconnect import keep_open
     from realtime.worker_threads import beside
 
+    check_apart([source], {"--log": log})
     with ExitStack() as stack:
         video = keep_open(source)
         stack.callback(video.close)

@@ -17,6 +17,7 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import fetching
 from realtime.commands.run import run
 from realtime.commands.verdict import judged, verdict
+from realtime.outputs.log import Line
 
 NEXT = """
 In {out}: predictions.jsonl, annotated.mp4, timeline.png.
@@ -64,10 +65,16 @@ def show(
         readable=True,
         prepare=prepare,
     )
-    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
-    print(f"\n{judged(verdict(lines), clip.label)}")
+    print(f"\n{judged(verdict(last_run(log)), clip.label)}")
     program = "i3d-live" if _on_path() else ".venv/bin/i3d-live"
     print(NEXT.format(out=out, program=program).rstrip())
+
+
+def last_run(log: Path) -> list[Line]:
+    """The lines from the last session on: earlier runs are in the same log."""
+    texts = log.read_text(encoding="utf-8").splitlines()
+    begins = max(place for place, text in enumerate(texts) if text.startswith('{"kind": "session"'))
+    return [json.loads(text) for text in texts[begins:]]
 
 
 def _on_path() -> bool:

@@ -29,6 +29,7 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 from realtime.offline import count_ticks
+from realtime.outputs.apart import check_apart
 from realtime.sources.open import frame_times
 
 
@@ -56,7 +57,9 @@ def evaluate(
     """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's tables."""
     if picture:
         require("--picture", "matplotlib", "teach")
+    check_apart([dataset], {"--picture": picture})
     found = read_dataset(dataset, split, fold, videos)
+    check_apart([clip.path for clip in found.clips], {"--picture": picture})
     engines = prepare.engines(model.for_whole_clips())
     columns = columns_of(found.labels, engines.labels)
     print(f"i3d-live: {found.kind}, {split}: {len(found.clips)} clips; {engines.reason}", file=sys.stderr)

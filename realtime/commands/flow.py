@@ -14,6 +14,7 @@ from realtime.flow.colour import flow_picture
 from realtime.flow.methods import Field
 from realtime.flow.stage import FlowStage
 from realtime.offline import ticks_of
+from realtime.outputs.apart import check_apart
 from realtime.outputs.video_file import VideoWriter
 from realtime.pictures import centre_crop, resize_short_side
 from realtime.sources.open import open_video
@@ -29,6 +30,7 @@ def flow(
     options: FlowOptions = FlowOptions(),
 ) -> None:
     """Show the motion in a video: frame and flow side by side, direction as hue and speed as strength of the colour."""
+    check_apart([source], {"OUT": out})
     side = FLOW.short_side_px
     stage = FlowStage(FLOW.fps, options.method, side_px=side, region=options.flow_region)
     pictures: dict[int, Image] = {}

@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from realtime.errors import OutputError
+from realtime.errors import OutputError, SourceError, UsageError
+from realtime.outputs.apart import check_apart, check_not_deleted
 from realtime.outputs.log import Line, Log
-from realtime.outputs.rotating_log import RotatedLog
+from realtime.outputs.rotating_log import RotatedLog, is_part
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
+from realtime.sources.image_folder import image_files
 from realtime.sources.reconnect import Reconnecting
 from realtime.sources.video import Video
 from realtime.types import Frame
@@ -32,10 +35,14 @@ MB = 1_000_000
 class LogOptions:
     """The log, and when a new part of it begins."""
 
-    log: Annotated[Path | None, typer.Option(help="Write JSON lines here too.")] = None
+    log: Annotated[Path | None, typer.Option(help="Write JSON lines here too, behind what is there.")] = None
     log_mb: Annotated[int | None, typer.Option(min=1, help="Begin a new log file at this size,")] = None
     log_hours: Annotated[float | None, typer.Option(min=0.001, help="or after so long.")] = None
     log_keep: Annotated[int, typer.Option(min=0, help="Older log files to keep.")] = 10
+
+    @property
+    def in_parts(self) -> bool:
+        return self.log_mb is not None or self.log_hours is not None
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,12 @@ class OutputOptions:
     )
     timeline: Annotated[Path | None, typer.Option(help="Write a picture of the answers over time.")] = None
     save_clips: Annotated[Path | None, typer.Option(help="Save each event as a video in this folder.")] = None
-    clips_mb: Annotated[int, typer.Option(min=1, help="Most that it may hold; the oldest go.")] = 1000
+    clips_mb: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Most that it may hold: the oldest go; one that is larger alone is cut off."
+        ),
+    ] = 1000
     metrics: Annotated[
         str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics for Prometheus, and /health.")
     ] = None
@@ -76,11 +88,43 @@ class TimelinePicture:
         self._timeline.save(self._path, title=self._title, caption=self._caption)
 
 
+def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOptions) -> None:
+    """Before anything is opened. Raises UsageError where an output would destroy a source or another output."""
+    files = [path for source in sources for path in files_of(source)]
+    named = {
+        "--log": log.log,
+        "--annotate": outputs.annotate,
+        "--timeline": outputs.timeline,
+        "--save-clips": outputs.save_clips,
+    }
+    check_apart(files, named)
+    if log.in_parts and str(log.log) == "-":
+        raise UsageError("--log - is stdout, which has no parts; leave out --log-mb and --log-hours")
+    others = [*files, *(path for path in named.values() if path is not None)]
+    if outputs.save_clips is not None:
+        from realtime.outputs.event_clips import is_clip
+
+        check_not_deleted(others, outputs.save_clips, is_clip, "--save-clips")
+    if log.log is not None and log.in_parts:
+        part = partial(is_part, log.log)
+        check_not_deleted(others, log.log.parent, part, "--log-keep")
+
+
+def files_of(source: str) -> list[str]:
+    """A source and, if it is a folder, the images in it."""
+    if not os.path.isdir(source):
+        return [source]
+    try:
+        return [source, *image_files(source, source)]
+    except (OSError, SourceError):  # opening it will say so
+        return [source]
+
+
 def check_writable(path: Path) -> None:
     """Raises OutputError now for what would be found out at the end."""
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    if not os.access(path if os.path.exists(path) else path.parent, os.W_OK):
         raise OutputError(f"cannot write {path}: no permission; name a path that can be written")
 
 
@@ -119,7 +163,7 @@ def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_m
 
 def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
     """The log at `path`; in parts where a limit is given."""
-    if options.log_mb is None and options.log_hours is None:
+    if not options.in_parts:
         return stack.enter_context(Log(path)).write
     longest = timedelta.max if options.log_hours is None else timedelta(hours=options.log_hours)
     largest_bytes = float("inf") if options.log_mb is None else options.log_mb * MB

@@ -17,6 +17,7 @@ from realtime.commands.outputs import (
     LogOptions,
     OutputOptions,
     Write,
+    check_outputs,
     log_writer,
     metrics_server,
     mqtt_writer,
@@ -65,14 +66,16 @@ def run(
     if len(sources) > 1 and (outputs.annotate or outputs.timeline):
         raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
     opener = source.opener()
+    named = parse_sources(sources)
+    check_outputs([each.text for each in named], log, outputs)
     readable = readable or sys.stdout.isatty()
-    to_stdout = str(log.log) == "-" and not readable  # where the lines go in any case
     with ExitStack() as stack:
         began_s = time.monotonic()
-        opened, failures = open_sources(parse_sources(sources), opener, reconnect=source.reconnect)
+        opened, failures = open_sources(named, opener, reconnect=source.reconnect)
         for each in opened:
             stack.callback(each.video.close)
-        writers = [log_writer(stack, log.log, log)] if log.log and not to_stdout else []
+        on_stdout = str(log.log) == "-" and not readable  # where the lines are anyway
+        writers = [log_writer(stack, log.log, log)] if log.log and not on_stdout else []
         writers += [mqtt_writer(stack, outputs.mqtt)] if outputs.mqtt else []
         server = metrics_server(stack, outputs.metrics) if outputs.metrics else None
         engines = prepare.engines(model, at_once=True)

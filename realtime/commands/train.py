@@ -13,12 +13,17 @@ from engines.spec import Modality
 from realtime.commands.options import Layers
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.errors import UsageError
+from realtime.outputs.apart import check_apart
 
 if TYPE_CHECKING:
     from torch import nn
 
     from engines.nets.architectures import Architecture
     from engines.training.datasets import Dataset
+
+
+WRITTEN = ("best.ckpt", "last.ckpt", "weights.safetensors")
+"""Into --out, besides the folder of the curves."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ def train(
     prepare: Prepare = PREPARE,
 ) -> None:
     """Train as the paper does: SGD with momentum, random crops and mirrors. Interrupted, the same call goes on."""
+    check_apart([dataset], {"--out": out})
     contract = network.contract()
     name, stream, base, finetune = network.name, network.stream, network.base, network.finetune
     check_installed()
@@ -109,6 +115,10 @@ def train(
     learn, judge = (read_dataset(dataset, split, clips.fold, clips.videos) for split in ("train", "val"))
     if learn.labels != judge.labels:
         raise UsageError(f"{dataset}: the splits train and val must have the same classes")
+    check_apart(
+        [dataset, *(clip.path for each in (learn, judge) for clip in each.clips)],
+        {"--out": out} | {f"--out: {file}": out / file for file in WRITTEN},
+    )
     if name:
         check_target(name, learn.labels)
     net = network_for(contract, stream, learn, base, prepare)

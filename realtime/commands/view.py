@@ -19,6 +19,7 @@ from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import SourceOptions
 from realtime.errors import UsageError
+from realtime.outputs.apart import check_apart
 from realtime.stages.region import parse_region
 from realtime.view.access import is_local
 from realtime.view.settings import Settings
@@ -83,6 +84,7 @@ def view(
     """Show SOURCES, your webcam, a file or any address in the browser, with what is being done in them."""
     from realtime.sources.reconnect import keep_open
 
+    check_apart(sources or [], {"--record": record})
     settings = first_settings(model.engine, look)
     password = server.password()
     plain = source.opener()

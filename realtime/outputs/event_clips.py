@@ -6,13 +6,18 @@ frame that leaves the queue is written to the clips of the events that it belong
     event [10.2, 14.8) s, known to have begun at 13.1 s        queue of 6 s
     at 14.2 s the frame of 8.2 s leaves the queue: the clip begins with it
     at 22.8 s the frame of 16.8 s leaves the queue: the clip ends with it
+
+The folder has a limit. The oldest clips go to make room for the one that is being written. One that reaches the limit
+alone is cut off there, and kept. Clips are in the order in which they were finished: each gets a later time of change
+than those that are there, whatever the clock says.
 """
 
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -36,10 +41,16 @@ OURS = re.compile(r"\d{8}-\d{6}-.*\d\.\ds-.+\.mp4")
 UNFINISHED = ".unfinished.mp4"
 LEFT_BEHIND_S = 60.0
 """An unfinished clip not written to for this long belongs to a program that was killed; it is playable, and kept."""
+APART_NS = 2_000_000_000
+"""Times of change that no file system takes for the same."""
 
 
 class Writer(Protocol):
     """`realtime.outputs.video_file.VideoWriter`."""
+
+    @property
+    def largest_bytes(self) -> int:
+        """Most that the file has when it is closed now."""
 
     def write(self, rgb: Image, pts: Fraction) -> None:
         """uint8 (H, W, 3) and its time in seconds."""
@@ -84,8 +95,9 @@ class EventClips:
         with _translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f".*{UNFINISHED}"):
-                if time.time() - path.stat().st_mtime > LEFT_BEHIND_S:
-                    path.rename(path.with_name(_finished_name(path)))
+                # In the future: before the clock was set back.
+                if abs(time.time() - path.stat().st_mtime) > LEFT_BEHIND_S:
+                    path.rename(_free(path.with_name(_finished_name(path))))
 
     def push(self, item: Frame | Output) -> None:
         """The next frame or output."""
@@ -119,7 +131,7 @@ class EventClips:
             if event.start_s not in self._clips:
                 path = self._folder / f"{self._prefix}{event.start_s:08.1f}s-{_safe(event.label)}.mp4"
                 self._clips[event.start_s] = _Clip(path, self._make_writer, rgb, pts)
-            self._clips[event.start_s].write(rgb, pts)
+            self._clips[event.start_s].write(rgb, pts, self._largest_bytes)
         self._written += 1
         if self._written % CHECK_EVERY_FRAMES == 0:
             self._make_room()
@@ -133,18 +145,23 @@ class EventClips:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Delete the oldest clips until the folder is within the limit; a clip that exceeds it alone is cut off."""
+        """Delete the oldest clips until the folder is within the limit. The newest one goes only for one that is being
+        written; if that is not enough, those that are being written are cut off."""
         with _translated(self._folder):
-            sizes: dict[Path, tuple[float, int]] = {}
+            total = sum(clip.bytes for clip in self._clips.values())
+            mine = {clip.unfinished for clip in self._clips.values()}
+            finished = []
             for path in self._folder.glob("*.mp4"):
-                if OURS.fullmatch(_finished_name(path)):
+                if path not in mine and OURS.fullmatch(_finished_name(path)):
                     facts = path.stat()
-                    sizes[path] = facts.st_mtime, facts.st_size
-            total = sum(size for _, size in sizes.values())
-            for path in sorted(sizes, key=lambda path: sizes[path]):
-                if total > self._largest_bytes and not path.name.endswith(UNFINISHED):
-                    path.unlink()
-                    total -= sizes[path][1]
+                    total += facts.st_size
+                    if not path.name.endswith(UNFINISHED):
+                        finished.append((facts.st_mtime_ns, path.name, facts.st_size))
+            finished.sort()
+            for _, name, size in finished if self._clips else finished[:-1]:
+                if total > self._largest_bytes:
+                    (self._folder / name).unlink(missing_ok=True)
+                    total -= size
         if total > self._largest_bytes:
             for clip in self._clips.values():
                 clip.cut_off()
@@ -155,28 +172,49 @@ class _Clip:
 
     def __init__(self, path: Path, make_writer: MakeWriter, rgb: Image, begin: Fraction) -> None:
         self._path, self._begin = path, begin
-        self._unfinished = path.with_name(f".{path.stem}{UNFINISHED}")
-        self._writer: Writer | None = make_writer(self._unfinished, (rgb.shape[1], rgb.shape[0]))
+        self.unfinished = path.with_name(f".{path.stem}{UNFINISHED}")
+        self._writer: Writer | None = make_writer(self.unfinished, (rgb.shape[1], rgb.shape[0]))
+        self._largest_frame = self._cut_bytes = 0
 
-    def write(self, rgb: Image, pts: Fraction) -> None:
-        if self._writer is not None:
-            self._writer.write(rgb, pts - self._begin)
+    @property
+    def bytes(self) -> int:
+        """Most that the file has when it is finished."""
+        return self._cut_bytes if self._writer is None else self._writer.largest_bytes
+
+    def write(self, rgb: Image, pts: Fraction, most_bytes: float) -> None:
+        """Nothing follows where another frame of the largest size so far would not fit."""
+        if self._writer is None:
+            return
+        before = self.bytes
+        self._writer.write(rgb, pts - self._begin)
+        self._largest_frame = max(self._largest_frame, self.bytes - before)
+        if self.bytes + self._largest_frame > most_bytes:
+            self.cut_off()
 
     def cut_off(self) -> None:
         """Nothing more is written."""
         if self._writer is not None:
+            self._cut_bytes = self.bytes
             self._writer.close()
             self._writer = None
 
     def keep(self) -> None:
         self.cut_off()
         with _translated(self._path):
-            self._unfinished.replace(self._path)
+            self.unfinished.replace(kept := _free(self._path))
+            self._make_newest(kept)
 
     def discard(self) -> None:
         self.cut_off()
         with _translated(self._path):
-            self._unfinished.unlink()
+            self.unfinished.unlink()
+
+    def _make_newest(self, kept: Path) -> None:
+        """Its time of change is its place among the clips: behind all others, also where the clock was set back."""
+        others = [path.stat().st_mtime_ns for path in kept.parent.glob("*.mp4") if OURS.fullmatch(path.name)]
+        newest_ns = max([*others, time.time_ns()]) + APART_NS
+        with suppress(OSError):  # a folder where times cannot be set
+            os.utime(kept, ns=(newest_ns, newest_ns))
 
 
 @contextmanager
@@ -190,6 +228,20 @@ def _translated(path: Path) -> Iterator[None]:
         raise OutputError(
             f"cannot save clips at {path}: {reason}; name a folder that can be written"
         ) from error
+
+
+def is_clip(name: str) -> bool:
+    """Whether a file of that name counts as a clip, and may be deleted to make room."""
+    return OURS.fullmatch(name) is not None
+
+
+def _free(path: Path) -> Path:
+    """The path, with a number where a clip of that name is there: clocks that begin anew give the same name again."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    return free
 
 
 def _finished_name(path: Path) -> str:

@@ -6,6 +6,7 @@ written, so that whatever ends the program, all complete lines are valid.
 
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -105,19 +106,24 @@ def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
 
 
 class Log:
-    """Writes lines to a file, or to stdout for "-". A context manager."""
+    """Writes lines to a file, behind what is there, or to stdout for "-". A context manager."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         self.written_bytes = 0
         try:
-            self._file: TextIO = sys.stdout if self._path == "-" else open(self._path, "w", encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
+            self._before = "" if self._path == "-" else _last_character(self._path)
+            self._file: TextIO = sys.stdout if self._path == "-" else open(self._path, "a", encoding="utf-8")  # noqa: SIM115
+        except (OSError, ValueError) as error:
             raise self._failed(error) from error
 
     def write(self, line: Line) -> None:
         """Add one line. Raises OutputError if it cannot be written; earlier lines stay valid."""
-        text = json.dumps(line, ensure_ascii=False) + "\n"
+        text = as_json(line, self._file.encoding or "utf-8") + "\n"
+        if self._before:
+            # A line that a killed program left unfinished spoils only itself.
+            text = ("" if self._before == "\n" else "\n") + as_json(line | {"continued": True}) + "\n"
+            self._before = ""
         try:
             self._file.write(text)
             self._file.flush()
@@ -143,8 +149,30 @@ class Log:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _failed(self, error: OSError) -> OutputError:
-        reason = error.strerror or str(error)
+    def _failed(self, error: OSError | ValueError) -> OutputError:
+        reason = getattr(error, "strerror", None) or str(error)
         return OutputError(
             f"cannot write the log {self._path}: {reason}; name a path that can be written, or - for stdout"
         )
+
+
+def as_json(value: Any, encoding: str = "utf-8") -> str:
+    """On one line, in letters as they are; escaped where the encoding has none for them, as for undecodable names."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
+
+
+def _last_character(path: str) -> str:
+    """Of a file that is there; "" for an empty one, for a pipe or a device, and for what cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its other end
+            return ""
+        with open(path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1).decode("latin-1")
+    except OSError:
+        return ""

@@ -1,18 +1,24 @@
 """A log in parts, for programs that run for days: a new part by size or by time; the oldest are deleted."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from glob import escape
 from pathlib import Path
 
 from realtime.errors import OutputError
 from realtime.outputs.log import Line, Log
+
+_PART = r"-(\d{8}-\d{6})(?:\.(\d+))?"
+"""Between the log's name and its suffix: the time, and a number from 2 on where that is the time of several."""
 
 
 class RotatedLog:
     """The current part is at `path`; earlier ones are in the same folder, named by when they began.
 
         log.jsonl   log-20261124-101500.jsonl   log-20261123-101500.jsonl
+
+    The names are in the order of writing, whatever the clock does: while it is behind the newest part, parts get that
+    one's time and the next number. So the newest parts are always the last to be deleted.
 
     Every part begins with the session lines of the sources that are still running, so that it can be read alone. A
     file that exists already is kept as an older part, named by when it ended. A context manager.
@@ -33,13 +39,15 @@ class RotatedLog:
         self._sessions: dict[str, Line] = {}
         self._part = 1
         if path.is_file() and path.stat().st_size:
-            self._put_aside(datetime.fromtimestamp(path.stat().st_mtime))
+            self._put_aside(self._ended(path.stat().st_mtime))
         self._open()
 
     def write(self, line: Line) -> None:
         """Add one line. Raises OutputError if it cannot be written."""
         full = self._log.written_bytes >= self._largest_bytes
-        if self._log.written_bytes and (full or self._now() - self._began >= self._longest):
+        now = self._now()
+        self._began = min(self._began, now)  # where the clock was set back, the time counts from now
+        if self._log.written_bytes and (full or now - self._began >= self._longest):
             self._next_part()
         name = line.get("name", "")
         if line["kind"] == "session":
@@ -68,20 +76,38 @@ class RotatedLog:
         for line in self._sessions.values():
             self._log.write(line | {"part": self._part})
 
-    def _put_aside(self, began: datetime) -> None:
-        stem, suffix = self._path.stem, self._path.suffix
-        older = self._path.with_name(f"{stem}-{began:%Y%m%d-%H%M%S}{suffix}")
-        number = 1
-        while older.exists():
-            number += 1
-            older = self._path.with_name(f"{stem}-{began:%Y%m%d-%H%M%S}.{number:03}{suffix}")
+    def _ended(self, stamp_s: float) -> datetime:
         try:
-            self._path.rename(older)
-            parts = self._path.parent.glob(f"{escape(stem)}-{'[0-9]' * 8}-{'[0-9]' * 6}*{suffix}")
-            for path in sorted(parts, key=lambda part: part.stem, reverse=True)[self._keep :]:
-                path.unlink()
+            return datetime.fromtimestamp(stamp_s)
+        except (OverflowError, OSError, ValueError):  # no date of this calendar
+            return self._now()
+
+    def _put_aside(self, began: datetime) -> None:
+        try:
+            parts = sorted(filter(None, (part_of(self._path, path) for path in self._path.parent.iterdir())))
+            stamp, number = f"{began:%Y%m%d-%H%M%S}", 1
+            if parts and parts[-1][0] >= stamp:
+                stamp, number = parts[-1][0], parts[-1][1] + 1
+            place = self._path.with_name(
+                f"{self._path.stem}-{stamp}{f'.{number:03}' if number > 1 else ''}{self._path.suffix}"
+            )
+            self._path.rename(place)
+            parts.append((stamp, number, place))
+            for *_, path in parts[: max(0, len(parts) - self._keep)]:
+                path.unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(
                 f"cannot begin a new part of the log {self._path}: {reason}; make its folder writable"
             ) from error
+
+
+def is_part(log: Path, name: str) -> bool:
+    """Whether a file of that name in the log's folder counts as an older part of it."""
+    return part_of(log, log.with_name(name)) is not None
+
+
+def part_of(log: Path, path: Path) -> tuple[str, int, Path] | None:
+    """(time, number, path) by which older parts are sorted, None for another file."""
+    match = re.fullmatch(re.escape(log.stem) + _PART + re.escape(log.suffix), path.name)
+    return (match[1], int(match[2] or 1), path) if match else None

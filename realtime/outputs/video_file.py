@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from realtime.errors import OutputError
 from realtime.types import Image
 
 if TYPE_CHECKING:
+    from av.packet import Packet
     from av.video.frame import VideoFrame
 
 BT709, LIMITED_RANGE = 1, 1
@@ -22,6 +23,10 @@ LONGEST_STILL_TICKS = 100 * WRITER_TICKS_PER_S
 """MP4 stores a picture's duration in 32 bits: before they overflow, the picture is written again."""
 ENCODER: Literal["libx264"] = "libx264"
 ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
+
+
+HEAD_BYTES, FRAME_BYTES = 4096, 64
+"""Of an MP4 file besides its pictures, at most: once, and for each picture."""
 
 
 class VideoWriter:
@@ -38,6 +43,8 @@ class VideoWriter:
         if Path(path).suffix.lower() not in (".mp4", ".m4v", ".mov"):
             raise OutputError(f"cannot write {path}: a video is written as .mp4 or .mov; name it so")
         self._path, self._last, self._open = path, -1, True
+        self.largest_bytes = HEAD_BYTES
+        """Most that the file has when it is closed now."""
         self._still: VideoFrame | None = None
         options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
         with self._translated():
@@ -70,7 +77,7 @@ class VideoWriter:
         if self._open:
             self._open = False
             with self._translated():
-                self._file.mux(self._stream.encode())
+                self._mux(self._stream.encode())
                 self._file.close()
 
     def __enter__(self) -> Self:
@@ -83,7 +90,12 @@ class VideoWriter:
     def _encode(self, picture: "VideoFrame", ticks: int) -> None:
         picture.pts, picture.time_base, self._last = ticks, Fraction(1, WRITER_TICKS_PER_S), ticks
         with self._translated():
-            self._file.mux(self._stream.encode(picture))
+            self._mux(self._stream.encode(picture))
+            self.largest_bytes += FRAME_BYTES
+
+    def _mux(self, packets: "list[Packet[Any]]") -> None:
+        self.largest_bytes += sum(packet.size for packet in packets)
+        self._file.mux(packets)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -267,3 +267,58 @@ def test_every_event_of_a_run_becomes_a_clip(mode: Mode, smooth: int, tmp_path: 
         assert len(bright) == pytest.approx(seconds * 25, abs=1.5)
         middle = bright[len(bright) // 2 - 10 : len(bright) // 2 + 10]
         assert np.mean(middle) == (event["label"] == "bright")
+
+
+def a_run(folder: Path, label: str, largest_bytes: float) -> str:
+    """One event, saved; the name of its clip."""
+    before = {path.name for path in folder.glob("*")}
+    going: dict[str, Any] = {}
+    clips = make(folder, going, largest_bytes)
+    play(
+        clips,
+        12,
+        going,
+        [(5.0, begin(going, label, 4.0)), (7.0, end(clips, going, Event(label, 4.0, 5.0, 1)))],
+    )
+    (new,) = {path.name for path in folder.iterdir()} - before
+    return new
+
+
+@pytest.mark.parametrize("jump_s", [-1e6, -1, 0, 1, 1e6])
+def test_whatever_the_clock_did_the_newest_clips_stay(
+    jump_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.time_ns()
+    sizes, names = [], []
+    for number in range(6):
+        monkeypatch.setattr(time, "time_ns", lambda now_ns=now_ns: now_ns)
+        names.append(a_run(tmp_path, f"a{number}", 1e9 if not sizes else 3.5 * sizes[0]))
+        sizes.append((tmp_path / names[-1]).stat().st_size)
+        now_ns += round(jump_s * 1e9 if number == 2 else 1e9)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(set(names)) == 6
+    assert left == set(names[-len(left) :])
+    assert 2 <= len(left) <= 3
+
+
+def test_a_clip_larger_than_the_limit_is_cut_off_and_stays_until_the_next(tmp_path: Path) -> None:
+    for label in "abc":
+        name = a_run(tmp_path, label, 8_000)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert 3_000 < (tmp_path / name).stat().st_size <= 8_000
+        assert len(numbers_in(tmp_path / name)) > 2
+
+
+def test_what_was_left_behind_in_a_future_that_is_over_is_kept(tmp_path: Path) -> None:
+    left = tmp_path / ".20261124-101500-000001.0s-a.unfinished.mp4"
+    left.write_bytes(b"x")
+    os.utime(left, (time.time() + 9e6,) * 2)
+    make(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["20261124-101500-000001.0s-a.mp4"]
+
+
+def test_a_name_that_comes_again_overwrites_nothing(tmp_path: Path) -> None:
+    """As after each start of a machine that does not know the time."""
+    names = [a_run(tmp_path, "a", 1e9) for _ in range(3)]
+    assert names == [f"20261124-101500-000004.0s-a{number}.mp4" for number in ("", ".2", ".3")]
+    assert {path.name for path in tmp_path.iterdir()} == set(names)

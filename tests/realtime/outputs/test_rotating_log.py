@@ -138,3 +138,46 @@ def test_a_log_that_is_there_already_is_kept(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no/such"):
         RotatedLog(tmp_path / "no/such/log", largest_bytes=1, longest=timedelta.max, keep=1)
+
+
+JUMPS = {
+    "back by a day": (timedelta(days=-1),),
+    "back by a second": (timedelta(seconds=-1),),
+    "forward by years": (timedelta(days=9000),),
+    "forward and back": (timedelta(days=9000), timedelta(days=-9000)),
+    "to and fro": (timedelta(days=1), timedelta(days=-2)) * 10,
+}
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("longest", [timedelta.max, timedelta(minutes=7)])
+@pytest.mark.parametrize("again", [False, True])
+def test_whatever_the_clock_does_the_newest_lines_are_kept(
+    jump: str, longest: timedelta, again: bool, tmp_path: Path
+) -> None:
+    wall, jumps = Wall(), list(JUMPS[jump])
+    limits = {"largest_bytes": 500, "longest": longest, "keep": 3}
+    log = make(tmp_path, wall, **limits)
+    for number in range(120):
+        if number >= 60 and number % 5 == 0 and jumps:
+            wall.now += jumps.pop(0)
+            if again:
+                log.close()
+                log = make(tmp_path, wall, **limits)
+        log.write(event("a", number))
+        wall.now += timedelta(minutes=1)
+    log.close()
+    kept = [line["start_s"] for path in parts(tmp_path) for line in read(path)]
+    assert len(parts(tmp_path)) == 4
+    assert kept == list(range(kept[0], 120))
+
+
+def test_a_clock_that_was_set_back_does_not_end_the_parts(tmp_path: Path) -> None:
+    wall = Wall()
+    with make(tmp_path, wall, longest=timedelta(hours=1)) as log:
+        log.write(event("a", 0))
+        wall.now -= timedelta(days=9000)
+        log.write(event("a", 1))
+        wall.now += timedelta(hours=2)
+        log.write(event("a", 2))
+    assert [[line["start_s"] for line in read(path)] for path in parts(tmp_path)] == [[0, 1], [2]]
