@@ -91,7 +91,7 @@ class TimelinePicture:
 def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOptions) -> None:
     """Before anything is opened. Raises UsageError where an output would destroy a source or another output."""
     files = [path for source in sources for path in files_of(source)]
-    named = {
+    named: dict[str, Path | None] = {
         "--log": log.log,
         "--annotate": outputs.annotate,
         "--timeline": outputs.timeline,
@@ -100,7 +100,7 @@ def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOption
     check_apart(files, named)
     if log.in_parts and str(log.log) == "-":
         raise UsageError("--log - is stdout, which has no parts; leave out --log-mb and --log-hours")
-    others = [*files, *(path for path in named.values() if path is not None)]
+    others: list[Path | str] = [*files, *(path for path in named.values() if path is not None)]
     if outputs.save_clips is not None:
         from realtime.outputs.event_clips import is_clip
 

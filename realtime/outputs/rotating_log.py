@@ -66,7 +66,8 @@ class RotatedLog:
         self.close()
 
     def _open(self) -> None:
-        self._log, self._began = Log(self._path), self._now()
+        self._log = Log(self._path)
+        self._began: datetime = self._now()
 
     def _next_part(self) -> None:
         self._log.close()
