@@ -29,9 +29,9 @@ from engines.backends.pytorch import Window, network
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import random_ticks
 from engines.engine import STEP_TICKS, Engine
+from engines.head import Head, head_of, mean_of_cells
 from engines.nets.i3d import I3D
 from engines.nets.i3d_shapes import FEATURES
-from engines.runtime.headed import Head
 from engines.spec import RGB, Tensors
 from engines.weights.fetch import load_weights
 from engines.weights.heads import with_head
@@ -69,14 +69,14 @@ def length(engine: Engine, count: int) -> dict[str, Any]:
 def eager_step(tensors: Tensors) -> Callable[[], Any]:
     """A step of `continual` in the midst of a stream, in eager PyTorch."""
     midst = graphs(RGB, "continual", tensors)[-1]
-    net, memories = TorchGraph(midst), fresh(midst)
+    net, memories, head = TorchGraph(midst), fresh(midst), head_of(tensors)
     chunk = torch.from_numpy(random_ticks(RGB, STEP_TICKS)[None])
 
     def call() -> Any:
         nonlocal memories
         with torch.inference_mode():
-            logits, *memories = net(chunk, *memories)
-        return logits
+            cells, *memories = net(chunk, *memories)
+        return head(mean_of_cells(cells.numpy()))
 
     return call
 

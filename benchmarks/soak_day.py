@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import Engine
+from engines.head import Head
 from engines.runtime.continual import Bounds, StreamingEngine
 from engines.spec import RGB, Weights
 from realtime.clock import Stopwatch
@@ -49,7 +50,8 @@ class Cheap:
         logits[:, 0, int(chunk[0, 0, 0, 0, 0]) % len(LABELS)] = 8
         known = np.concatenate((memory, logits), axis=1)
         whole = preview or int(bounds[0, 0]) > -64 or int(bounds[0, 1]) < 8
-        return (known[:, 1:] if whole else known[:, 1:2]), known[:, 1:]
+        found = known[:, 1:] if whole else known[:, 1:2]
+        return found[:, :, None, None], known[:, 1:]
 
     def merge(self, memories: Sequence[Any]) -> Any:
         return np.concatenate(memories)
@@ -60,7 +62,8 @@ class Cheap:
 
 def cheap_engine() -> Engine:
     weights = Weights("made", "rgb", LABELS, "0" * 64, "made for this benchmark", "none")
-    return StreamingEngine(RGB, weights, "preview", "made", "none", "none", Cheap())
+    head = Head(np.eye(len(LABELS), dtype=np.float32), np.zeros(len(LABELS), np.float32))
+    return StreamingEngine(RGB, weights, "preview", "made", "none", "none", Cheap(), head)
 
 
 @dataclass

@@ -16,8 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan, backend_module
-from engines.engine import Engine
+from engines.backends.registry import LoadedEngine, Plan, backend_module
 from engines.errors import EngineError
 from engines.extras import absent
 from engines.spec import Tensors
@@ -33,7 +32,7 @@ def engine_folder(plan: Plan, backend: str) -> Path:
 
 def build_engine(
     plan: Plan, backend: str, tensors: Tensors, folder: Path, clip: NDArray[Any] | None
-) -> Engine:
+) -> LoadedEngine:
     """Build into `folder`, replacing what is there, unless the engine fails its check. One process at a time.
 
     Raises:

@@ -24,7 +24,7 @@ from engines.load import Engines
 from engines.runtime.whole_clip import clip_logits
 from engines.spec import Modality, StreamSpec, Weights
 
-FORMAT = 1
+FORMAT = 2
 FILE = "bundle.json"
 PROBE = "probe.npy"
 

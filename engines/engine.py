@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.head import Head
 from engines.spec import Mode, StreamSpec, Weights
 
 POSITION_TICKS = 8
@@ -24,6 +25,8 @@ POSITION_BEHIND_TICKS = 44
 """Ticks before its first one that a position sees; it sees as far ahead as the step that makes it final."""
 SEEN_TICKS = 6
 """Ticks before the 8 new ones that the first layer looks at again: they come along with each step."""
+CELL_PX = 32
+"""Side of the square that a cell stands for in the picture that the network sees; it looks at far more than that."""
 STEP_TICKS = SEEN_TICKS + POSITION_TICKS
 """Ticks that the graph of a step takes."""
 SETTLED_AFTER_STEPS = 8
@@ -32,10 +35,13 @@ SETTLED_AFTER_STEPS = 8
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Logits of consecutive temporal positions of each stream of a batch."""
+    """What consecutive temporal positions of each stream of a batch show."""
 
     logits: NDArray[np.float32]
-    """float32 (B, positions, classes)."""
+    """float32 (B, positions, classes): the engine's head, applied to the mean of the cells."""
+    cells: NDArray[np.float32]
+    """float32 (B, positions, 7, 7, 1024): the features of each cell of `CELL_PX` x `CELL_PX` pixels, from the top
+    left. See `engines.head.cell_scores`."""
     first: NDArray[np.int64]
     """int64 (B,): number of the position at logits[b, 0], counted from the start of the stream (of the chunk in
     `window` mode). Positions below zero do not exist: the stream is still too young."""
@@ -51,6 +57,10 @@ class Engine(Protocol):
 
     @property
     def weights(self) -> Weights: ...
+
+    @property
+    def head(self) -> Head:
+        """From the features of a cell to logits."""
 
     @property
     def mode(self) -> Mode: ...

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan, backend_module, choose_backend
+from engines.backends.registry import LoadedEngine, Plan, backend_module, choose_backend
 from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.engine import Engine
 from engines.errors import UsageError
+from engines.head import head_of
 from engines.spec import DEFAULT_MODE, MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
 
 if TYPE_CHECKING:
@@ -172,7 +173,6 @@ def _load_engine(
     at_once: int,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache. `options`: backend and precision are chosen."""
-    from engines.runtime.headed import HeadedEngine, head_of
     from engines.weights.heads import feature_tensors, feature_weights
 
     stored, backend, precision = model.stored(modality), options.backend, options.precision
@@ -183,7 +183,7 @@ def _load_engine(
     weights, tensors = model.load(modality)
     plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, at_once)
     engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
-    return HeadedEngine(engine, head_of(tensors), weights), note
+    return replace(engine, head=head_of(tensors), weights=weights), note
 
 
 def load_features(
@@ -192,7 +192,7 @@ def load_features(
     spec: StreamSpec,
     backend: str = "auto",
     precision: str | None = None,
-) -> Engine:
+) -> LoadedEngine:
     """An engine whose logits are the features (1024) of a window by these weights, from the cache or built now.
 
     Raises: as `load_engines`.
@@ -209,7 +209,7 @@ def load_features(
 
 def _load_plan(
     plan: Plan, backend: str, tensors: Callable[[], Tensors], clip: NDArray[Any] | None, rebuild: bool
-) -> tuple[Engine, str]:
+) -> tuple[LoadedEngine, str]:
     """The engine of a plan, and whether it was in the cache."""
     from engines.cache_folder import locked
 

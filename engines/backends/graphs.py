@@ -61,15 +61,15 @@ class Graph:
         inputs: Mapping[str, V],
         recall: Callable[[tuple[int, ...]], V],
     ) -> tuple[V, list[V]]:
-        """Logits (N, positions, classes) in float32, and what is remembered next, in the order of `recall`."""
+        """Cells (N, positions, 7, 7, features) in float32, and what is remembered next, in the order of `recall`."""
         pixels = self.inputs["chunk"].dtype == "uint8"
         if self.name == "window":
             whole = Whole(ops, anchored=self.anchored)
             network = Network(ops, weight, whole, pixels, self.dtype, self.faster)
-            return network.logits(inputs["chunk"]), []
+            return network.cells(inputs["chunk"]), []
         step = Step(ops, recall, inputs.get("bounds"), preview=self.looks_ahead, dtype=self.dtype)
         network = Network(ops, weight, step, pixels, self.dtype, self.faster)
-        return network.logits(inputs["chunk"]), step.kept
+        return network.cells(inputs["chunk"]), step.kept
 
 
 def graphs(

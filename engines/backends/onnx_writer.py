@@ -42,8 +42,8 @@ def to_onnx(graph: Graph) -> bytes:
         recalled.append(Value(f"memory{len(recalled)}", shape, graph.dtype))
         return recalled[-1]
 
-    logits, kept = graph.run(writer, writer.weight, inputs, recall)
-    outputs = [writer.named(logits, "logits"), *(writer.named(x, f"next{i}") for i, x in enumerate(kept))]
+    cells, kept = graph.run(writer, writer.weight, inputs, recall)
+    outputs = [writer.named(cells, "cells"), *(writer.named(x, f"next{i}") for i, x in enumerate(kept))]
     given, found = ([_port(value) for value in side] for side in ((*inputs.values(), *recalled), outputs))
     body = helper.make_graph(writer.nodes, graph.name, given, found, writer.constants)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -124,10 +124,6 @@ class _Writer:
     def average_pool(self, x: Value, kernel: Triple) -> Value:
         shape = (*x.shape[:2], *_positions(x, kernel, (1, 1, 1), NO_PADS))
         return self._node("AveragePool", [x], shape, **_window(kernel, (1, 1, 1), NO_PADS))
-
-    def mean(self, x: Value, axes: Sequence[int]) -> Value:
-        shape = [n for axis, n in enumerate(x.shape) if axis not in axes]
-        return self._node("ReduceMean", [x], shape, axes=list(axes), keepdims=0)
 
     def concat(self, parts: Sequence[Value], axis: int) -> Value:
         if len(parts) == 1:

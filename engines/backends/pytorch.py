@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.backends.graphs import Graph, graphs
-from engines.backends.registry import Plan
+from engines.backends.registry import LoadedEngine, Plan
 from engines.backends.torch_operations import TorchGraph, fresh
-from engines.engine import Engine
 from engines.errors import UsageError, WeightsError
+from engines.head import head_of
 from engines.nets.i3d import I3D, to_video
 from engines.runtime.continual import Bounds, StreamingEngine, midst
 from engines.runtime.window import WindowEngine
@@ -92,8 +92,8 @@ class WholeVideo:
             return to_numpy(self._net(torch.from_numpy(ticks)))
 
 
-def to_numpy(logits: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = logits.float().cpu().numpy()
+def to_numpy(values: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.float().cpu().numpy()
     return array
 
 
@@ -156,13 +156,13 @@ class TorchGraphs:
         ticks = torch.from_numpy(chunk)
         with torch.inference_mode():
             if midst(bounds).all():
-                logits, *memory = self._run["preview" if preview else "midst"](ticks, *memory)
+                cells, *memory = self._run["preview" if preview else "midst"](ticks, *memory)
             else:
-                logits, *memory = self._run["edge"](ticks, torch.from_numpy(bounds), *memory)
-        return to_numpy(logits), memory
+                cells, *memory = self._run["edge"](ticks, torch.from_numpy(bounds), *memory)
+        return to_numpy(cells), memory
 
 
-def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     if plan.precision not in precisions():
         allowed = ", ".join(precisions())
         raise UsageError(f"torch cannot run {plan.precision} on {device()}; choose one of {allowed}")
@@ -170,16 +170,18 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
     return engine(plan, tensors, "torch", lambda graph: ready(TorchGraph(graph)))
 
 
-def engine(plan: Plan, tensors: Tensors, backend: str, make: Callable[[Graph], Callable[..., Any]]) -> Engine:
+def engine(
+    plan: Plan, tensors: Tensors, backend: str, make: Callable[[Graph], Callable[..., Any]]
+) -> LoadedEngine:
     """The engine whose graphs torch computes. `make`: see `TorchGraphs`."""
     by_name = {graph.name: graph for graph in graphs(plan.spec, plan.mode, tensors, plan.precision)}
-    facts = backend, plan.precision, device()
+    facts, head = (backend, plan.precision, device()), head_of(tensors)
     if plan.mode != "window":
-        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, TorchGraphs(by_name, make))
+        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, TorchGraphs(by_name, make), head)
     call = make(by_name["window"])
 
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
             return to_numpy(call(torch.from_numpy(chunk))[0])
 
-    return WindowEngine(plan.spec, plan.weights, *facts, run)
+    return WindowEngine(plan.spec, plan.weights, *facts, run, head)

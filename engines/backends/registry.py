@@ -10,9 +10,10 @@ from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
-from engines.engine import Engine
 from engines.errors import EngineError, UsageError
 from engines.extras import install
+from engines.runtime.continual import StreamingEngine
+from engines.runtime.window import WindowEngine
 from engines.spec import Mode, StreamSpec, Tensors, Weights
 
 REGISTRY = {
@@ -27,6 +28,7 @@ ON_NVIDIA = ("tensorrt", "tensorrt-rtx", "torch")
 """Tried by `auto`, in this order, where there is an NVIDIA driver."""
 ON_CPU = ("openvino", "torch")
 """Tried by `auto`, in this order, where those do not run."""
+LoadedEngine = StreamingEngine | WindowEngine
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Backend(Protocol):
     def pack(self, plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
         """For a bundle: leave in the empty `out` what `load` needs, as small as it can be. `folder`: the built engine."""
 
-    def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+    def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
         """Ready to run: from the files in `folder` if the backend compiles, else from the tensors."""
 
 

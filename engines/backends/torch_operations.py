@@ -35,9 +35,6 @@ class TorchOperations:
     def average_pool(self, x: Tensor, kernel: Triple) -> Tensor:
         return F.avg_pool3d(x, kernel, (1, 1, 1))
 
-    def mean(self, x: Tensor, axes: Sequence[int]) -> Tensor:
-        return x.mean(tuple(axes))
-
     def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         return torch.cat(tuple(parts), axis)
 
@@ -83,7 +80,7 @@ def _padded(x: Tensor, pads: Pads) -> Tensor:
 
 
 class TorchGraph(nn.Module):
-    """A graph with its weights: chunk, `bounds` if it has them, memories -> logits, memories."""
+    """A graph with its weights: chunk, `bounds` if it has them, memories -> cells, memories."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -96,8 +93,8 @@ class TorchGraph(nn.Module):
         named = dict(zip(self.graph.inputs, inputs, strict=False))
         memories = iter(inputs[len(named) :])
         ops = TorchOperations(inputs[0].device)
-        logits, kept = self.graph.run(ops, self._weight, named, lambda _: next(memories))
-        return logits, *kept
+        cells, kept = self.graph.run(ops, self._weight, named, lambda _: next(memories))
+        return cells, *kept
 
     def _weight(self, name: str) -> Tensor:
         return self.get_buffer(_buffer(name))

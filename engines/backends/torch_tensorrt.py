@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from engines.backends.graphs import Graph
 from engines.backends.pytorch import engine
-from engines.backends.registry import Plan
+from engines.backends.registry import LoadedEngine, Plan
 from engines.backends.torch_operations import TorchGraph
-from engines.engine import Engine
 from engines.errors import EngineError
 from engines.spec import Tensors
 
@@ -86,6 +85,6 @@ class Compiled:
         return self._by_batch[batch](*here)
 
 
-def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert tensors is not None
     return engine(plan, tensors, "torch-tensorrt", Compiled)

@@ -18,7 +18,8 @@ EPSILON = 0.001
 
 
 def fold(tensors: Tensors) -> dict[str, NDArray[np.float32]]:
-    """A state dict in pytorch-i3d's names -> "<layer>.weight" and "<layer>.bias" of each convolution, float32.
+    """A state dict in pytorch-i3d's names -> "<layer>.weight" and "<layer>.bias" of each convolution, float32. The last
+    layer is left to `engines.head`.
 
     Raises:
         WeightsError: a tensor is missing, extra or of the wrong shape.
@@ -32,8 +33,6 @@ def fold(tensors: Tensors) -> dict[str, NDArray[np.float32]]:
         scale = gamma / np.sqrt(variance + EPSILON)
         folded[f"{layer}.weight"] = tensors[f"{layer}.conv3d.weight"] * scale[:, None, None, None, None]
         folded[f"{layer}.bias"] = beta - mean * scale
-    folded["logits.weight"] = tensors["logits.conv3d.weight"]
-    folded["logits.bias"] = tensors["logits.conv3d.bias"]
     return {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in folded.items()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol
 
 from engines.nets.i3d_shapes import INCEPTION, Triple
-from engines.nets.operations import NO_PADS, Operations, Pads, V
+from engines.nets.operations import Operations, Pads, V
 from engines.nets.padding import anchored_padding, same_padding
 from engines.nets.place import Place
 from engines.nets.winograd import MinimalConvolution
@@ -74,15 +74,14 @@ class Network(Generic[V]):
     faster: Mapping[str, MinimalConvolution] = field(default_factory=dict)
     """Convolutions along time, by layer, to compute with fewer multiplications."""
 
-    def logits(self, chunk: V) -> V:
-        """Ticks uint8 (N, T, H, W, 3) or float16 (N, T, H, W, 2) -> float32 (N, positions, classes)."""
-        ops = self.ops
+    def cells(self, chunk: V) -> V:
+        """Ticks uint8 (N, T, H, W, 3) or float16 (N, T, H, W, 2) -> float32 (N, positions, H / 32, W / 32, 1024).
+
+        The mean over the cells and the last layer are left to `engines.head`.
+        """
         features, _ = self.time.look(self.trunk(chunk), 2, 1)
-        _, _, _, height, width = ops.shape(features.x)
-        pooled = ops.average_pool(features.x, (2, height, width))
-        kernel, bias = self.weight("logits.weight"), self.weight("logits.bias")
-        scores = ops.conv(pooled, kernel, bias, POINT, NO_PADS, "logits")
-        return ops.cast(ops.transpose(ops.mean(scores, (3, 4)), (0, 2, 1)), "float32")
+        pooled = self.ops.average_pool(features.x, (2, 1, 1))
+        return self.ops.cast(self.ops.transpose(pooled, (0, 2, 3, 4, 1)), "float32")
 
     def trunk(self, chunk: V) -> Part[V]:
         """-> Mixed_5c, (N, 1024, positions, H / 32, W / 32)."""

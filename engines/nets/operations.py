@@ -34,9 +34,6 @@ class Operations(Protocol[V]):
     def average_pool(self, x: V, kernel: Triple) -> V:
         """Stride 1, no padding."""
 
-    def mean(self, x: V, axes: Sequence[int]) -> V:
-        """The mean; removes these axes."""
-
     def concat(self, parts: Sequence[V], axis: int) -> V: ...
 
     def slice(self, x: V, axis: int, start: int, stop: int, step: int = 1) -> V:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, Positions
+from engines.head import Floats, Head, mean_of_cells
 from engines.runtime.window import check_chunk
 from engines.spec import Mode, StreamSpec, Weights
 
@@ -25,11 +26,9 @@ class Graphs(Protocol):
     def fresh(self, batch: int) -> Any:
         """The memory of `batch` streams before their first tick."""
 
-    def run(
-        self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool
-    ) -> tuple[NDArray[np.float32], Any]:
-        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> logits (B, positions, classes) and
-        the next memory.
+    def run(self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool) -> tuple[Floats, Any]:
+        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> cells (B, positions, 7, 7,
+        features) and the next memory.
 
         In the interior of a video (see `midst`) there is one position, or 7 with a `preview`, which only an engine of
         that mode requests; at its boundaries one or 7, the settled one first.
@@ -68,6 +67,7 @@ class StreamingEngine:
     precision: str
     device: str
     graphs: Graphs
+    head: Head
     chunk_ticks: int = POSITION_TICKS
     at_once: int = 1
 
@@ -84,37 +84,42 @@ class StreamingEngine:
         check_chunk(chunk, self.spec, self.chunk_ticks)
         ticks = np.concatenate((state.waiting, chunk), axis=1) if state.lead_ticks else chunk
         preview = preview and self.mode == "preview"
-        positions, state = self._run(ticks, state, preview)
-        return (positions if preview else _settled(positions)), state
+        cells, after = self._run(ticks, state, preview)
+        return self._positions(cells if preview else cells[:, :1], state), after
 
     def flush(self, tail: NDArray[Any], state: StreamState) -> Positions:
         check_chunk(tail, self.spec, None)
         ticks = np.concatenate((state.waiting, tail), axis=1)
-        parts = []
+        before, parts = state, []
         if ticks.shape[1] >= self.chunk_ticks:  # because of the lead; the video does not end in this step
-            positions, state = self._run(ticks, state, preview=False)
-            parts.append(_settled(positions))
+            cells, state = self._run(ticks, state, preview=False)
+            parts.append(cells[:, :1])
             ticks = state.waiting
         # The last position covers two steps: it needs a tick in the second.
         open_positions = SETTLED_AFTER_STEPS - 1 if ticks.shape[1] else SETTLED_AFTER_STEPS - 2
         parts.append(self._look_behind_the_end(ticks, state, open_positions))
-        logits = np.concatenate([part.logits for part in parts], axis=1)
-        return Positions(logits, parts[0].first, settled=logits.shape[1])
+        cells = np.concatenate(parts, axis=1)
+        return self._positions(cells, before, settled=cells.shape[1])
 
-    def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Positions:
-        """The last `count` positions: from one step if the graph looks ahead, else from `count` steps over blank
-        ticks."""
-        positions, state = self._run(ticks, state, preview=False)
-        logits, end = [positions.logits], ticks.shape[1]
-        while sum(part.shape[1] for part in logits) < count:
+    def _positions(self, cells: Floats, before: StreamState, settled: int = 1) -> Positions:
+        """`before`: the state that the first of them came out of."""
+        first = before.steps + 1 - SETTLED_AFTER_STEPS
+        return Positions(self.head(mean_of_cells(cells)), cells, first, settled)
+
+    def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Floats:
+        """Cells of the last `count` positions: from one step if the graph looks ahead, else from `count` steps over
+        blank ticks."""
+        cells, state = self._run(ticks, state, preview=False)
+        parts, end = [cells], ticks.shape[1]
+        while sum(part.shape[1] for part in parts) < count:
             end -= self.chunk_ticks
-            more, state = self._run(state.waiting[:, :0], state, preview=False, end=end)
-            logits.append(more.logits)
-        return Positions(np.concatenate(logits, axis=1)[:, :count], positions.first, settled=1)
+            cells, state = self._run(state.waiting[:, :0], state, preview=False, end=end)
+            parts.append(cells)
+        return np.concatenate(parts, axis=1)[:, :count]
 
     def _run(
         self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None
-    ) -> tuple[Positions, StreamState]:
+    ) -> tuple[Floats, StreamState]:
         """A step over the first 8 of `ticks`, padded with blank ones if there are fewer. `end`: of the video, if
         before that."""
         batch, size = len(state.steps), self.chunk_ticks
@@ -125,11 +130,5 @@ class StreamingEngine:
         begin = np.maximum(state.lead_ticks - size * state.steps, -1024)
         ends = np.full(batch, ticks.shape[1] if end is None else end)
         bounds = np.stack((begin, ends), axis=1).astype(np.int32)
-        logits, memory = self.graphs.run(chunk, bounds, state.memory, preview)
-        first = state.steps + 1 - SETTLED_AFTER_STEPS
-        state = StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], chunk[:, size:], memory)
-        return Positions(logits, first, settled=1), state
-
-
-def _settled(positions: Positions) -> Positions:
-    return Positions(positions.logits[:, : positions.settled], positions.first, positions.settled)
+        cells, memory = self.graphs.run(chunk, bounds, state.memory, preview)
+        return cells, StreamState(state.steps + 1, state.lead_ticks, ticks[:, size:], chunk[:, size:], memory)

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from engines.engine import Engine, Positions
+from engines.head import Head
 from engines.spec import Mode, StreamSpec, Weights
 
 
@@ -24,6 +25,10 @@ class SharedEngine:
     @property
     def weights(self) -> Weights:
         return self.engine.weights
+
+    @property
+    def head(self) -> Head:
+        return self.engine.head
 
     @property
     def mode(self) -> Mode:

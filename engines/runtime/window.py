@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import Positions
+from engines.engine import CELL_PX, Positions
+from engines.head import Head, mean_of_cells
 from engines.spec import Mode, StreamSpec, Weights
 
 
@@ -33,7 +34,8 @@ class WindowEngine:
     precision: str
     device: str
     run: Callable[[NDArray[Any]], NDArray[np.float32]]
-    """Chunk (B, 64, 224, 224, C) -> logits (B, positions, classes)."""
+    """Chunk (B, 64, 224, 224, C) -> cells (B, positions, 7, 7, features)."""
+    head: Head
     mode: Mode = "window"
     at_once: int = 1
 
@@ -46,10 +48,14 @@ class WindowEngine:
 
     def step(self, chunk: NDArray[Any], state: int, *, preview: bool = True) -> tuple[Positions, int]:
         check_chunk(chunk, self.spec, self.chunk_ticks)
-        logits = self.run(chunk)
-        return Positions(logits, np.zeros(len(chunk), np.int64), settled=logits.shape[1]), state
+        cells = self.run(chunk)
+        logits = self.head(mean_of_cells(cells))
+        return Positions(logits, cells, np.zeros(len(chunk), np.int64), settled=logits.shape[1]), state
 
     def flush(self, tail: NDArray[Any], state: int) -> Positions:
         """Nothing is pending: an incomplete window gives no prediction."""
-        logits = np.empty((state, 0, len(self.weights.labels)), np.float32)
-        return Positions(logits, np.zeros(state, np.int64), settled=0)
+        classes, features = self.head.kernel.shape
+        side = self.spec.crop_px // CELL_PX
+        cells = np.empty((state, 0, side, side, features), np.float32)
+        logits = np.empty((state, 0, classes), np.float32)
+        return Positions(logits, cells, np.zeros(state, np.int64), settled=0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.extras import absent
-from engines.runtime.headed import Floats, Head
+from engines.head import Floats, Head
 
 Integers = NDArray[np.int64]
 Splits = list[tuple[Integers, Integers]]

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.runtime.headed import BIAS, FIRST, KERNEL, Head
+from engines.head import BIAS, KERNEL, Head
 from engines.spec import FLOW, Tensors, Weights
+
+FIRST = "Conv3d_1a_7x7.conv3d.weight"
 
 
 def with_head(tensors: Tensors, head: Head) -> dict[str, NDArray[Any]]:

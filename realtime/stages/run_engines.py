@@ -170,4 +170,5 @@ def _mean(group: list[Positions]) -> Positions:
     if len(group) == 1:
         return group[0]
     logits = np.mean([positions.logits for positions in group], axis=0)
-    return Positions(logits, group[0].first, group[0].settled)
+    cells = np.concatenate([positions.cells for positions in group], axis=3)  # side by side, in order
+    return Positions(logits, cells, group[0].first, group[0].settled)

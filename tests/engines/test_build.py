@@ -50,7 +50,7 @@ def test_an_engine_is_stored_with_all_that_shaped_it(built: Path) -> None:
     assert facts["spec"]["crop_px"] == "32"
     assert facts["versions"] == openvino.versions()
     assert openvino.device() in facts["processor"]
-    assert set(facts["files"]) == {"window.xml", "window.bin"}
+    assert set(facts["files"]) == {"window.xml", "window.bin", "head.npy"}
     assert [path.name for path in built.parent.iterdir()] == [built.name]
     assert stale_field(built, manifest(PLAN, "openvino", None)) is None
 

@@ -21,7 +21,7 @@ from realtime.recognizer import Output, Recognizer
 from realtime.stages.inputs import Feed, Input, RgbFeed
 from realtime.types import Frame, Gap, Image, Prediction, ResizedTick
 from tests.support.clocks import ManualClock
-from tests.support.doubles import exact, frame
+from tests.support.doubles import everywhere, exact, frame, no_head
 
 FPS = Fraction(25)
 WAYS = levels_of("preview", ["rgb", "flow"])
@@ -123,6 +123,7 @@ class Chunks:
         self.mode, self.spec = mode, spec
         self.chunk_ticks = 64 if mode == "window" else 8
         self.weights = Weights("made", spec.modality, self.labels, "0" * 64, "made for a test", "none")
+        self.head = no_head(len(self.labels))
         self.whole: list[bool] = []
         """Of each step, whether its ticks follow one another."""
 
@@ -133,7 +134,7 @@ class Chunks:
         self.whole.append(bool((np.diff(self._numbers(chunk)) == 1).all()))
         seen = (*state, self._row(chunk))
         if self.mode == "window":
-            return Positions(np.stack(seen[-1:])[None], np.zeros(1, np.int64), settled=1), ()
+            return everywhere(np.stack(seen[-1:])[None], np.zeros(1, np.int64), settled=1), ()
         count = 7 if preview and self.mode == "preview" else 1
         return self._positions(seen, len(seen) - 8, count), seen
 
@@ -146,7 +147,7 @@ class Chunks:
         blank = np.full(64, np.nan, np.float32)
         rows = [seen[p] if p >= 0 else blank for p in range(first, first + count)]
         logits = np.array(rows, np.float32).reshape(1, count, 64)
-        return Positions(logits, np.array([first], np.int64), settled=1)
+        return everywhere(logits, np.array([first], np.int64), settled=1)
 
     def _row(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
         return 20 * np.eye(64, dtype=np.float32)[int(self._numbers(chunk)[0]) // 8 % 64]

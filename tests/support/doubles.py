@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import Positions
+from engines.head import Head
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 from realtime.recognizer import Output
 from realtime.types import Frame
 
 FPS = Fraction(25)
+CELLS_A_SIDE = 7
 
 
 def frame(
@@ -45,6 +47,19 @@ def constant_rate(count: int, fps: Fraction) -> list[Frame]:
     return frames([i / fps for i in range(count)], 1 / fps)
 
 
+def no_head(classes: int) -> Head:
+    """Logits are the features."""
+    return Head(np.eye(classes, dtype=np.float32), np.zeros(classes, np.float32))
+
+
+def everywhere(logits: NDArray[np.float32], first: NDArray[np.int64], settled: int) -> Positions:
+    """Positions whose every cell says the same, for an engine with `no_head`."""
+    cells = np.broadcast_to(
+        logits[:, :, None, None], (*logits.shape[:2], CELLS_A_SIDE, CELLS_A_SIDE, logits.shape[2])
+    )
+    return Positions(logits, cells, first, settled)
+
+
 class SawTicks:
     """Double of an engine in `window` mode: its logits are the frame numbers of the first and last tick of the window,
     the count of ticks, and 1 where all numbers rise by one, so a test can read off exactly what it was given."""
@@ -56,6 +71,7 @@ class SawTicks:
         self.spec, self.mode, self.chunk_ticks = spec, mode, chunk_ticks
         labels = ("first", "last", "count", "consecutive")
         self.weights = Weights("made", spec.modality, labels, "0" * 64, "made for a test", "none")
+        self.head = no_head(len(labels))
         self.chunks: list[NDArray[Any]] = []
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> None:
@@ -68,10 +84,10 @@ class SawTicks:
         numbers = self.numbers(chunk[0])
         row = [numbers[0], numbers[-1], len(numbers), float(np.all(np.diff(numbers) == 1))]
         logits = np.array([[row]], np.float32)
-        return Positions(logits, np.zeros(1, np.int64), settled=1), None
+        return everywhere(logits, np.zeros(1, np.int64), settled=1), None
 
     def flush(self, tail: NDArray[Any], state: None) -> Positions:
-        return Positions(np.zeros((1, 0, 4), np.float32), np.zeros(1, np.int64), settled=0)
+        return everywhere(np.zeros((1, 0, 4), np.float32), np.zeros(1, np.int64), settled=0)
 
     def numbers(self, ticks: NDArray[Any]) -> NDArray[np.float64]:
         """Frame number of each tick (T, H, W, C), as `frame` wrote it."""
@@ -104,7 +120,7 @@ class PositionTicks(SawTicks):
     def _positions(self, seen: tuple[float, ...], first: int, last: int, settled: int) -> Positions:
         rows = [[seen[p] if p >= 0 else np.nan, p, 0, 0] for p in range(first, last + 1)]
         logits = np.array(rows, np.float32).reshape(1, len(rows), 4)
-        return Positions(logits, np.array([first], np.int64), settled)
+        return everywhere(logits, np.array([first], np.int64), settled)
 
 
 RGB_ONLY = {"rgb": SawTicks()}
@@ -116,7 +132,9 @@ __all__ = [
     "PositionTicks",
     "SawTicks",
     "constant_rate",
+    "everywhere",
     "exact",
     "frame",
     "frames",
+    "no_head",
 ]

@@ -20,6 +20,7 @@ from realtime.sources.open import open_video
 from realtime.types import Frame
 from realtime.view.hub import Hub
 from realtime.view.settings import Settings
+from tests.support.doubles import everywhere, no_head
 
 LABELS = ("painting red", "painting green", "painting blue", "resting", "waving", "walking", "tai chi")
 
@@ -34,6 +35,7 @@ class Colours:
         self.mode, self.spec = mode, spec
         self.chunk_ticks = 64 if mode == "window" else 8
         self.weights = Weights("made", spec.modality, LABELS, "0" * 64, "made for a test", "none")
+        self.head = no_head(len(LABELS))
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> tuple[NDArray[np.float32], ...]:
         return ()
@@ -43,14 +45,14 @@ class Colours:
     ) -> tuple[Positions, tuple[Any, ...]]:
         state = (*state, self._logits(chunk))
         if self.mode == "window":
-            return Positions(state[-1][None, None], np.zeros(1, np.int64), settled=1), ()
+            return everywhere(state[-1][None, None], np.zeros(1, np.int64), settled=1), ()
         count = 8 if self.mode == "preview" and preview else 1
         rows = np.stack(([np.zeros_like(state[0])] * 8 + list(state))[-8:][:count])
-        return Positions(rows[None], np.array([len(state) - 8], np.int64), settled=1), state
+        return everywhere(rows[None], np.array([len(state) - 8], np.int64), settled=1), state
 
     def flush(self, tail: NDArray[Any], state: tuple[Any, ...]) -> Positions:
         rows = np.stack(state[-7:]) if state else np.zeros((0, len(LABELS)), np.float32)
-        return Positions(rows[None], np.array([len(state) - len(rows)], np.int64), settled=len(rows))
+        return everywhere(rows[None], np.array([len(state) - len(rows)], np.int64), settled=len(rows))
 
     def _logits(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
         logits = np.linspace(1, 0, len(LABELS), dtype=np.float32)

@@ -14,6 +14,7 @@ from engines.nets.architectures import Architecture
 from engines.nets.i3d import to_video
 from engines.runtime.window import WindowEngine
 from engines.spec import Modality, Weights
+from tests.support.doubles import no_head
 
 
 class Ticks(nn.Module):
@@ -45,6 +46,8 @@ class Apart(nn.Module):
 def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weights: Weights) -> WindowEngine:
     """An engine for one stream of an architecture, float32 on the CPU, with the stream's own data contract.
 
+    Its scores stand in for the features of a single cell: not every architecture has a linear head.
+
     `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network it is one
     engine, asked for as "flow": what it knows last. UsageError for its "rgb".
     """
@@ -58,6 +61,6 @@ def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weig
     def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
             scores: NDArray[np.float32] = ticks(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
-        return scores
+        return scores[:, :, None, None]
 
-    return WindowEngine(spec, weights, "torch", "float32", "CPU", run)
+    return WindowEngine(spec, weights, "torch", "float32", "CPU", run, no_head(len(weights.labels)))

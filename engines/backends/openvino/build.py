@@ -15,6 +15,7 @@ from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.run import SHARED
 from engines.backends.registry import Plan
+from engines.head import head_of, load_head, mean_of_cells, save_head
 from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
 from engines.spec import StreamSpec, Tensors
 
@@ -31,6 +32,7 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         models = quantised(models, clip)
     for name, model in models.items():
         ov.save_model(_remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
+    save_head(head_of(tensors), folder)
 
 
 def _faster(plan: Plan) -> Faster | None:
@@ -66,6 +68,7 @@ class WholeVideo:
     def __init__(self, spec: StreamSpec, tensors: Tensors, *, anchored: bool = False) -> None:
         """`anchored`: the network of a live stream, see `engines.nets.padding`."""
         self._spec, self._tensors, self._anchored = spec, tensors, anchored
+        self._head = head_of(tensors)
         self._by_length: dict[int, Any] = {}
 
     def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
@@ -76,7 +79,8 @@ class WholeVideo:
             hints = {"INFERENCE_PRECISION_HINT": "f32"}
             self._by_length[length] = core().compile_model(model, "CPU", hints)
         compiled = self._by_length[length]
-        return np.concatenate([compiled([one[None]])[0] for one in np.ascontiguousarray(ticks)])
+        cells = [compiled([one[None]])[0].copy() for one in np.ascontiguousarray(ticks)]
+        return self._head(mean_of_cells(np.concatenate(cells)))
 
 
 def _remembering(model: Any, precision: str) -> Any:
@@ -106,6 +110,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     for name, model in models.items():
         ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
     _share_weights(out)
+    save_head(load_head(folder), out)
 
 
 def _share_weights(folder: Path) -> None:

@@ -16,9 +16,9 @@ from engines.backends.openvino.device import device as device
 from engines.backends.openvino.device import precisions as precisions
 from engines.backends.openvino.device import unavailable as unavailable
 from engines.backends.openvino.device import versions as versions
-from engines.backends.registry import Plan
-from engines.engine import Engine
+from engines.backends.registry import LoadedEngine, Plan
 from engines.errors import EngineError
+from engines.head import Floats, load_head
 from engines.runtime.continual import Bounds, StreamingEngine, midst
 from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
@@ -43,7 +43,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     pack_here(plan, tensors, folder, out)
 
 
-def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert folder is not None
     if plan.mode != "window":
         graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview", at_once=plan.at_once)
@@ -55,20 +55,20 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
             plan.precision,
             device(),
             graphs,
+            load_head(folder),
             at_once=plan.at_once,
         )
     request = _compile(folder / "window.xml", plan.precision, plan.at_once).create_infer_request()
 
-    def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
-        logits = []
+    def run(chunk: NDArray[Any]) -> Floats:
+        cells = []
         for one in np.ascontiguousarray(chunk):
             request.infer([ov.Tensor(one[None])])
-            logits.append(request.get_output_tensor(0).data.copy())
-        return np.concatenate(logits)
+            cells.append(request.get_output_tensor(0).data.copy())
+        return _joined(cells)
 
-    return WindowEngine(
-        plan.spec, plan.weights, "openvino", plan.precision, device(), run, at_once=plan.at_once
-    )
+    facts = "openvino", plan.precision, device()
+    return WindowEngine(plan.spec, plan.weights, *facts, run, load_head(folder), at_once=plan.at_once)
 
 
 class Remembered:
@@ -94,16 +94,16 @@ class OpenVINOGraphs:
 
     def run(
         self, chunk: NDArray[Any], bounds: Bounds, memory: list[Remembered], preview: bool
-    ) -> tuple[NDArray[np.float32], list[Remembered]]:
-        logits = []
+    ) -> tuple[Floats, list[Remembered]]:
+        cells = []
         for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
             name = ("preview" if preview else "midst") if settled else "edge"
-            logits.append(self.step(name, inputs, remembered))
-        return np.concatenate(logits), memory
+            cells.append(self.step(name, inputs, remembered))
+        return _joined(cells), memory
 
-    def step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> NDArray[np.float32]:
-        """One graph for one stream: logits (1, positions, classes)."""
+    def step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> Floats:
+        """One graph for one stream: cells (1, positions, 7, 7, features)."""
         request = self.requests[name]
         for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
             request.set_input_tensor(i, tensor)
@@ -111,8 +111,13 @@ class OpenVINOGraphs:
             request.set_output_tensor(i + 1, tensor)
         request.infer()
         remembered.now, remembered.next = remembered.next, remembered.now
-        logits: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
-        return logits
+        cells: Floats = request.get_output_tensor(0).data.copy()
+        return cells
+
+
+def _joined(cells: list[Floats]) -> Floats:
+    """The streams of a batch. Of one alone nothing is copied."""
+    return cells[0] if len(cells) == 1 else np.concatenate(cells)
 
 
 def _compile(path: Path, precision: str, at_once: int) -> Any:

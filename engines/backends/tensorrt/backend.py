@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import Plan
+from engines.backends.registry import LoadedEngine, Plan
 from engines.backends.tensorrt.cuda import Cuda, open_driver
 from engines.backends.tensorrt.run import MAX_BATCH, Port, Program, ResidentGraphs, ResidentWindow
-from engines.engine import Engine
 from engines.errors import EngineError
 from engines.extras import install
+from engines.head import FILE, head_of, load_head, save_head
 from engines.runtime.continual import StreamingEngine
 from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
@@ -86,6 +86,7 @@ class TensorRT:
         for graph in graphs(plan.spec, plan.mode, tensors, plan.precision):
             engine = self.compile(to_onnx(graph), self._driver().capability)
             (folder / f"{graph.name}{SUFFIX}").write_bytes(engine)
+        save_head(head_of(tensors), folder)
 
     def compile(self, model: bytes, *capabilities: Capability) -> bytes:
         """An ONNX model as an engine for GPUs of these compute capabilities. TensorRT can build for the one here alone.
@@ -144,19 +145,19 @@ class TensorRT:
 
     def pack(self, plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
         """All of it: it is small already, and runs on GPUs like this one alone."""
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+        for path in (*sorted(folder.glob(f"*{SUFFIX}")), folder / FILE):
             shutil.copyfile(path, out / path.name)
 
-    def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> Engine:
+    def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
         assert folder is not None
         facts = self.name, plan.precision, self.device()
         if plan.mode == "window":
             run = ResidentWindow(self._program(folder / f"window{SUFFIX}"))
-            return WindowEngine(plan.spec, plan.weights, *facts, run)
+            return WindowEngine(plan.spec, plan.weights, *facts, run, load_head(folder))
         names = ("midst", "edge", "preview") if plan.mode == "preview" else ("midst", "edge")
         programs = {name: self._program(folder / f"{name}{SUFFIX}") for name in names}
         graphs = ResidentGraphs(self._driver(), programs)
-        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, graphs)
+        return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, graphs, load_head(folder))
 
     def _program(self, path: Path) -> Program:
         trt = self._trt

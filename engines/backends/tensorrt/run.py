@@ -1,4 +1,4 @@
-"""Runs compiled graphs with what they remember staying on the GPU: ticks go up, only logits come down.
+"""Runs compiled graphs with what they remember staying on the GPU: ticks go up, only cells come down.
 
 A step reads one side of a memory and writes the other, then they swap: nothing is copied. All its addresses stay the
 same from then on, so a step that is done again is replayed from a CUDA graph. Knows nothing of who compiled the graphs: an
@@ -48,7 +48,7 @@ class Port:
 
 @dataclass(frozen=True, eq=False)
 class Staged:
-    """Where ticks or logits are on their way."""
+    """Where ticks or cells are on their way."""
 
     host: PinnedArray
     device: DeviceMemory
@@ -116,7 +116,7 @@ class Launch:
         self._context.set_device_memory(program.scratch.address, program.scratch.nbytes)
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Ticks and bounds by name -> logits (B, positions, classes)."""
+        """Ticks and bounds by name -> cells (B, positions, 7, 7, features)."""
         for name, values in inputs.items():
             self._staged[name].host.array[...] = values
         cuda = self._program.cuda
@@ -128,8 +128,8 @@ class Launch:
             self._enqueue()
             self._ran = True
         cuda.synchronize()
-        logits: NDArray[np.float32] = self._staged["logits"].host.array.copy()
-        return logits
+        cells: NDArray[np.float32] = self._staged["cells"].host.array.copy()
+        return cells
 
     def _enqueue(self) -> None:
         program, cuda = self._program, self._program.cuda
@@ -138,7 +138,7 @@ class Launch:
                 staged = self._staged[port.name]
                 cuda.upload(staged.device.address, staged.host)
         program.require(self._context.execute_async_v3(cuda.stream), "run a step")
-        cuda.download(self._staged["logits"].host, self._staged["logits"].device.address)
+        cuda.download(self._staged["cells"].host, self._staged["cells"].device.address)
 
 
 class ResidentWindow:
@@ -174,9 +174,9 @@ class Block:
         key = program, self._turn
         if key not in self._launches:
             self._launches[key] = Launch(program, self.batch, self._addresses(program))
-        logits = self._launches[key](inputs)
+        cells = self._launches[key](inputs)
         self._turn = 1 - self._turn
-        return logits
+        return cells
 
     def _addresses(self, program: Program) -> dict[str, int]:
         """Where the program reads and writes what is remembered, this time."""
@@ -206,7 +206,7 @@ class ResidentGraphs:
     def run(
         self, chunk: NDArray[Any], bounds: Bounds, memory: list[Block], preview: bool
     ) -> tuple[NDArray[np.float32], list[Block]]:
-        logits = []
+        cells = []
         start = 0
         for block in memory:
             part = slice(start, start + block.batch)
@@ -214,6 +214,6 @@ class ResidentGraphs:
                 program, inputs = self._programs["preview" if preview else "midst"], {"chunk": chunk[part]}
             else:
                 program, inputs = self._programs["edge"], {"chunk": chunk[part], "bounds": bounds[part]}
-            logits.append(block.step(program, inputs))
+            cells.append(block.step(program, inputs))
             start += block.batch
-        return np.concatenate(logits), memory
+        return np.concatenate(cells), memory

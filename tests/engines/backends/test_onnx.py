@@ -13,6 +13,7 @@ from engines.backends.graphs import Faster, Graph, graphs
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import check
+from engines.head import head_of, mean_of_cells
 from engines.runtime.window import WindowEngine
 from engines.spec import RGB, Mode, Weights
 from tests.support.networks import noise, random_tensors, small_spec
@@ -102,7 +103,8 @@ def test_ticks_are_scaled_in_the_graph_as_the_reference_scales_them() -> None:
 
     chunk = noise(64, seed=4)
     (found,) = session(model("window")).run(None, {"chunk": chunk})
-    np.testing.assert_allclose(found, WholeVideo(TENSORS[3])(chunk), rtol=0, atol=TOLERANCE)
+    logits = head_of(TENSORS[3])(mean_of_cells(found))
+    np.testing.assert_allclose(logits, WholeVideo(TENSORS[3])(chunk), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("channels", [3, 2])
@@ -113,7 +115,7 @@ def test_padding_is_inside_the_layers(name: str, channels: int) -> None:
         op: sum(node.op_type == op for node in nodes)
         for op in ("Conv", "MaxPool", "Pad", "BatchNormalization")
     }
-    assert counts == {"Conv": 58, "MaxPool": 13, "Pad": 0, "BatchNormalization": 0}
+    assert counts == {"Conv": 57, "MaxPool": 13, "Pad": 0, "BatchNormalization": 0}
     pads = {
         node.name or node.output[0]: attribute(node, "pads")
         for node in nodes
@@ -139,7 +141,7 @@ def test_only_the_batch_varies(name: str) -> None:
         assert all(dim.dim_value > 0 for dim in others)
     count = len(memories_of(graph(name)))
     assert [port.name for port in body.input] == [*graph(name).inputs, *(f"memory{i}" for i in range(count))]
-    assert [port.name for port in body.output] == ["logits", *(f"next{i}" for i in range(count))]
+    assert [port.name for port in body.output] == ["cells", *(f"next{i}" for i in range(count))]
 
 
 @pytest.mark.parametrize("name", ["window", "edge"])
@@ -147,11 +149,11 @@ def test_half_precision_is_the_type_of_the_graph(name: str) -> None:
     made, data = graph(name, 3, "float16"), model(name, 3, "float16")
     body = onnx.load_from_string(data).graph
     weights = [numpy_helper.to_array(x) for x in body.initializer if len(x.dims) == 5]
-    assert len(weights) == 58
+    assert len(weights) == 57
     assert {weight.dtype for weight in weights} == {np.dtype(np.float16)}
     types = {port.name: port.type.tensor_type.elem_type for port in (*body.input, *body.output)}
     assert types.pop("chunk") == TensorProto.UINT8
-    assert types.pop("logits") == TensorProto.FLOAT
+    assert types.pop("cells") == TensorProto.FLOAT
     assert types.pop("bounds", TensorProto.INT32) == TensorProto.INT32
     assert set(types.values()) <= {TensorProto.FLOAT16}
     inputs = inputs_like(made, 2)
@@ -170,7 +172,13 @@ def test_the_trained_network_in_half_precision_passes_its_check(kinetics: dict[s
     (window,) = graphs(RGB, "window", kinetics, "float16")
     run = session(to_onnx(window))
     engine = WindowEngine(
-        RGB, weights, "onnxruntime", "float16", "CPU", lambda chunk: run.run(None, {"chunk": chunk})[0]
+        RGB,
+        weights,
+        "onnxruntime",
+        "float16",
+        "CPU",
+        lambda chunk: run.run(None, {"chunk": chunk})[0],
+        head_of(kinetics),
     )
     report = check(engine, kinetics)
     assert not report.failures

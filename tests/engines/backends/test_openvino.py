@@ -18,6 +18,7 @@ from engines.backends.openvino import run as openvino
 from engines.backends.pytorch import WholeVideo
 from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
 from engines.errors import EngineError, NoClip
+from engines.head import head_of, mean_of_cells
 from engines.nets.winograd import POINTS, POINTS_IN_FEW_BITS
 from engines.runtime.continual import StreamingEngine
 from engines.runtime.whole_clip import clip_logits
@@ -110,14 +111,16 @@ def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
 
     class Watched(openvino.OpenVINOGraphs):
         def step(self, name: str, *rest: Any) -> np.ndarray:
-            logits = super().step(name, *rest)
+            cells = super().step(name, *rest)
             ran.append(name)
-            assert logits.shape[1] == 1
-            return logits
+            assert cells.shape[1] == 1
+            return cells
 
     graphs = Watched(folder("continual", 3), "float32", preview=False, at_once=1)
     made = plan("continual")
-    engine = StreamingEngine(made.spec, made.weights, made.mode, "openvino", "float32", "CPU", graphs)
+    engine = StreamingEngine(
+        made.spec, made.weights, made.mode, "openvino", "float32", "CPU", graphs, head_of(TENSORS[3])
+    )
     state, ticks = engine.start(), noise(80)
     for start in range(0, 80, 8):
         _, state = engine.step(ticks[:, start : start + 8], state)
@@ -278,7 +281,8 @@ def test_golden_logits_of_a_window(
     (graph,) = graphs(RGB, "window", kinetics, faster=Faster(points))
     hints = {"INFERENCE_PRECISION_HINT": hint}
     model = openvino_build.read(float_ticks(graph))
-    found = device.core().compile_model(model, "CPU", hints)([golden_input(64)])[0]
+    cells = device.core().compile_model(model, "CPU", hints)([golden_input(64)])[0]
+    found = head_of(kinetics)(mean_of_cells(cells))
     hold_golden(found[0].mean(0), golden["logits_64"], hint)
     assert found[0].mean(0).argmax() == golden["logits_64"].argmax()
 
@@ -291,7 +295,8 @@ def test_golden_logits_of_the_reference_without_torch(
     """The plain graph over the whole video, which engines are held against when they are built."""
     model = openvino_build.read(float_ticks(window(RGB, kinetics, length)))
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    found = device.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
+    cells = device.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
+    found = head_of(kinetics)(mean_of_cells(cells))
     np.testing.assert_allclose(found.mean(0), golden[f"logits_{length}"], rtol=0, atol=1e-3)
     np.testing.assert_allclose(found, golden[f"logits_per_position_{length}"], rtol=0, atol=1e-3)
 
@@ -325,7 +330,7 @@ def test_golden_logits_per_position(
         bounds = np.array([[-8 * step, 120 - 8 * step]], np.int32)
         outputs = request([ticks[:, 8 * step : 8 * step + STEP_TICKS], bounds, *memories])
         memories = [outputs[i].copy() for i in range(1, len(memories) + 1)]
-        settled.append(outputs[0][0].copy())
+        settled.append(head_of(kinetics)(mean_of_cells(outputs[0][0])))
     found = np.concatenate([np.stack([one[0] for one in settled[7:14]]), settled[14]])
     hold_golden(found, golden["logits_per_position_120"], hint)
 

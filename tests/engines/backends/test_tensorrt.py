@@ -55,7 +55,7 @@ def test_the_network_is_what_was_exported(stream: str, mode: Mode) -> None:
         _, network, _parser = tensorrt.RTX.parsed(onnx)
         layers = [network.get_layer(i) for i in range(network.num_layers)]
         counts = Counter(layer.type for layer in layers)
-        assert counts[trt.LayerType.CONVOLUTION] == 58
+        assert counts[trt.LayerType.CONVOLUTION] == 57
         assert counts[trt.LayerType.POOLING] == 14
         assert counts[trt.LayerType.ACTIVATION] == 57
         assert counts[trt.LayerType.PADDING] == 0
@@ -80,7 +80,7 @@ def wanted_ports(graph: Graph) -> dict[str, tuple[str, tuple[int, ...]]]:
     for i, memory in enumerate(memories_of(graph)):
         wanted |= dict.fromkeys((f"memory{i}", f"next{i}"), ("HALF", (-1, *memory.shape[1:])))
     positions = 7 if graph.name == "window" or graph.looks_ahead else 1
-    return wanted | {"logits": ("FLOAT", (-1, positions, CLASSES))}
+    return wanted | {"cells": ("FLOAT", (-1, positions, 7, 7, 1024))}
 
 
 @needs_rtx
@@ -119,10 +119,11 @@ def test_files_are_left_for_every_graph(tmp_path: Path) -> None:
     rtx_on((8, 9)).build(plan("preview", 2, "float16"), TENSORS[2], tmp_path, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "edge.engine",
+        "head.npy",
         "midst.engine",
         "preview.engine",
     ]
-    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 4
 
 
 @needs_rtx

@@ -13,6 +13,7 @@ from engines.backends.tensorrt import backend as tensorrt
 from engines.backends.tensorrt.cuda import Cuda
 from engines.engine import STEP_TICKS, Engine
 from engines.errors import EngineError
+from engines.head import head_of, save_head
 from engines.runtime.whole_clip import clip_logits
 from engines.spec import Mode
 from tests.conftest import ROOT
@@ -22,6 +23,7 @@ from tests.support.backends import register
 from tests.support.networks import CLASSES, SMALL_PX, noise, plan, small_engine
 
 TOLERANCE = 1e-4
+FEATURES = head_of(TENSORS[3]).kernel.shape[1]
 PARTS: dict[Mode, tuple[str, ...]] = {
     "window": ("window",),
     "continual": ("midst", "edge"),
@@ -51,6 +53,7 @@ def stored(folder: Path, mode: Mode, channels: int = 3) -> Path:
     """The files of an engine, as the stand-in of TensorRT reads them."""
     for name in PARTS[mode]:
         (folder / f"{name}.engine").write_bytes(model(name, channels))
+    save_head(head_of(TENSORS[channels]), folder)
     return folder
 
 
@@ -103,7 +106,7 @@ def test_windows_are_answered_in_launches_of_eight(
         np.testing.assert_allclose(positions.logits, wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_ticks_go_up_and_only_logits_come_down(
+def test_ticks_go_up_and_only_cells_come_down(
     backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path
 ) -> None:
     engine, tally = loaded(backend, tmp_path, "continual"), stand_ins.Tally(driver)
@@ -116,7 +119,7 @@ def test_ticks_go_up_and_only_logits_come_down(
     change = {name: getattr(tally, name) - value for name, value in before.items()}
     assert change == {
         "uploaded": 15 * STEP_TICKS * SMALL_PX * SMALL_PX * 3,
-        "downloaded": 15 * CLASSES * 4,
+        "downloaded": 15 * FEATURES * 4,
         "launches": 15,
         "graphs": 0,
         "allocated": 0,
@@ -166,7 +169,7 @@ def test_a_bundle_holds_the_same_files(backend: tensorrt.TensorRT, tmp_path: Pat
     out = tmp_path / "out"
     out.mkdir()
     backend.pack(plan("continual"), TENSORS[3], stored(tmp_path, "continual"), out)
-    assert sorted(path.name for path in out.iterdir()) == ["edge.engine", "midst.engine"]
+    assert sorted(path.name for path in out.iterdir()) == ["edge.engine", "head.npy", "midst.engine"]
     backend.load(plan("continual"), out, None)
 
 

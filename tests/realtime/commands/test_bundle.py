@@ -28,6 +28,7 @@ from realtime.outputs.log import SCHEMA
 from tests.engines.conftest import own_cache, tiny_network  # noqa: F401
 from tests.support.backends import register
 from tests.support.command_line import Doubles
+from tests.support.doubles import no_head
 from tests.support.made_clips import every, write_clip
 from tests.support.made_weights import save
 
@@ -61,9 +62,10 @@ class Backend:
 
         def run(chunk: NDArray[Any]) -> NDArray[np.float32]:
             mean = chunk.mean(axis=(1, 2, 3, 4), dtype=np.float64).astype(np.float32)
-            return np.stack([-mean, mean * factor], axis=1)[:, None] / np.float32(255)
+            return np.stack([-mean, mean * factor], axis=1)[:, None, None, None] / np.float32(255)
 
-        return WindowEngine(plan.spec, plan.weights, "double", plan.precision, "a processor", run)
+        facts = "double", plan.precision, "a processor"
+        return WindowEngine(plan.spec, plan.weights, *facts, run, no_head(2))
 
 
 @pytest.fixture
@@ -124,8 +126,8 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, bundle: Path) -> None:
     with pytest.raises(EngineError, match="is no bundle"):
         load_bundle(tmp_path)
     facts = json.loads((bundle / FILE).read_text())
-    (bundle / FILE).write_text(json.dumps(facts | {"format": 2}))
-    with pytest.raises(EngineError, match="format 2"):
+    (bundle / FILE).write_text(json.dumps(facts | {"format": 3}))
+    with pytest.raises(EngineError, match="format 3"):
         load_bundle(bundle)
 
 

@@ -26,6 +26,7 @@ from realtime.sources.open import open_video
 from realtime.stages.events import OpenEvent
 from realtime.types import Event, Frame
 from tests.realtime.test_many import Made
+from tests.support.doubles import everywhere, no_head
 from tests.support.made_clips import picture, read_number
 
 FPS = Fraction(25)
@@ -219,6 +220,7 @@ class Brightness:
         self.mode, self.spec = mode, RGB
         self.chunk_ticks = 64 if mode == "window" else 8
         self.weights = Weights("made", "rgb", ("dark", "bright"), "0" * 64, "made for a test", "none")
+        self.head = no_head(2)
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         return ()
@@ -226,13 +228,13 @@ class Brightness:
     def step(self, chunk: NDArray[Any], state: Any, *, preview: bool = True) -> tuple[Positions, Any]:
         seen = (*state, self._row(chunk))
         if self.mode == "window":
-            return Positions(seen[-1][None, None], np.zeros(1, np.int64), settled=1), ()
+            return everywhere(seen[-1][None, None], np.zeros(1, np.int64), settled=1), ()
         row = seen[len(seen) - 8] if len(seen) >= 8 else np.zeros(2, np.float32)
-        return Positions(row[None, None], np.array([len(seen) - 8], np.int64), settled=1), seen
+        return everywhere(row[None, None], np.array([len(seen) - 8], np.int64), settled=1), seen
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:
         rows = np.array(state[-7:-1], np.float32).reshape(1, -1, 2)
-        return Positions(rows, np.array([len(state) - 7], np.int64), settled=rows.shape[1])
+        return everywhere(rows, np.array([len(state) - 7], np.int64), settled=rows.shape[1])
 
     def _row(self, chunk: NDArray[Any]) -> NDArray[np.float32]:
         bright = float(chunk[0, :, ::16, ::16].mean() / 255 - 0.5)

@@ -19,9 +19,9 @@ import torch
 
 from engines.backends.pytorch import Window
 from engines.backends.registry import Plan
+from engines.head import head_of
 from engines.load import load_engines, load_features
 from engines.nets.i3d import I3D
-from engines.runtime.headed import HeadedEngine, head_of
 from engines.runtime.window import WindowEngine
 from engines.spec import FLOW, RGB, Modality, Weights
 from engines.weights import formats
@@ -75,9 +75,9 @@ class Narrow:
 
         def run(chunk: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
-                return Window(net)(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()
+                return Window(net)(torch.from_numpy(np.ascontiguousarray(chunk))).numpy()[:, :, None, None]
 
-        return WindowEngine(plan.spec, plan.weights, "narrow", "float32", "CPU", run)
+        return WindowEngine(plan.spec, plan.weights, "narrow", "float32", "CPU", run, head_of(tensors))
 
 
 def store_base(name: str) -> None:
@@ -160,7 +160,9 @@ def test_actions_are_learnt_and_the_model_names_each_part_of_a_spliced_video(
     assert report["classes"]["light"] == {"clips": 6, "taken_for": {"dark": 0, "light": 6}}
     video = write_noise(tmp_path / "spliced.mp4", list(TWO.values()), 80, 77)
     features = load_features(*load_weights("base", "rgb"), load_spec("base", "rgb"), "narrow")
-    recognizer = Recognizer({"rgb": HeadedEngine(features, head_of(tensors), weights)}, stride_ticks=8)
+    recognizer = Recognizer(
+        {"rgb": replace(features, head=head_of(tensors), weights=weights)}, stride_ticks=8
+    )
     outputs = []
     with open_video(video) as frames:
         for frame in frames:

@@ -11,10 +11,11 @@ import pytest
 from engines.backends.registry import Plan
 from engines.build import engine_folder
 from engines.engine import Engine, Positions
+from engines.head import BIAS, KERNEL, head_of, load_head, save_head
 from engines.load import load_engines, load_features
-from engines.runtime.headed import BIAS, FIRST, KERNEL, HeadedEngine, head_of
+from engines.runtime.window import WindowEngine
 from engines.spec import RGB, Mode, Weights
-from engines.weights.heads import as_flow, feature_tensors, feature_weights
+from engines.weights.heads import FIRST, as_flow, feature_tensors, feature_weights
 from engines.weights.store import describe, load_weights, save_weights
 from tests.support.backends import register_unchecked
 from tests.support.made_weights import LABELS, made
@@ -41,7 +42,7 @@ def test_a_head_outside_says_what_it_says_inside() -> None:
     tensors = random_tensors()
     inside = small_engine(tensors, mode)
     features = small_engine(feature_tensors(tensors), mode)
-    outside = HeadedEngine(features, head_of(tensors), inside.weights)
+    outside = replace(features, head=head_of(tensors), weights=inside.weights)
     ticks = noise(77)
     for found, wanted in zip(answers(outside, ticks), answers(inside, ticks), strict=True):
         assert found.logits.shape == wanted.logits.shape == (1, wanted.logits.shape[1], CLASSES)
@@ -70,27 +71,6 @@ def test_flow_starts_from_the_mean_over_the_colours() -> None:
     np.testing.assert_array_equal(flow[KERNEL], tensors[KERNEL])
 
 
-class Brightness:
-    """Double of a built engine of features: four of them, a window's brightness times its file's number."""
-
-    def __init__(self, plan: Plan, factor: float) -> None:
-        self.spec, self.weights, self.mode, self.precision = (
-            plan.spec,
-            plan.weights,
-            plan.mode,
-            plan.precision,
-        )
-        self.backend = self.device = "double"
-        self.chunk_ticks, self.factor = 64, factor
-
-    def start(self, batch: int = 1, lead_ticks: int = 0) -> int:
-        return batch
-
-    def step(self, chunk: np.ndarray, state: int, *, preview: bool = True) -> tuple[Positions, int]:
-        logits = np.full((state, 1, 4), chunk.mean() * self.factor, np.float32)
-        return Positions(logits, np.zeros(state, np.int64), 1), state
-
-
 class Compiler:
     """Double of a backend that compiles: it writes down the mean of the first kernel."""
 
@@ -114,10 +94,18 @@ class Compiler:
     def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
         assert tensors[KERNEL].shape[0] == len(plan.weights.labels)
         self.built.append(plan.weights.name)
+        save_head(head_of(tensors), folder)
         (folder / "factor").write_text(str(float(tensors[FIRST].mean())))
 
-    def load(self, plan: Plan, folder: Path, tensors: Any) -> Any:
-        return Brightness(plan, float((folder / "factor").read_text()))
+    def load(self, plan: Plan, folder: Path, tensors: Any) -> WindowEngine:
+        """Its features are a window's brightness, times the number of its file."""
+        factor = float((folder / "factor").read_text())
+
+        def run(chunk: np.ndarray) -> np.ndarray:
+            return np.full((len(chunk), 1, 7, 7, 4), chunk.mean() * factor, np.float32)
+
+        facts = "double", plan.precision, "double"
+        return WindowEngine(plan.spec, plan.weights, *facts, run, load_head(folder))
 
 
 @pytest.fixture
