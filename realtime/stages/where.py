@@ -1,0 +1,138 @@
+"""Where in the picture a class is seen: a box, from what the class scores in each cell (`engines.head.cell_scores`).
+
+A cell stands for 32 px of the 224 that the network sees, and it looks at far more than that: the box shows roughly
+where the action is, not the outline of a person.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.spec import StreamSpec
+from realtime.pictures import WIDEST
+from realtime.sources.upright import Turn
+from realtime.stages.region import Region
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in px, of a picture whose top left corner is (0, 0)."""
+Floats = NDArray[np.float32]
+SHARE_OF_PEAK = 0.5
+"""A place belongs to the action if it scores more than this share of the best one."""
+
+
+def box_in_frame(scores: Floats, frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> Box | None:
+    """The box of a class in a frame.
+
+    Args:
+        scores: of its cells, float32 (7, 7); where `region` is "full", those of the three views side by side, (7, 21).
+        frame_px: height and width of the upright frame with square pixels that the recogniser was given.
+        region: the part of it that was looked at.
+
+    Returns:
+        The box in px of the frame, inside it; None where no cell speaks for the class.
+    """
+    squares = seen_squares(frame_px, region, spec)
+    maps = [enlarged(one, spec.crop_px) for one in np.split(scores, len(squares), axis=1)]
+    left, top = min(x for x, *_ in squares), min(y for _, y, *_ in squares)
+    _, _, width, height = squares[0]
+    across, down = spec.crop_px / width, spec.crop_px / height
+    places = [(round((x - left) * across), round((y - top) * down)) for x, y, *_ in squares]
+    found = box_in_map(_joined(maps, places))
+    if found is None:
+        return None
+    x, y, width, height = found
+    return _inside((left + x / across, top + y / down, width / across, height / down), frame_px)
+
+
+def enlarged(scores: Floats, crop_px: int) -> Floats:
+    """(7, 7) -> float32 (crop_px, crop_px), bilinear between the middles of the cells."""
+    import cv2
+
+    return np.asarray(cv2.resize(scores.astype(np.float32), (crop_px, crop_px)), dtype=np.float32)
+
+
+def box_in_map(scores: Floats) -> Box | None:
+    """The tightest box around the place of the highest score and all that is connected with it, by `SHARE_OF_PEAK`.
+
+    `scores`: of each px, float32 (H, W). None where no score is above zero.
+    """
+    import cv2
+
+    peak = float(scores.max())
+    if not peak > 0:
+        return None
+    _, parts = cv2.connectedComponents((scores > SHARE_OF_PEAK * peak).astype(np.uint8))
+    rows, columns = np.nonzero(parts == parts.ravel()[scores.argmax()])
+    x, y = int(columns.min()), int(rows.min())
+    return (x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y)
+
+
+def seen_squares(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> list[Box]:
+    """The squares of a frame that the network sees: one, or three where `region` is "full".
+
+    The way back through `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
+    """
+    return [_seen_square(view, spec) for view in _views(frame_px, region)]
+
+
+def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Turn, pixel_aspect: float) -> Box:
+    """A box in a frame as a box in the picture that the file stores, before it was put upright with square pixels.
+
+    Args:
+        frame_px: height and width of the frame.
+        turn: what put the picture upright.
+        pixel_aspect: width over height of a stored pixel.
+    """
+    x, y, width, height = box
+    frame_height, frame_width = frame_px
+    x = frame_width - x - width if turn.flip_x else x
+    y = frame_height - y - height if turn.flip_y else y
+    if turn.transposed:
+        x, y, width, height = y, x, height, width
+    return (x / pixel_aspect, y, width / pixel_aspect, height)
+
+
+def _views(frame_px: tuple[int, int], region: Region) -> list[tuple[int, int, int, int]]:
+    """x, y, width, height of what `realtime.stages.region.views` gives."""
+    height, width = frame_px
+    if region is None:
+        return [(0, 0, width, height)]
+    if region == "full":
+        side = min(height, width)
+        return [((width - side) * i // 2, (height - side) * i // 2, side, side) for i in range(3)]
+    x, y = min(max(region[0], 0), width - 1), min(max(region[1], 0), height - 1)
+    right, bottom = max(region[0] + region[2], x + 1), max(region[1] + region[3], y + 1)
+    return [(x, y, min(right, width) - x, min(bottom, height) - y)]
+
+
+def _seen_square(view: tuple[int, int, int, int], spec: StreamSpec) -> Box:
+    x, y, width, height = view
+    short = min(width, height)
+    kept_width, kept_height = min(width, WIDEST * short), min(height, WIDEST * short)
+    left, top = x + (width - kept_width) // 2, y + (height - kept_height) // 2
+    resized_width, resized_height = (n * spec.short_side_px // short for n in (kept_width, kept_height))
+    across, down = kept_width / resized_width, kept_height / resized_height
+    crop_left, crop_top = (resized_width - spec.crop_px) // 2, (resized_height - spec.crop_px) // 2
+    return (
+        left + crop_left * across,
+        top + crop_top * down,
+        spec.crop_px * across,
+        spec.crop_px * down,
+    )
+
+
+def _joined(maps: list[Floats], places: list[tuple[int, int]]) -> Floats:
+    """One map of several, each with its top left corner at its place; where they overlap the higher score counts."""
+    side = len(maps[0])
+    width, height = (max(place[axis] for place in places) + side for axis in (0, 1))
+    whole = np.full((height, width), -np.inf, np.float32)
+    for scores, (x, y) in zip(maps, places, strict=True):
+        part = whole[y : y + side, x : x + side]
+        np.maximum(part, scores, out=part)
+    return whole
+
+
+def _inside(box: Box, frame_px: tuple[int, int]) -> Box:
+    x, y, width, height = box
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, float(frame_px[1])), min(y + height, float(frame_px[0]))
+    return (left, top, right - left, bottom - top)
