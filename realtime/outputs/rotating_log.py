@@ -38,6 +38,7 @@ class RotatedLog:
         self._largest_bytes, self._longest = largest_bytes, longest
         self._sessions: dict[str, Line] = {}
         self._part = 1
+        self._began = now()
         if path.is_file() and path.stat().st_size:
             self._put_aside(self._ended(path.stat().st_mtime))
         self._open()
@@ -66,8 +67,7 @@ class RotatedLog:
         self.close()
 
     def _open(self) -> None:
-        self._log = Log(self._path)
-        self._began: datetime = self._now()
+        self._log, self._began = Log(self._path), self._now()
 
     def _next_part(self) -> None:
         self._log.close()
