@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from realtime.errors import SourceError, UsageError
-from realtime.sources.address import Kind, Transport, masked, parse_source
+from realtime.sources.address import Kind, Rotation, Transport, masked, parse_source
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import Reconnecting, keep_open
 from realtime.sources.video import Video
@@ -37,6 +37,7 @@ class SourceOptions:
         bool, typer.Option("--square-pixels/--keep-pixels", help="Stretch non-square pixels to square ones.")
     ] = True
     rtsp_transport: Annotated[Transport, typer.Option(help="How RTSP sends its packets.")] = "tcp"
+    rotate: Annotated[Rotation, typer.Option(help="Turn the picture by so many degrees, clockwise.")] = 0
     reconnect: Annotated[
         bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
     ] = True
@@ -48,6 +49,7 @@ class SourceOptions:
             image_fps=rate(self.fps),
             square_pixels=self.square_pixels,
             rtsp_transport=self.rtsp_transport,
+            rotate=self.rotate,
         )
 
 

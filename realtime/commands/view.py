@@ -76,7 +76,7 @@ def view(
         typer.Option(metavar="FOLDER", help="Let the page record clips of actions here, to teach them."),
     ] = None,
     source: Annotated[
-        SourceOptions, Only(("square_pixels", "rtsp_transport", "reconnect"))
+        SourceOptions, Only(("square_pixels", "rtsp_transport", "rotate", "reconnect"))
     ] = SourceOptions(),
     *,
     prepare: Prepare = PREPARE,

@@ -12,6 +12,8 @@ from realtime.errors import SourceError, UsageError
 
 Kind = Literal["file", "images", "webcam", "rtsp", "http", "stdin"]
 Transport = Literal["tcp", "udp"]
+Rotation = Literal[0, 90, 180, 270]
+"""Degrees clockwise."""
 
 ALLOWED = "a video file, a folder of images, webcam:N, rtsp(s)://..., http(s)://... or - for standard input"
 

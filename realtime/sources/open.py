@@ -17,6 +17,7 @@ from realtime.sources.address import (
     OPEN_LIMIT_S,
     STALL_LIMIT_S,
     Address,
+    Rotation,
     Transport,
     check_url,
     ffmpeg_input,
@@ -27,6 +28,7 @@ from realtime.sources.image_folder import ImageFeed
 from realtime.sources.stdin import StandardInput
 from realtime.sources.timestamps import Stamped, plausible_rate
 from realtime.sources.to_rgb import ToRgb
+from realtime.sources.upright import CLOCKWISE
 from realtime.sources.video import Video as Video
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def open_video(
     image_fps: Fraction | None = None,
     square_pixels: bool = True,
     rtsp_transport: Transport = "tcp",
+    rotate: Rotation = 0,
 ) -> Video:
     """Open `source` and decode its first frame.
 
@@ -68,6 +71,7 @@ def open_video(
         without a rate (MJPEG), overrides the rate of other raw streams (H.264), an error elsewhere.
     square_pixels: scale the width where pixels are stated not to be square, so that shapes are true.
     rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
+    rotate: degrees clockwise, behind what the source itself says of its orientation.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
     is missing, unreadable, refused or without a picture.
@@ -76,15 +80,19 @@ def open_video(
 
     if rtsp_transport not in ("tcp", "udp"):
         raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
+    if rotate not in CLOCKWISE:
+        raise UsageError(f"a picture cannot be rotated by {rotate} degrees; give 0, 90, 180 or 270")
     address = parse_source(source)
     if address.kind in ("rtsp", "http"):
         check_url(address)
     if address.kind != "images":
         feed = _StreamFeed(address, rtsp_transport, image_fps)
-        return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None))
+        return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
-    return Video(ImageFeed(address, Fraction(image_fps), _read_image), ToRgb(VideoReformatter(), None))
+    return Video(
+        ImageFeed(address, Fraction(image_fps), _read_image), ToRgb(VideoReformatter(), None, rotate)
+    )
 
 
 def frame_times(

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from realtime.sources.upright import turn_of
+from realtime.sources.upright import CLOCKWISE, turn_of
 from realtime.types import Image
 
 CONVERTIBLE_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
@@ -15,17 +15,17 @@ UNSTATED_MATRIX = 2
 class ToRgb:
     """Converts pictures of one source, by the colour matrix, range and display matrix that each states."""
 
-    def __init__(self, reformatter: Any, pixel_aspect: Fraction | None) -> None:
+    def __init__(self, reformatter: Any, pixel_aspect: Fraction | None, rotate: int = 0) -> None:
         """`reformatter`: av's VideoReformatter. `pixel_aspect`: width over height of a pixel; None keeps pixels as
-        they are."""
+        they are. `rotate`: degrees clockwise, for a camera that hangs askew and does not say so."""
         absurd = pixel_aspect is None or not Fraction(1, 8) <= pixel_aspect <= 8
         self._aspect = Fraction(1) if absurd else Fraction(pixel_aspect or 1)
-        self._reformatter = reformatter
+        self._reformatter, self._rotate = reformatter, CLOCKWISE[rotate]
 
     def size_px(self, picture: Any) -> tuple[int, int]:
         """(width, height) of what `__call__` returns."""
         width, height = self._square_size(picture)
-        return (height, width) if turn_of(picture).transposed else (width, height)
+        return (height, width) if turn_of(picture).transposed != self._rotate.transposed else (width, height)
 
     def __call__(self, picture: Any) -> Image:
         """av's VideoFrame in any pixel format -> uint8 (H, W, 3)."""
@@ -34,7 +34,7 @@ class ToRgb:
         width, height = self._square_size(picture)
         # One thread: more would compete with the decoder's.
         rgb = self._reformatter.reformat(picture, width=width, height=height, format="rgb24", threads=1)
-        return turn_of(picture)(rgb.to_ndarray())
+        return self._rotate(turn_of(picture)(rgb.to_ndarray()))
 
     def _square_size(self, picture: Any) -> tuple[int, int]:
         return max(1, round(picture.width * self._aspect)), picture.height

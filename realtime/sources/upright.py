@@ -30,6 +30,15 @@ class Turn(NamedTuple):
         return np.ascontiguousarray(upright[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
 
 
+CLOCKWISE = {
+    0: Turn(),
+    90: Turn(transposed=True, flip_x=True),
+    180: Turn(flip_x=True, flip_y=True),
+    270: Turn(transposed=True, flip_y=True),
+}
+"""Quarter turns, by their degrees."""
+
+
 def turn_of(picture: "VideoFrame") -> Turn:
     """The nearest of the eight turns: other angles would leave corners empty, and no recorder writes them."""
     matrix = _display_matrix(picture)

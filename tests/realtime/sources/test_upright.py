@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtime.errors import UsageError
+from realtime.sources.address import Rotation
 from realtime.sources.open import open_video
 from realtime.sources.upright import Turn
 from realtime.types import Image
@@ -120,3 +122,22 @@ def test_a_matrix_of_zeros_is_read_as_none(tmp_path: Path) -> None:
     path = set_matrix(write_clip(tmp_path / "clip.mp4", [Fraction(0)], size_px=SIZE_PX), 0, 0, 0, 0)
     with open_video(path) as video:
         assert difference(next(video).rgb, picture(0, SIZE_PX)) < 6
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_camera_that_hangs_askew_is_turned_clockwise(
+    tmp_path: Path, orientation: int, rotate: Rotation
+) -> None:
+    path = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 2), size_px=SIZE_PX)
+    with open_video(set_matrix(path, *MATRIX[orientation]), rotate=rotate) as video:
+        rgb = next(video).rgb
+    wanted = np.rot90(UPRIGHT[orientation](picture(0, SIZE_PX)), -rotate // 90)
+    assert video.size_px == (wanted.shape[1], wanted.shape[0])
+    assert difference(rgb, wanted) < 6
+    assert rgb.flags.c_contiguous
+
+
+def test_other_angles_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="45 degrees; give 0, 90, 180 or 270"):
+        open_video(write_images(tmp_path / "images", 2), image_fps=Fraction(1), rotate=45)  # type: ignore[arg-type]
