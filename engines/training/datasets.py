@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = frozenset({
     ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm",
     ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 })  # fmt: skip
-"""What a file in a folder must end in, in capitals or not, to count as a video. A file that is named is always opened."""
+"""Endings, in capitals or not, of the files in a folder that count as videos. A file given by name is always opened."""
 MOST_NAMED = 3
 _SPLIT_ALIASES = ({"val", "validate", "validation"}, {"test", "testing"}, {"train", "training"})
 

@@ -19,8 +19,8 @@ class Terminal:
     """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout where they are asked for."""
 
     def __init__(self, total_s: float | None, console: Console | None = None) -> None:
-        """`total_s`: length of the source, where it has one. `console`: for all; by default lines go to stdout, and so does
-        progress if that is a terminal, else to stderr."""
+        """`total_s`: length of the source, where it has one. `console`: for all; by default lines go to stdout, and so
+        does progress if that is a terminal, else to stderr."""
         self._console = console or Console(stderr=not sys.stdout.isatty(), highlight=False)
         # On a terminal both are one, so that a line is printed above the bar.
         self._lines = Console(highlight=False) if self._console.stderr else self._console

@@ -34,7 +34,6 @@ from realtime.sources.video import Video as Video
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.error import FFmpegError
-    from av.format import ContainerFormat
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -131,7 +130,10 @@ class _StreamFeed:
         self._bytes = 0 if container.format.name == "hls" else max(0, container.size)
         known_end = container.duration is not None or self._bytes > 0
         self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
-        self.stamped, self.joined = _is_stamped(container.format), bool(container.format.flags & TS_DISCONT)
+        flags = container.format.flags
+        # Raw streams, MJPEG over HTTP and pictures in a row hold no times; FFmpeg makes them up.
+        self.stamped = not (flags & NO_TIMESTAMPS or container.format.name.endswith("_pipe"))
+        self.joined = bool(flags & TS_DISCONT)
         self._fps = fps
         try:
             self._stream = stream = self._choose_stream()
@@ -157,7 +159,7 @@ class _StreamFeed:
             raise SourceError(f"{self._name}: {INDEX_BEHIND}")
 
     def _index_is_behind(self) -> bool:
-        """Whether nothing comes of an MP4 because its index is at the end, and there is no way back to what it tells of."""
+        """Whether an MP4 gives nothing because its index comes last, and its source cannot go back."""
         return self._container.format.name.startswith("mov") and self.address.kind in ("stdin", "http")
 
     def _pictures(self) -> "Iterator[Stamped[VideoFrame]]":
@@ -214,10 +216,10 @@ class _StreamFeed:
             guess = self._stream.guessed_rate if stated else None  # MPEG-4 may state a time base alone
             return self._fps or plausible_rate(stated) or plausible_rate(guess)
         if self._fps is not None:
-            how = (
-                "it states when each picture is shown" if self.stamped else "its pictures count as they come"
+            how = "states when each picture is shown" if self.stamped else "counts pictures as they come"
+            raise UsageError(
+                f"{self._name}: a rate is for images and raw streams, and this {how}: leave it out"
             )
-            raise UsageError(f"{self._name}: a rate is for images and raw streams; {how}: leave it out")
         if not self.stamped:
             return None
         return plausible_rate(self._stream.average_rate) or plausible_rate(self._stream.guessed_rate)
@@ -302,8 +304,3 @@ class _StreamFeed:
             duration = None if self._fps else max(0, picture.duration) * time_base
             yield Stamped(shown, decoded, duration, picture, arrived, self._after_loss)
             self._after_loss = False
-
-
-def _is_stamped(file_format: "ContainerFormat") -> bool:
-    """Raw streams, MJPEG over HTTP and pictures in a row hold no times; FFmpeg makes them up."""
-    return not (file_format.flags & NO_TIMESTAMPS or file_format.name.endswith("_pipe"))

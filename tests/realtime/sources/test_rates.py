@@ -156,7 +156,7 @@ def test_live_pictures_without_stamps_are_timed_as_they_come_and_a_pause_is_a_ga
     pauses_s = [pause_s if number == count - 10 else step_s for number in range(count)]
     with camera(pieces, pauses_s, "multipart/x-mixed-replace; boundary=frame") as address:
         frames = read_live(address)
-        with pytest.raises(UsageError, match="its pictures count as they come: leave it out"):
+        with pytest.raises(UsageError, match="counts pictures as they come: leave it out"):
             open_video(address, image_fps=F(10))
     assert [read_number(frame.rgb) for frame in frames] == list(range(count))
     stage = Resample(F(25))
