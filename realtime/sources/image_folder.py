@@ -62,3 +62,14 @@ def _by_number(file: str) -> list[tuple[bool, int, str]]:
     """Sort key: digits compare as numbers and come before letters."""
     parts = re.findall(r"[0-9]+|[^0-9]+", file)
     return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]
+
+
+def read_image(path: str, options: dict[str, str]) -> Any | None:
+    """av's VideoFrame, or None if the image is damaged. `options`: for FFmpeg."""
+    import av
+
+    try:
+        with av.open(path, "r", options=options) as image:
+            return next(image.decode(video=0), None)
+    except (av.error.FFmpegError, IndexError):
+        return None

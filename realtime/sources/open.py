@@ -24,7 +24,7 @@ from realtime.sources.address import (
     parse_source,
 )
 from realtime.sources.ffmpeg_errors import INDEX_BEHIND, reason
-from realtime.sources.image_folder import ImageFeed
+from realtime.sources.image_folder import ImageFeed, read_image
 from realtime.sources.stdin import StandardInput
 from realtime.sources.timestamps import Stamped, plausible_rate
 from realtime.sources.to_rgb import ToRgb
@@ -89,9 +89,7 @@ def open_video(
         return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
-    return Video(
-        ImageFeed(address, Fraction(image_fps), _read_image), ToRgb(VideoReformatter(), None, rotate)
-    )
+    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(VideoReformatter(), None, rotate))
 
 
 def frame_times(
@@ -103,16 +101,6 @@ def frame_times(
         if video.live:
             raise UsageError(f"{video.name}: a live source has no known end; give a file")
         yield from video.times()
-
-
-def _read_image(path: str, options: dict[str, str]) -> "VideoFrame | None":
-    import av
-
-    try:
-        with av.open(path, "r", options=options) as image:
-            return next(image.decode(video=0), None)
-    except (av.error.FFmpegError, IndexError):
-        return None
 
 
 class _StreamFeed:
