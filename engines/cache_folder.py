@@ -19,10 +19,15 @@ def silent(what: str, done_bytes: int, total_bytes: int | None) -> None:
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of this project; it need not exist yet."""
+    """The user's cache folder of this project; it need not exist yet. Raises EngineError for a user without a home."""
     import platformdirs
 
-    return platformdirs.user_cache_path("i3d-live", appauthor=False)
+    folder = platformdirs.user_cache_path("i3d-live", appauthor=False)
+    if folder.parts[0].startswith("~"):  # it stays as it is where it stands for nothing
+        raise EngineError(
+            "there is no home folder to hold the cache; set HOME, or XDG_CACHE_HOME to a folder"
+        )
+    return folder
 
 
 @contextmanager

@@ -1,10 +1,18 @@
 """The errors of the model side. `realtime.errors` draws the whole tree."""
 
 
+def one_line(text: str) -> str:
+    """With escapes for what cannot be printed: line feeds, and the bytes of names in no known encoding."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class I3DLiveError(Exception):
     """Base of all errors raised on purpose: one line that says what was given, what is allowed, what to do."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(I3DLiveError):

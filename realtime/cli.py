@@ -28,7 +28,9 @@ from realtime.commands import (
 )
 from realtime.commands.flags import flat
 from realtime.commands.prepare import Prepare
-from realtime.errors import I3DLiveError
+from realtime.errors import I3DLiveError, one_line
+from realtime.sources.address import masked
+from realtime.standard_streams import make_usable
 
 app = typer.Typer(
     name="i3d-live",
@@ -119,6 +121,7 @@ def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None)
 
     `arguments`: default: those of the process. `prepare`: how commands come by models and engines, where not as ever.
     """
+    make_usable()
     interrupted = remember_ctrl_c()
     try:
         code = app(arguments, prog_name="i3d-live", standalone_mode=False, obj=prepare)
@@ -135,6 +138,8 @@ def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None)
         # Python flushes stdout once more at exit; there is nobody left to take it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _fail("stdout was closed by its reader; stopped", 1)
+    except (OSError, UnicodeError) as error:
+        code = _fail(_of_the_system(error), 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -163,6 +168,14 @@ def _usage(error: TyperException) -> str:
     return f"{message} (see {command} --help)"
 
 
+def _of_the_system(error: OSError | UnicodeError) -> str:
+    """What the system or an encoding refused, where nobody expected it."""
+    if isinstance(error, UnicodeError):
+        return f"a text that cannot be read or written here: {error}; use UTF-8 for names and files"
+    what = "" if error.filename is None else f"{masked(os.fsdecode(error.filename))}: "
+    return f"{what}{error.strerror or error}; check the path, its permissions and the disk"
+
+
 def _fail(message: str, code: int) -> int:
-    print(f"i3d-live: {message}", file=sys.stderr)
+    print(f"i3d-live: {one_line(message)}", file=sys.stderr)
     return code

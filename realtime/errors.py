@@ -12,7 +12,7 @@
 Every message says what was given, what is allowed, and what to do.
 """
 
-from engines.errors import EngineError, I3DLiveError, NotFetched, UsageError, WeightsError
+from engines.errors import EngineError, I3DLiveError, NotFetched, UsageError, WeightsError, one_line
 
 __all__ = [
     "EngineError",
@@ -23,6 +23,7 @@ __all__ = [
     "SourceLost",
     "UsageError",
     "WeightsError",
+    "one_line",
 ]
 
 

@@ -110,11 +110,16 @@ class Session:
         if self.ended is not None:
             return
         self.ended = ended
-        with ExitStack() as stack:
-            for sink in self._sinks:
-                stack.callback(sink.close)
-            if self.recognizer is not None:
-                self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
+        try:
+            with ExitStack() as stack:
+                for sink in self._sinks:
+                    stack.callback(sink.close)
+                if self.recognizer is not None:
+                    self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
+        except I3DLiveError as error:
+            self.ended = str(error) if ended in (WHOLE, STOPPED) else ended
+            raise
+        finally:
             self.write(summary_line(self.figures()))
 
     def write(self, line: Line) -> None:

@@ -1,32 +1,57 @@
-"""Ctrl-C and SIGTERM: what runs comes to a good end first."""
+"""Ctrl-C, SIGTERM and the hang-up of the terminal: what runs comes to a good end first."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+"""None on Windows."""
+STOPPING = (signal.SIGINT, signal.SIGTERM, *(() if HANG_UP is None else (HANG_UP,)))
+
 
 @contextmanager
-def stop_on_signals(stops: Sequence[Callable[[], None]]) -> Iterator[list[int]]:
-    """Inside, the first Ctrl-C or SIGTERM calls all `stops`, a second one interrupts at once. Yields the signals that
-    came."""
+def stop_on_signals(
+    stops: Sequence[Callable[[], None]], numbers: Sequence[int] = STOPPING
+) -> Iterator[list[int]]:
+    """Inside, the first of the signals calls all `stops`, a second Ctrl-C or SIGTERM interrupts immediately. Yields the
+    signals that came.
+
+    `numbers`: without `HANG_UP` that signal stays as it is, for other uses.
+    """
     came: list[int] = []
+    terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        if len(came) > 1:
+        if (
+            number == HANG_UP
+        ):  # it comes from the kernel and from the shell, or after SIGTERM: no sign of impatience
+            _leave(terminals)
+        elif len(came) - came.count(HANG_UP or 0) > 1:
             raise KeyboardInterrupt
-        for stop in stops:
-            stop()
+        if len(came) == 1:
+            for stop in stops:
+                stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield came  # elsewhere Python allows no handlers
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    # A hang-up that is ignored is to be ignored: nohup.
+    numbers = [n for n in numbers if n != HANG_UP or signal.getsignal(n) != signal.SIG_IGN]
     before = [signal.signal(number, handle) for number in numbers]
     try:
         yield came
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _leave(terminals: Sequence[int]) -> None:
+    """Whatever is printed there from now on goes nowhere: writing to a terminal that has gone is an error."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for number in terminals:
+        os.dup2(null, number)
+    os.close(null)

@@ -1,6 +1,6 @@
 """`i3d-live classify`: the paper's test procedure, one answer a file."""
 
-import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import SourceOptions
 from realtime.errors import SourceError
 from realtime.offline import clip_inputs, count_ticks
+from realtime.outputs.log import as_json
 from realtime.sources.open import frame_times, open_video
 from realtime.stages.fuse import fuse, softmax
 
@@ -75,9 +76,13 @@ def classify(
 def expand(given: list[str]) -> Iterator[str]:
     """Files as they are, the videos in a folder, the matches of a pattern; in order."""
     for text in given:
-        path = Path(text)
-        if path.is_dir():
-            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+        if os.path.isdir(text):
+            try:
+                found = sorted(str(p) for p in Path(text).iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+            except OSError as error:
+                raise SourceError(
+                    f"{text}: cannot be read ({error.strerror}); give a folder that can"
+                ) from error
             if not found:
                 raise SourceError(
                     f"no videos in the folder {text}; it must hold some of {', '.join(sorted(VIDEO_SUFFIXES))}"
@@ -85,7 +90,7 @@ def expand(given: list[str]) -> Iterator[str]:
             if left_out := not_videos(path.iterdir()):
                 print(f"i3d-live: {left_out}", file=sys.stderr)
             yield from found
-        elif not path.exists() and (matches := sorted(glob(text, recursive=True))):
+        elif not os.path.lexists(text) and (matches := sorted(glob(text, recursive=True))):
             yield from matches
         else:
             yield text
@@ -130,7 +135,7 @@ class JsonReport:
         pass
 
     def add(self, answer: Answer) -> None:
-        print(json.dumps(answer.line(), ensure_ascii=False), flush=True)
+        print(as_json(answer.line(), sys.stdout.encoding or "utf-8"), flush=True)
 
     def failed(self, message: str) -> None:
         print(f"i3d-live: {message}", file=sys.stderr)

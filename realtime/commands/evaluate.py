@@ -28,6 +28,7 @@ from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
+from realtime.errors import one_line
 from realtime.offline import count_ticks
 from realtime.outputs.apart import check_apart
 from realtime.sources.open import frame_times
@@ -78,7 +79,7 @@ def evaluate(
             lambda: tell("clips", next(done), len(found.clips)),
         )
     for path, why in scores.unread:
-        print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)
+        print(f"i3d-live: left out {one_line(path.name)}: {why}", file=sys.stderr)
     every = reports(scores)
     if picture:
         confusion_picture(every[-1], found.labels, picture)

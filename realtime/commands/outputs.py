@@ -26,6 +26,7 @@ from realtime.types import Frame
 
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
+    from realtime.outputs.mqtt import Mqtt
 
 Write = Callable[[Line], None]
 MB = 1_000_000
@@ -116,7 +117,7 @@ def files_of(source: str) -> list[str]:
         return [source]
     try:
         return [source, *image_files(source, source)]
-    except (OSError, SourceError):  # opening it will say so
+    except SourceError:  # opening it will say so
         return [source]
 
 
@@ -176,8 +177,11 @@ def mqtt_writer(stack: ExitStack, url: str) -> Write:
     """A broker; says on stderr what it did not take in the end."""
     from realtime.outputs.mqtt import Mqtt
 
-    mqtt = stack.enter_context(Mqtt(url))
-    stack.callback(_tell_lost, lambda: mqtt.lost)
+    mqtt = Mqtt(url)
+    stack.callback(_tell_lost, mqtt)
+    stack.enter_context(mqtt)
+    if mqtt.waits_for is not None:
+        print(f"i3d-live: {mqtt.waits_for}", file=sys.stderr)
     return mqtt.write
 
 
@@ -193,15 +197,16 @@ def metrics_server(stack: ExitStack, where: str) -> "Metrics":
 
 
 def together(writers: Sequence[Write]) -> Write:
-    """Each line to all of them."""
+    """Each line to all of them, also where one fails, as on a full disk."""
 
     def write(line: Line) -> None:
-        for writer in writers:
-            writer(line)
+        with ExitStack() as stack:
+            for writer in reversed(writers):  # a stack begins with the last
+                stack.callback(writer, line)
 
     return write
 
 
-def _tell_lost(lost: Callable[[], int]) -> None:
-    if lost():
-        print(f"i3d-live: {lost()} MQTT messages were lost while the broker was away", file=sys.stderr)
+def _tell_lost(mqtt: "Mqtt") -> None:
+    if mqtt.lost:
+        print(f"i3d-live: {mqtt.lost} MQTT messages were lost while the broker was away", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The sources of a command: their names, and how they are opened and kept open."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ def parse_sources(texts: Sequence[str]) -> list[Named]:
     """SOURCE or NAME=SOURCE each. Raises UsageError for names that are not unique."""
     found: list[Named] = []
     for text in texts:
-        match = None if Path(text).exists() else _NAMED.fullmatch(text)
+        match = None if os.path.exists(text) else _NAMED.fullmatch(text)
         name, source = (match[1], match[2]) if match else (None, text)
         if len(texts) > 1 and name is None:
             name = masked(source)

@@ -13,6 +13,7 @@ from realtime.commands.options import Layers, model_names
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
+from realtime.errors import one_line
 
 if TYPE_CHECKING:
     from realtime.teaching.lesson import Lesson
@@ -85,7 +86,7 @@ def show(lesson: "Lesson") -> None:
     from realtime.teaching.lesson import PICTURE
 
     for path, why in lesson.unread:
-        print(f"i3d-live: left out {path.parent.name}/{path.name}: {why}", file=sys.stderr)
+        print(f"i3d-live: left out {one_line(f'{path.parent.name}/{path.name}')}: {why}", file=sys.stderr)
     found, (low, high) = lesson.report, lesson.range
     print(
         f"{lesson.right} of {found.clips} clips right, each judged by a head that had not seen it: {found.top1:.0%}, "

@@ -3,8 +3,8 @@
 Everything is a `Text` and nothing is rich's markup: labels, names and messages are not ours, and `jump [left]` must stay as it is.
 """
 
+import os
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -54,7 +54,8 @@ class Terminal:
             self._lines.print(text, soft_wrap=not self._lines.is_terminal)
 
     def _session(self, line: Line) -> Text:
-        source = line["source"].replace(str(Path.home()), "~", 1)
+        home = os.path.expanduser("~")  # "~" itself where there is none
+        source = line["source"].replace(home, "~", 1)
         return Text.assemble((source, "bold"), "\n", (line["note"], "dim"))
 
     def _prediction(self, line: Line) -> Text | None:

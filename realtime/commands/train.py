@@ -11,8 +11,7 @@ import typer
 from engines.extras import absent
 from engines.spec import Modality
 from realtime.commands.options import Layers
-from realtime.commands.prepare import PREPARE, Prepare
-from realtime.errors import UsageError
+from realtime.errors import UsageError, one_line
 from realtime.outputs.apart import check_apart
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def train(
 
         kept = [cache_clips(each.clips, specs, folder, reader(specs), count) for each in (learn, judge)]
     for path, why in [*kept[0][1], *kept[1][1]]:
-        print(f"i3d-live: left out {path.name}: {why}", file=sys.stderr)
+        print(f"i3d-live: left out {one_line(path.name)}: {why}", file=sys.stderr)
     if not kept[0][0] or not kept[1][0]:
         raise UsageError(f"{dataset}: no clip of train or none of val could be read")
     schedule = Schedule(how.learning_rate, how.batch, how.rounds, how.round_steps)

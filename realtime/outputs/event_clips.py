@@ -26,6 +26,7 @@ from typing import Protocol
 import numpy as np
 
 from realtime.errors import OutputError
+from realtime.outputs.why import why
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
@@ -224,9 +225,8 @@ def _translated(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         pass  # somebody else deleted a clip
     except OSError as error:
-        reason = error.strerror or str(error)
         raise OutputError(
-            f"cannot save clips at {path}: {reason}; name a folder that can be written"
+            f"cannot save clips at {path}: {why(error, path)}; name a folder that can be written"
         ) from error
 
 

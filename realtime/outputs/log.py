@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from realtime.errors import OutputError
+from realtime.outputs.why import why
 from realtime.recognizer import Output
 from realtime.sources.reconnect import Connection
 from realtime.types import Event, Figures, Gap, Prediction
@@ -150,9 +151,8 @@ class Log:
         self.close()
 
     def _failed(self, error: OSError | ValueError) -> OutputError:
-        reason = getattr(error, "strerror", None) or str(error)
         return OutputError(
-            f"cannot write the log {self._path}: {reason}; name a path that can be written, or - for stdout"
+            f"cannot write the log {self._path}: {why(error, self._path)}; name a path that can be written, or - for stdout"
         )
 
 

@@ -7,10 +7,10 @@ house/garden/prediction              the contents of a log line of that kind, as
 house/garden/cam1/event              the same for sources with names
 """
 
-import json
-import re
+import errno
 import ssl
 import threading
+from collections import deque
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +18,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from realtime.errors import OutputError, UsageError
-from realtime.outputs.log import Line
+from realtime.outputs.log import Line, as_json
 from realtime.sources.address import masked
 from realtime.worker_threads import Worker
 
@@ -29,21 +29,26 @@ KEEP_ALIVE_S = 20
 MOST_WAITING = 1000
 """Event messages kept while the broker is unreachable. Predictions are not kept: they soon lose their value."""
 LAST_WORDS_S = 2.0
-LONGEST_TOPIC_BYTES = 60_000
-"""A message's topic may have 65535; names of sources and kinds of lines are added to it."""
+DOWN = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
+"""Beside a refused connection and silence: the broker, or the way to it, is not up yet."""
 FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
 ESCAPES = "in a user name or password / # ? @ are written %2F %23 %3F %40"
 
 
 class Mqtt:
-    """Connects when created, and reconnects if the broker disappears later. A context manager."""
+    """Connects when created, or as soon as the broker is up, and reconnects if it disappears. A context manager."""
 
     def __init__(self, url: str, start_limit_s: float = START_LIMIT_S) -> None:
-        """Raises UsageError if `url` is not such an address, OutputError if no broker answers in time or it refuses."""
+        """Raises UsageError if `url` is not such an address, OutputError if its host is unknown, or what listens there
+        refuses or does not answer in time."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
         self.lost = 0
-        """Messages discarded because the broker was unreachable."""
+        """Messages discarded because the broker was unreachable; after `close` also those that still waited for it."""
+        self.waits_for: str | None = None
+        """What to say where the broker is down at the start."""
+        self._events: deque[paho.MQTTMessageInfo] = deque()
+        """Those that may not have arrived yet."""
         self._answer = threading.Event()
         self._refused: str | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -58,18 +63,15 @@ class Mqtt:
             client.tls_set()
         try:
             client.connect(host, port, KEEP_ALIVE_S)
-        except ssl.SSLCertVerificationError as error:
-            raise OutputError(
-                f"{self._shown}: the certificate of the broker is not trusted: {error.verify_message}; for one of your own "
-                "set SSL_CERT_FILE to its PEM file, and give the host by the name that stands in it"
-            ) from error
-        except ssl.SSLError as error:
-            raise OutputError(
-                f"{self._shown}: no TLS at that port; give the broker's port for TLS, {PORTS['mqtts']} as a rule, or mqtt://"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
+        except (OSError, ssl.SSLError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if not (isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", 0) in DOWN):
+                raise self._failed(reason) from error
+            self.waits_for = f"{self._shown}: no MQTT broker yet: {reason.lower()}; waiting for it"
+            client.connect_async(host, port, KEEP_ALIVE_S)
         self._worker = Worker(self._run)
+        if self.waits_for is not None:
+            return
         if not self._answer.wait(start_limit_s) or self._refused:
             reason = self._refused or "no answer in time"
             self._stop()
@@ -85,10 +87,17 @@ class Mqtt:
         if kind != "event" and not self.connected:
             self.lost += 1
             return
-        place = f"{topic_level(line['name'])}/{kind}" if "name" in line else kind
-        payload = json.dumps(line, ensure_ascii=False)
-        sent = self._client.publish(f"{self._topic}/{place}", payload, qos=1 if kind == "event" else 0)
-        self.lost += sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        place = f"{line['name']}/{kind}" if "name" in line else kind
+        payload = as_json(line)
+        sent = self._client.publish(
+            f"{self._topic}/{_level(place)}", payload, qos=1 if kind == "event" else 0
+        )
+        if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            self.lost += 1
+        elif kind == "event":
+            self._events.append(sent)
+            while self._events and self._events[0].is_published():
+                self._events.popleft()
 
     def close(self) -> None:
         """Send what is still queued, then disconnect."""
@@ -96,6 +105,7 @@ class Mqtt:
         if self.connected and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             goodbye.wait_for_publish(LAST_WORDS_S)
         self._stop()
+        self.lost += sum(not event.is_published() for event in self._events)
 
     def __enter__(self) -> "Mqtt":
         return self
@@ -104,7 +114,7 @@ class Mqtt:
         self.close()
 
     def _run(self) -> None:
-        self._client.loop_forever()
+        self._client.loop_forever(retry_first_connection=True)
 
     def _stop(self) -> None:
         self._client.disconnect()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from realtime.errors import OutputError
 from realtime.outputs.log import Line, Log
+from realtime.outputs.why import why
 
 _PART = r"-(\d{8}-\d{6})(?:\.(\d+))?"
 """Between the log's name and its suffix: the time, and a number from 2 on where that is the time of several."""
@@ -97,9 +98,8 @@ class RotatedLog:
             for *_, path in parts[: max(0, len(parts) - self._keep)]:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            reason = error.strerror or str(error)
             raise OutputError(
-                f"cannot begin a new part of the log {self._path}: {reason}; make its folder writable"
+                f"cannot begin a new part of the log {self._path}: {why(error, self._path)}; make its folder writable"
             ) from error
 
 

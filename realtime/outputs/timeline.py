@@ -13,6 +13,7 @@ import numpy as np
 
 from realtime.errors import OutputError
 from realtime.outputs.timeline_chart import Chart, save_chart
+from realtime.outputs.why import why
 from realtime.types import Event, Gap, Prediction
 
 CLASSES = 6
@@ -72,9 +73,8 @@ class Timeline:
         try:
             save_chart(path, chart)
         except OSError as error:
-            reason = error.strerror or str(error)
             raise OutputError(
-                f"cannot write the timeline {path}: {reason}; name a path that can be written"
+                f"cannot write the timeline {path}: {why(error, path)}; name a path that can be written"
             ) from error
 
     def _add(self, prediction: Prediction) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from realtime.errors import OutputError
+from realtime.outputs.why import why
 from realtime.types import Image
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class VideoWriter:
 
         try:
             yield
-        except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
-            why = getattr(error, "strerror", None) or f"this FFmpeg has no {ENCODER}; install av from PyPI"
-            raise OutputError(f"cannot write {self._path}: {why}") from error
+        except av.codec.codec.UnknownCodecError as error:
+            reason = f"this FFmpeg has no {ENCODER}; install av from PyPI"
+            raise OutputError(f"cannot write {self._path}: {reason}") from error
+        except (av.error.FFmpegError, UnicodeError, ValueError) as error:
+            raise OutputError(f"cannot write {self._path}: {why(error, self._path)}") from error

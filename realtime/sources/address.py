@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from realtime.errors import SourceError, UsageError
+from realtime.errors import SourceError, UsageError, one_line
 
 Kind = Literal["file", "images", "webcam", "rtsp", "http", "stdin"]
 Transport = Literal["tcp", "udp"]
@@ -88,18 +88,18 @@ def check_url(address: Address) -> None:
 
 
 def masked(source: str) -> str:
-    """`source` without its credentials.
+    """`source` as it may be shown: printable, and without its credentials.
 
     Everything between :// and the last @ is removed, even where an unescaped / in a password hides the end of the host
     part. So are values named like a secret, which some cameras expect in the path or the query.
     """
     url = _URL.match(source)
     if not url:
-        return source
+        return one_line(source)
     rest = source[url.end() :]
     if "@" in rest:
         rest = "***@" + rest.rpartition("@")[2]
-    return url[0] + _SECRET.sub(r"\1***", rest)
+    return one_line(url[0] + _SECRET.sub(r"\1***", rest))
 
 
 def _webcam(text: str) -> Address:
@@ -119,12 +119,12 @@ def _local(text: str) -> Address:
             f"{text}: cannot be read ({getattr(error, 'strerror', error)}); give {ALLOWED}"
         ) from error
     if stat.S_ISDIR(mode):
-        return Address("images", os.path.abspath(text), text)
+        return Address("images", os.path.abspath(text), one_line(text))
     if stat.S_ISCHR(mode):
         raise UsageError(f"{text}: a device, not a file; for a camera write webcam:N")
     if stat.S_ISREG(mode) and os.stat(text).st_size == 0:
         raise SourceError(f"{text}: the file is empty; give {ALLOWED}")
-    return Address("file", os.path.abspath(text), text)
+    return Address("file", os.path.abspath(text), one_line(text))
 
 
 def ffmpeg_input(

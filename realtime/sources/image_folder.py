@@ -49,7 +49,10 @@ class ImageFeed:
 def image_files(folder: str, name: str) -> list[str]:
     """Paths of the images in `folder`, img2 before img10. Errors show the folder as `name`. Raises SourceError if
     there are none."""
-    files = [file for file in os.listdir(folder) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
+    try:
+        files = [file for file in os.listdir(folder) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read ({error.strerror}); give a folder that can") from error
     if not files:
         allowed = " ".join(sorted(IMAGE_SUFFIXES))
         raise SourceError(

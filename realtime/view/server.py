@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from realtime.errors import UsageError
+from realtime.signals import HANG_UP, stop_on_signals
 from realtime.view.access import Guard
 from realtime.view.hub import Hub
 from realtime.view.page import mount
@@ -69,7 +70,9 @@ def serve(
     # At the end pages are still open, and their streams are broken off: that is no error to show.
     logging.getLogger("uvicorn.error").addFilter(_not_broken_off)
     server = Server(uvicorn_config(make_app(hub, defaults, labels), password, local), started)
-    server.run(sockets=[listener])
+    hang_up = () if HANG_UP is None else (HANG_UP,)  # the other signals are uvicorn's
+    with stop_on_signals([server.stop], hang_up):
+        server.run(sockets=[listener])
 
 
 def _not_broken_off(record: logging.LogRecord) -> bool:
@@ -94,6 +97,10 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._say_started = started
+
+    def stop(self) -> None:
+        """As for SIGTERM."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -239,9 +239,34 @@ def test_a_topic_that_is_too_long_is_a_wrong_call() -> None:
     assert len(str(raised.value)) < 200
 
 
-def test_where_no_broker_is_it_says_so() -> None:
-    with pytest.raises(OutputError, match="refused"):
-        Mqtt(f"mqtt://127.0.0.1:{free_port()}/x")
+def test_a_broker_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    need(MOSQUITTO, "mosquitto")
+    broker = Broker(tmp_path)
+    with Mqtt(f"mqtt://me:geheim@127.0.0.1:{broker.port}/x") as mqtt:
+        assert mqtt.waits_for is not None
+        assert "refused" in mqtt.waits_for
+        assert "geheim" not in mqtt.waits_for
+        mqtt.write(EVENT)
+        mqtt.write(PREDICTION)
+        assert mqtt.lost == 1
+        broker.start()
+        subscriber = Subscriber(broker.port)
+        try:
+            subscriber.wait_for("x/cam1/event")
+        finally:
+            subscriber.close()
+    broker.stop()
+    assert mqtt.lost == 1
+
+
+def test_events_that_no_broker_came_for_are_counted() -> None:
+    with Mqtt(f"mqtt://127.0.0.1:{free_port()}/x") as mqtt:
+        mqtt.write(EVENT)
+        mqtt.write(EVENT)
+    assert mqtt.lost == 2
+
+
+def test_where_no_broker_can_be_it_says_so() -> None:
     with pytest.raises(OutputError, match=r"resolve|known"):
         Mqtt("mqtt://me:geheim@no-such-host.invalid/x")
 

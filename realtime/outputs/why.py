@@ -1,0 +1,20 @@
+"""Why a file cannot be written."""
+
+import errno
+import os
+from pathlib import Path
+
+
+def why(error: BaseException, path: Path | str) -> str:
+    """The system's reason, and of a full disk which one it is."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        return reason
+    return f"{reason}: the disk at {_mounted_at(path)} is full"
+
+
+def _mounted_at(path: Path | str) -> str:
+    place = os.path.realpath(path)
+    while not os.path.ismount(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    return place
