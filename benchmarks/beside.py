@@ -3,9 +3,8 @@
     git worktree add ../before COMMIT
     python -m benchmarks.beside ../before [MODE-PRECISION ...]      results/beside.json
 
-Each checkout builds its engines by itself, in a process of its own, and steps them when it is asked to: a few steps of
-one, then as many of the other. A ratio is the median over the turns of new by old, so that what a busy moment does to
-one turn counts once.
+Each checkout builds its engines in its own process and steps them on request: a few steps of one, then as many of the
+other. A ratio is the median over the turns of new by old, so that a busy moment in one turn counts once.
 """
 
 import json
@@ -75,7 +74,7 @@ class Checkout:
         )
 
     def steps_ms(self, mode: str, precision: str, count: int) -> list[float]:
-        """The first call builds the engine."""
+        """Milliseconds of each step. The first call builds the engine."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{mode} {precision} {count}\n")
@@ -95,7 +94,7 @@ class Checkout:
 
 
 def compare(old: Checkout, new: Checkout, mode: str, precision: str) -> dict[str, float]:
-    """Milliseconds of a step of both, and their ratio."""
+    """Milliseconds of a step in both checkouts, and their ratio."""
     steps, both = STEPS_A_TURN[mode], {"old": old, "new": new}
     turns: dict[str, list[float]] = {"old": [], "new": []}
     for turn in range(TURNS + 1):

@@ -1,5 +1,4 @@
-"""What a bundle takes on a small machine: size, time to start, memory. In an environment made from its own
-requirements.
+"""Size, start-up time and memory of a bundle, in an environment made from its own requirements.
 
 python -m benchmarks.bundle [MODE]      continual by default; the last line is the report
 """
@@ -21,8 +20,8 @@ from realtime.commands.bundle import fill
 
 REPEATS = 5
 GOALS = {"bundle_mb": 30.0, "peak_mb": 600.0, "start_s": 2.5}
-"""In half precision; with RGB on the processor; until frames are taken, so that the first answer comes a window
-later."""
+"""Size in half precision; memory with RGB on the processor; start-up until frames are taken: the first prediction
+comes a window later."""
 
 
 def size_mb(folder: Path) -> float:
@@ -30,7 +29,7 @@ def size_mb(folder: Path) -> float:
 
 
 def environment(folder: Path, requirements: Path) -> Path:
-    """A new environment with these packages alone; its Python."""
+    """Make a new environment with only these packages, and return its Python."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -39,8 +38,7 @@ def environment(folder: Path, requirements: Path) -> Path:
 
 
 def run_once(python: Path, bundle: Path, clip: Path) -> dict[str, float]:
-    """Seconds from the start of the process to the first line and to the first answer; largest memory of the
-    process."""
+    """Seconds from the start of the process to the first line and to the first prediction, and its peak memory."""
     began_s = time.perf_counter()
     command = [str(python), str(bundle / "run.py"), str(clip)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

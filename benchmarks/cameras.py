@@ -1,12 +1,10 @@
-"""How many live cameras one machine serves before the first frame is dropped or anything is left out, found by
-bisection.
+"""How many live cameras one machine serves before the first frame is dropped or any work is left out, by bisection.
 
     python -m benchmarks.cameras [--seconds 40]                            results/cameras.json
-    python -m benchmarks.cameras --count 2 --seconds 600 --precision int8  do so many hold for so long?
+    python -m benchmarks.cameras --count 2 --seconds 600 --precision int8  does this count hold this long?
 
-A camera is a 720p25 file whose frames come at their times, decoded in a thread of its own, as from a network camera.
-All share the engines and the cores. A level of the recogniser's ladder that is stepped down to counts as the first
-drop.
+A camera is a 720p25 file whose frames come at their times, decoded in a separate thread, as from a network camera. All
+share the engines and the cores. A step down on the recogniser's ladder counts as the first drop.
 """
 
 import argparse
@@ -37,7 +35,7 @@ MOST_CAMERAS = 64
 
 
 class Camera(Source):
-    """A file again and again, each frame at its time, for so long. What is not taken in time is lost."""
+    """A file repeated for some seconds, each frame at its time. Frames that are not taken in time are lost."""
 
     live = True
     corrupt_packets = 0
@@ -57,7 +55,7 @@ class Camera(Source):
                     time.sleep(max(0.0, due_s - time.monotonic()))
                     if pts >= self._seconds or self._closed:
                         return
-                    # Due, not decoded: a decoder that is late makes a frame late.
+                    # When it is due, not when it is decoded: a late decoder makes a frame late.
                     yield replace(frame, pts=pts, taken_s=due_s)
                 shift += frame.pts + frame.duration
 
@@ -66,7 +64,7 @@ class Camera(Source):
 
 
 def trial(engines: Engines, path: Path, count: int, seconds: float) -> dict[str, Any]:
-    """So many cameras for so long: what was dropped and left out."""
+    """Run `count` cameras for `seconds`: what was dropped and left out."""
     summaries: list[Line] = []
     lags_s: list[float] = []
 
@@ -78,7 +76,7 @@ def trial(engines: Engines, path: Path, count: int, seconds: float) -> dict[str,
 
     starts_s = time.monotonic() + 0.5
     sessions = [
-        # Not all at the same moment, as cameras are not.
+        # Staggered, as real cameras are.
         Session(
             Camera(path, seconds, starts_s + 0.32 * i / count),  # type: ignore[arg-type]
             Recognizer(engines.by_stream, beside=beside),
@@ -103,7 +101,7 @@ def trial(engines: Engines, path: Path, count: int, seconds: float) -> dict[str,
 
 
 def most_cameras(engines: Engines, path: Path, seconds: float) -> dict[str, Any]:
-    """The largest count that holds, and every trial."""
+    """The largest number of cameras without a drop, and every trial."""
     trials: list[dict[str, Any]] = []
 
     def holds(count: int) -> bool:
@@ -129,9 +127,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=40, help="of each trial")
-    parser.add_argument("--count", type=int, help="try this many alone")
-    parser.add_argument("--precision", help="this one alone")
-    parser.add_argument("--streams", choices=("rgb", "both"), help="these alone")
+    parser.add_argument("--count", type=int, help="try only this many")
+    parser.add_argument("--precision", help="only this one")
+    parser.add_argument("--streams", choices=("rgb", "both"), help="only these")
     given = parser.parse_args()
     store_model()
     figures: dict[str, Any] = {}

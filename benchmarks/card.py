@@ -24,7 +24,7 @@ PACKAGES = ("av", "nncf", "numba", "numpy", "opencv-contrib-python-headless", "o
 
 
 def machine() -> dict[str, Any]:
-    """Facts that a figure needs beside it: processor, cores, load, GPU, versions, date."""
+    """Facts to report with each figure: processor, cores, load, GPU, versions, date."""
     facts: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "cpu": cpu_name(),
@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Name, family and model of the processor: a virtual machine's name alone says little."""
+    """Name, family and model of the processor, because the name alone says little on a virtual machine."""
     fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
@@ -69,21 +69,21 @@ def versions() -> dict[str, str]:
 
 
 def verify(what: str, value: float, *, at_most: float) -> None:
-    """Ends the benchmark if the output is not what it should be: a fast wrong answer has no speed."""
+    """Ends the benchmark if the output is wrong: the speed of a wrong result means nothing."""
     if not value <= at_most:
         raise SystemExit(f"not timed: {what} is {value:.6g}, must be at most {at_most:.6g}")
 
 
 def time_ms(call: Callable[[], object], repeats: int, warm_up: int = 3) -> dict[str, float]:
-    """Wall milliseconds of `call()`: median, p95, min over `repeats`, after `warm_up` calls that do not count.
+    """Wall-clock milliseconds of `call()`: median, p95, min over `repeats`, after `warm_up` calls that do not count.
 
-    On a GPU `call` must synchronise itself.
+    On a GPU, `call` itself must synchronise.
     """
     return summary(each_ms(call, repeats, warm_up))
 
 
 def each_ms(call: Callable[[], object], repeats: int, warm_up: int) -> list[float]:
-    """The same, one by one."""
+    """The milliseconds of each call."""
     for _ in range(warm_up):
         call()
     times = []
@@ -105,9 +105,9 @@ def summary(times_ms: list[float]) -> dict[str, float]:
 
 
 def peak_memory_mb(pid: int | str = "self") -> float:
-    """The most memory that a running process has had resident, in MB of 1e6 bytes.
+    """Peak resident memory of a running process, in MB of 1e6 bytes.
 
-    Not `ru_maxrss`: a child begins with that of its parent.
+    Not `ru_maxrss`, as a child process inherits that of its parent.
     """
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -117,7 +117,7 @@ def peak_memory_mb(pid: int | str = "self") -> float:
 
 @contextlib.contextmanager
 def cores(count: int) -> Iterator[None]:
-    """Runs its body on the first `count` cores that this process may use. Threads that started before keep theirs."""
+    """Runs its body on the first `count` cores that this process may use. Threads started earlier keep theirs."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(allowed)[:count])
     try:
@@ -127,7 +127,7 @@ def cores(count: int) -> Iterator[None]:
 
 
 def report(name: str, figures: dict[str, Any]) -> None:
-    """Writes benchmarks/results/<name>.json and prints the same document as the last line of stdout."""
+    """Writes benchmarks/results/<name>.json and prints it as the last line of stdout."""
     document = {"benchmark": name, "machine": machine()} | figures
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")

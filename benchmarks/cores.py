@@ -1,8 +1,7 @@
-"""Do the two cores that a benchmark runs on lie near each other on their chip? Those of a virtual machine move about
-on its host.
+"""Do the two cores that a benchmark runs on share a cache? A virtual machine's cores move about on its host.
 
-Where two cores have no cache in common, all that one thread reads and another one wrote takes a longer way, and a
-step of an engine on both takes up to half as long again. So a figure says on which it was taken.
+If they share none, data written by one thread takes longer to reach the other, and a step of an engine on both takes up
+to 1.5 times as long. So each figure says on which kind of cores it was taken.
 
     python -m benchmarks.cores      once a second for a minute, how long a number takes from one to the other
 """
@@ -28,7 +27,7 @@ WORD = 8
 
 
 def _loading(_: Any, address: Any) -> Any:
-    """What stands at an address now: an ordinary load would be made once, before the loop that waits."""
+    """The current value at an address: an ordinary load would be hoisted out of the loop that waits."""
 
     def emit(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.load_atomic(builder.inttoptr(args[0], ir.IntType(64).as_pointer()), "acquire", WORD)
@@ -66,19 +65,19 @@ def _reply(question: int, answer: int, first: int, last: int) -> None:
 
 
 def one_way_ns() -> float:
-    """Time that a number takes from the first core that this process may use to the second. Needs two of them."""
+    """Time that a number takes from the first core that this process may use to the second. Needs two cores."""
     cells = np.zeros(64, np.int64)
-    question, answer = int(cells.ctypes.data), int(cells[32:].ctypes.data)  # in cache lines of their own
+    question, answer = int(cells.ctypes.data), int(cells[32:].ctypes.data)  # in separate cache lines
     there = sorted(os.sched_getaffinity(0))[1]
 
     def reply() -> None:
-        os.sched_setaffinity(0, {there})  # of this thread alone
+        os.sched_setaffinity(0, {there})  # of this thread only
         _reply(question, answer, 1, TRIPS)
 
     thread = threading.Thread(target=reply)
     with card.cores(1):
         thread.start()
-        _ask(question, answer, 1, 2)  # both are there now
+        _ask(question, answer, 1, 2)  # both threads run now
         start_ns = time.perf_counter_ns()
         _ask(question, answer, 2, TRIPS)
         took_ns = time.perf_counter_ns() - start_ns
@@ -92,7 +91,7 @@ def near() -> bool:
 
 def main() -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        raise SystemExit("this process may use one core only: allow it another one, as `taskset -c 0,1` does")
+        raise SystemExit("this process may use only one core: allow it another, as `taskset -c 0,1` does")
     for _ in range(60):
         ns = one_way_ns()
         print(f"{ns:.0f} ns, {'near' if ns < FAR_NS else 'far'}", flush=True)

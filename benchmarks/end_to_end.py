@@ -10,7 +10,7 @@ runs              by size and precision: share of real time of each stage of the
                   whole to 5 %; decoding runs in parallel, in a separate thread: what the main thread waits for it is a
                   stage, and its cost alone is listed separately
 
-Each run is a process of its own, for its peak memory; what is timed comes after a first run that does not count.
+Each run is a separate process, for its peak memory; timing starts after a first run that does not count.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def timed(stopwatch: Stopwatch, stage: str, call: Callable[..., Any]) -> Callabl
 
 
 def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
-    """The file once, as `i3d-live run` does it. Seconds by stage of the main thread."""
+    """Process the file once, as `i3d-live run` does. Seconds by stage of the main thread."""
     engines = load_engines(MODEL, "auto", precision, MODE, "both", at_once=True)
     stopwatch = Stopwatch()
     recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
@@ -105,7 +105,7 @@ def decode_alone(path: Path) -> float:
 
 
 def one_process(folder: Path, path: Path, precision: str, repeats: int) -> dict[str, Any]:
-    """What `timed_runs` finds in a process of its own."""
+    """The result of `timed_runs` in a separate process."""
     arguments = ["--one", str(path), precision, str(folder), "--repeats", str(repeats)]
     command = [sys.executable, "-m", "benchmarks.end_to_end", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -114,7 +114,7 @@ def one_process(folder: Path, path: Path, precision: str, repeats: int) -> dict[
 
 
 def timed_runs(path: Path, precision: str, folder: Path, repeats: int) -> dict[str, Any]:
-    """The run with the median load, and the least and largest load."""
+    """The run with the median load, and the smallest and largest load."""
     run(folder / "warm-up.mp4", precision, folder / "log.jsonl")
     runs = sorted(
         (run(path, precision, folder / "log.jsonl") for _ in range(repeats)), key=lambda r: r["load"]
@@ -139,7 +139,7 @@ def timed_runs(path: Path, precision: str, folder: Path, repeats: int) -> dict[s
 
 
 def usual(path: Path) -> dict[str, Any]:
-    """The usual way for a few strides: seconds of the clock for a second of video."""
+    """The baseline for a few strides: seconds of the clock for a second of video."""
     strides = usual_strides(path)
     next(strides)
     times_s = []

@@ -1,10 +1,10 @@
-"""What an answer costs: every engine that this machine can run, against the usual way.
+"""Cost of a prediction with every engine that this machine can run, against the baseline.
 
-The usual way is the network in eager PyTorch, float32, over a window of 64 ticks every 8 ticks. All figures are for 8
-new ticks (0.32 s) of one RGB stream, taken in turns so that a busy moment hits all alike. A turn is a few steps in a
-row behind one that is not timed: who watches a camera runs one engine, and not each step behind another engine that
-has emptied the caches. Steps on cores that lie far from each other have figures of their own: the host of a virtual
-machine moves them (`benchmarks.cores`).
+The baseline is the network in eager PyTorch, float32, over a window of 64 ticks every 8 ticks. All figures are for 8
+new ticks (0.32 s) of one RGB stream, taken in turns so that a busy moment affects all alike. A turn is a few steps in
+a row after one that is not timed, because a real run has one engine, whose caches no other engine evicts. Steps on
+cores without a common cache are reported separately: a virtual machine's cores move about on its host
+(`benchmarks.cores`).
 
     python -m benchmarks.engines [--quick]
 """
@@ -39,7 +39,7 @@ MODEL = "kinetics"
 USUAL = "torch.eager.window.float32"
 ROUNDS, STEPS_A_TURN = 6, 4
 MOST_ROUNDS = 4
-"""Times as many, where the cores lie far from each other for long."""
+"""At most this many times the rounds, if the cores have no common cache for long."""
 CAMERAS = (1, 2, 4, 8)
 COLD = """
 import sys, time
@@ -53,7 +53,7 @@ assert "torch" not in sys.modules
 
 
 def eager(tensors: Tensors) -> Callable[[], Any]:
-    """The usual way, as a call."""
+    """A step of the baseline, as a call."""
     window = Window(network(tensors, I3D))
     ticks = torch.from_numpy(random_ticks(RGB, 64)[None])
 
@@ -65,7 +65,7 @@ def eager(tensors: Tensors) -> Callable[[], Any]:
 
 
 def steps(engine: Engine, batch: int = 1) -> Callable[[], Any]:
-    """A step in the midst of a video, as a call."""
+    """A step in the interior of a video, as a call."""
     chunk = np.repeat(random_ticks(engine.spec, engine.chunk_ticks)[None], batch, axis=0)
     state = engine.start(batch)
     if engine.mode != "window":
@@ -80,12 +80,12 @@ def steps(engine: Engine, batch: int = 1) -> Callable[[], Any]:
 
 
 def work(tensors: Tensors) -> dict[Mode, float]:
-    """Multiplications of one step by mode, in 1e9: those that the layers ask for."""
+    """Multiplications of one step by mode, in 1e9, as the layers define them."""
     return {mode: multiply_adds(partial(dry_run, graphs(RGB, mode, tensors)[-1])) / 1e9 for mode in MODES}
 
 
 def multiply_rate() -> float:
-    """What the cores can multiply in float32, measured by a large matrix product, in 1e9 a second."""
+    """The cores' multiplication rate in float32, measured by a large matrix product, in 1e9 a second."""
     a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
     return 2048**3 / 1e6 / card.time_ms(lambda: a @ b, repeats=20)["min_ms"]
 
@@ -93,9 +93,9 @@ def multiply_rate() -> float:
 def in_turns(
     calls: dict[str, Callable[[], Any]], rounds: int, near: Callable[[], bool] = near
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Milliseconds of each call, some of each a round, on "near" cores and on "far" ones, where all were timed there.
+    """Milliseconds of each call, several per round, on "near" and on "far" cores, if all were timed there.
 
-    A turn in which the cores moved does not count; there are more rounds where they were far.
+    A turn in which the cores moved does not count; if they were far there are more rounds.
     """
     times: dict[str, dict[str, list[float]]] = {
         where: {name: [] for name in calls} for where in ("near", "far")
@@ -117,13 +117,13 @@ def in_turns(
 
 
 def ratios(times: dict[str, dict[str, float]]) -> dict[str, float]:
-    """By how much each is faster than the usual way, in the middle."""
+    """Median speed-up of each over the baseline."""
     usual_ms = times[USUAL]["median_ms"]
     return {name: round(usual_ms / found["median_ms"], 2) for name, found in times.items()}
 
 
 def real_clip() -> dict[Any, Any]:
-    """Ticks of the demo clip: what int8 is calibrated on."""
+    """Ticks of the demo clip, on which int8 is calibrated."""
     from realtime.offline import clip_inputs
     from realtime.sources.open import open_video
 
@@ -132,7 +132,7 @@ def real_clip() -> dict[Any, Any]:
 
 
 def cold_start_s(mode: Mode, precision: str) -> float:
-    """From the start of a process to the end of its first step, the engine being in the cache; the best of 3."""
+    """From the start of a process to the end of its first step, with the engine in the cache; the best of 3."""
     code = COLD.format(model=MODEL, precision=precision, mode=mode)
     times = []
     for _ in range(3):
@@ -152,7 +152,7 @@ def build_s(mode: Mode, precision: str, tensors: Tensors, clip: Any) -> float:
 
 
 def checked(tensors: Tensors, clips: Any) -> dict[str, Engine]:
-    """Every engine that this machine can run, from the cache or built now, and held against the reference."""
+    """Every engine that this machine can run, from the cache or built now, and compared with the reference."""
     engines: dict[str, Engine] = {}
     for mode in MODES:
         for precision in backend_module("openvino").precisions():

@@ -1,4 +1,4 @@
-"""Flow on one core: how good against OpenCV's DualTVL1, checked before anything is timed, and how fast.
+"""Flow on one core: quality compared with OpenCV's DualTVL1, checked before anything is timed, and speed.
 
     python -m benchmarks.flow            results/flow.json: energy, end-point error, speed, load of a 25 fps stream
     python -m benchmarks.flow --curve    results/flow_curve.json and docs/flow_curve.png: energy ratio against time
@@ -44,7 +44,7 @@ def real_pairs() -> list[Pair]:
 
 
 def computed(flow: Flow, pairs: Iterable[Pair]) -> tuple[list[Field], list[float]]:
-    """Field of each pair, and milliseconds of the core for it: on a quiet core that is the time by the clock."""
+    """Field of each pair, and its milliseconds of processor time, which on an idle core is wall-clock time."""
     fields, times_ms = [], []
     for previous, following in pairs:
         start = time.thread_time()
@@ -70,7 +70,7 @@ def endpoint_error_px(scene: Scene, field: Field) -> float:
 
 
 def check(flow: Flow, pairs: list[Pair], reference: list[Field], scenes: list[Scene]) -> dict[str, Any]:
-    """Ends the benchmark where the flow is not as good as promised. The scenes are the last of the pairs."""
+    """Ends the benchmark if the flow is not as good as promised. The scenes are the last of the pairs."""
     fields, _ = computed(flow, pairs)
     ratio = energies(pairs, fields) / energies(pairs, reference)
     keys = energies(pairs, fields, -0.5) / energies(pairs, reference, -0.5)
@@ -99,7 +99,7 @@ def check(flow: Flow, pairs: list[Pair], reference: list[Field], scenes: list[Sc
 
 
 def speed(flow: Flow, pairs: list[Pair], opencv_ms: list[float], rounds: int) -> dict[str, Any]:
-    """Median of some rounds for each pair. OpenCV's was taken once: it is long enough."""
+    """Median of some rounds for each pair. OpenCV's was timed once: it takes long enough."""
     taken = np.array([computed(flow, pairs)[1] for _ in range(rounds + 1)])[1:]
     ours, theirs = np.median(taken, axis=0), np.array(opencv_ms)
     return {
@@ -125,7 +125,7 @@ def stream_load(clip: Path, rounds: int) -> float:
 
 
 def on_gpu(batch: int = 64) -> dict[str, Any]:
-    """Pairs a second where a GPU is at hand."""
+    """Pairs a second, if there is a GPU."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,10 +1,10 @@
-"""What two choices change in the input of the flow network: 256 levels instead of none, and the central square instead
-of the frame.
+"""Effect of two choices on the input of the flow network: 256 levels instead of none, and the central square instead of
+the frame.
 
     python -m benchmarks.flow_inputs [CLIP ...]        without clips: the demo clip
 
 In px a tick, over the 224 x 224 px that the network sees; and in logits of a flow network of the right shape, whose
-weights are the RGB weights averaged over colours, since trained flow weights are not to be had everywhere.
+weights are the RGB weights averaged over colours, since trained flow weights are not available everywhere.
 """
 
 import sys

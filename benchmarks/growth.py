@@ -7,8 +7,8 @@ window       the baseline network over 32 to 128 ticks, and `continual` for the 
 stride       engine ms per second of video, by stride: `window` costs more with more frequent predictions, `continual`
              does not
 resolution   decode, resample, resize and crop of a frame
-cameras      a step with so many streams in one call, ms a stream
-classes      a step of `continual` in eager PyTorch with so many classes
+cameras      a step with several streams in one call, ms a stream
+classes      a step of `continual` in eager PyTorch, by number of classes
 """
 
 import sys
@@ -67,7 +67,7 @@ def length(engine: Engine, count: int) -> dict[str, Any]:
 
 
 def eager_step(tensors: Tensors) -> Callable[[], Any]:
-    """A step of `continual` in the midst of a stream, in eager PyTorch."""
+    """A step of `continual` in the interior of a stream, in eager PyTorch."""
     midst = graphs(RGB, "continual", tensors)[-1]
     net, memories, head = TorchGraph(midst), fresh(midst), head_of(tensors)
     chunk = torch.from_numpy(random_ticks(RGB, STEP_TICKS)[None])
@@ -99,7 +99,7 @@ def window(rounds: int) -> dict[str, Any]:
 
 
 def stride(times: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """From the measured steps: a window every so many ticks, 25 ticks a second."""
+    """From the measured steps: a window every 4 to 64 ticks, 25 ticks a second."""
     return {
         f"{mode} every {ticks} ticks": round(times[mode]["median_ms"] * 25 / ticks, 1)
         for mode in times

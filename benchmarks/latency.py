@@ -1,4 +1,4 @@
-"""What one RGB stream costs before and in its engine, and how soon the first answer comes.
+"""Cost of one RGB stream before and in its engine, and the time to the first prediction.
 
     python -m benchmarks.latency
 
@@ -44,7 +44,7 @@ def input_figures(path: Path) -> dict[str, Any]:
     def run() -> None:
         with open_video(path) as video:
             ticks = sum(1 for _ in clip_inputs(video, RGB))
-        # The writer cannot know how long the last frame stands.
+        # The writer cannot know how long the last frame is shown.
         card.verify("ticks of the clip, off by", abs(ticks - SECONDS * 25), at_most=1)
 
     figures = card.time_ms(run, repeats=3, warm_up=1)

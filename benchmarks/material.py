@@ -1,10 +1,10 @@
-"""What several benchmarks run on: a model with both streams, its checked engines, a video of any size, and the usual
-way.
+"""What several benchmarks run on: a model with both streams, its checked engines, a video of any size, and the
+baseline.
 
-Trained flow weights are not to be had everywhere, so the flow network has the RGB weights averaged over colours, its
-logits a quarter: right in shape and cost, no figure of accuracy. Untrained for flow, it answers with activations of
-ranges that no trained network has; with whole logits its int8 engine is off by up to 5, which says nothing of int8 and
-would end every benchmark.
+Trained flow weights are not available everywhere, so the flow network has the RGB weights averaged over colours, and
+its logits are divided by four: right in shape and cost, but no measure of accuracy. Untrained for flow, it has
+activations in ranges that no trained network has; with undivided logits its int8 engine is off by up to 5, which says
+nothing about int8 and would end every benchmark.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ SIZES_PX = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 
 
 def store_model() -> None:
-    """A model with both streams in the cache folder, unless it is there."""
+    """Store a model with both streams in the cache folder, unless it is there."""
     if has_weights(MODEL, "flow"):
         return
     fetch("kinetics", "rgb")
@@ -46,13 +46,13 @@ def store_model() -> None:
 
 
 def precisions() -> tuple[str, ...]:
-    """Of the backend that `auto` takes here, the default first."""
+    """Precisions of the backend that `auto` chooses here, the default first."""
     return backend_module(choose_backend("auto")[0]).precisions()
 
 
 @cache
 def real_ticks() -> dict[Any, NDArray[Any]]:
-    """By stream, ticks of the demo clip: what int8 is calibrated on, and engines are checked on."""
+    """By stream, ticks of the demo clip, on which int8 is calibrated and engines are checked."""
     from realtime.offline import clip_inputs
 
     ticks = {}
@@ -63,8 +63,8 @@ def real_ticks() -> dict[Any, NDArray[Any]]:
 
 
 def checked_engines(precision: str, mode: Mode, streams: str = "both", model: str = MODEL) -> Engines:
-    """From the cache or built now, of weights that are fetched or made, and held against the reference: ends the
-    benchmark if they are not what they should be."""
+    """Engines from the cache or built now, with weights that are fetched or made. Ends the benchmark if they differ too
+    much from the reference."""
     store_model() if model == MODEL else fetch(model)
     engines = load_engines(model, "auto", precision, mode, streams, clips=real_ticks())  # type: ignore[arg-type]
     for modality, engine in engines.by_stream.items():
@@ -76,7 +76,7 @@ def checked_engines(precision: str, mode: Mode, streams: str = "both", model: st
 
 
 def write_video(path: Path, size_px: tuple[int, int], seconds: float) -> None:
-    """The demo clip at that size, 25 frames a second, again and again for so long."""
+    """Write the demo clip at this size, 25 frames a second, repeated for `seconds`."""
     with open_video(demo_clip()) as video:
         frames = [frame.rgb for frame in video]
     with VideoWriter(path, size_px) as writer:
@@ -85,7 +85,7 @@ def write_video(path: Path, size_px: tuple[int, int], seconds: float) -> None:
 
 
 def eager(tensors: Tensors, module: Callable[[Any], Any] = lambda net: net) -> Callable[[NDArray[Any]], Any]:
-    """The paper's network over a window as the ports run it: PyTorch, float32. `module`: what is made of it first."""
+    """The paper's network over a window as the ports run it: PyTorch, float32. `module`: applied to it first."""
     import torch
 
     from engines.backends.pytorch import Window, network
@@ -101,10 +101,10 @@ def eager(tensors: Tensors, module: Callable[[Any], Any] = lambda net: net) -> C
 
 
 def usual_strides(path: Path, stride_ticks: int = 8) -> Iterator[None]:
-    """The usual sliding window over a 25 fps file. Each `next` is a stride: new ticks decoded, resized, their flow by
-    OpenCV's DualTVL1 at 256 x 256 px with its defaults, then both networks over the whole window.
+    """The baseline, a sliding window over a 25 fps file. Each `next` is a stride: new ticks decoded, resized, their
+    flow by OpenCV's DualTVL1 at 256 x 256 px with its defaults, then both networks over the whole window.
 
-    The flow of the first window is filled with DIS, since nobody times it.
+    The flow of the first window is filled with DIS, since that is not timed.
     """
     import cv2
 

@@ -1,11 +1,11 @@
-"""Against what one would take instead: cost of an answer every 8 ticks (0.32 s of video), all in one run and in turns.
+"""Comparison with alternatives: cost of a prediction every 8 ticks (0.32 s of video), all in one run and in turns.
 
     python -m benchmarks.peers [--quick]      results/peers.json
 
-Networks: the usual sliding window (64 ticks every 8, eager PyTorch, float32), its RGB half through torch.compile,
-X3D-M of pytorchvideo where that is installed (16 pictures of 224 px, random weights: cost alone), and ours in each
-mode and precision. Flow: ours, and OpenCV's DualTVL1, DIS and Farneback, a field of 256 x 256 px. `ways` adds up what
-a user would combine; decoding is left out, as it is the same for all.
+Networks: the baseline, a sliding window (64 ticks every 8, eager PyTorch, float32), its RGB half through torch.compile,
+X3D-M of pytorchvideo if that is installed (16 pictures of 224 px, random weights: only its cost), and ours in each mode
+and precision. Flow: ours, and OpenCV's DualTVL1, DIS and Farneback, a field of 256 x 256 px. `ways` adds up what a user
+would combine; decoding is left out, as it is the same for all.
 """
 
 import importlib.util
@@ -92,7 +92,7 @@ def x3d() -> Callable[[], Any] | None:
     if importlib.util.find_spec("pytorchvideo") is None:
         return None
     if importlib.util.find_spec("torchvision") is None:
-        # Its heads for detection import it; X3D has no use for it.
+        # Its detection heads import it; X3D does not need it.
         empty = types.ModuleType("torchvision.ops")
         empty.RoIAlign = None  # type: ignore[attr-defined]
         sys.modules |= {"torchvision": types.ModuleType("torchvision"), "torchvision.ops": empty}
@@ -115,7 +115,7 @@ def x3d() -> Callable[[], Any] | None:
 
 
 def compiled(window: NDArray[Any]) -> Callable[[], Any] | str:
-    """The usual RGB network through torch.compile, held against the eager one; or why that cannot be. Compiling takes
+    """The baseline's RGB network through torch.compile, compared with the eager one; or why that fails. Compiling takes
     minutes."""
     tensors = load_weights(MODEL, "rgb")[1]
     try:
@@ -150,7 +150,7 @@ def main() -> None:
             calls[f"ours {mode} {precision} rgb"] = steps(engine)
     networks, flow = in_turns(calls, rounds), flows(quick)
     found = ways(networks, flow)
-    print(f"{'an answer every 0.32 s':<44} {'ms':>9} {'of real time':>13} {'usual is':>9}")
+    print(f"{'a prediction every 0.32 s':<44} {'ms':>9} {'of real time':>13} {'speed-up':>9}")
     for name, row in found.items():
         print(f"{name:<44} {row['ms']:>9.1f} {row['load']:>13.3f} {row['usual_over_it']:>8.1f}x")
     report = {"stride_ticks": STRIDE_TICKS, "networks": networks, "flow": flow, "ways": found}
@@ -162,7 +162,7 @@ def main() -> None:
 
 
 def ways(networks: dict[str, Any], flow: dict[str, Any]) -> dict[str, Any]:
-    """What a user would put together, in ms an answer; the first is the usual way."""
+    """What a user would combine, in ms a prediction; the first is the baseline."""
     ms = {name: figures["median_ms"] for name, figures in networks.items()}
     field = {name: STRIDE_TICKS * figures["median_ms"] for name, figures in flow.items()}
 

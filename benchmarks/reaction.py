@@ -1,12 +1,12 @@
-"""How soon is a change of action seen, how steady are the answers, and at what cost? Mode x smoothing, on spliced
+"""How soon is a change of action seen, how steady are the predictions, and at what cost? Mode x smoothing, on spliced
 clips.
 
     python -m benchmarks.reaction [--pieces 6]      results/reaction.json and docs/reaction.png
 
-Pieces of three real clips with known labels follow each other. Reaction: from a splice to the tick with whose frame
-the answers begin to name the right label and go on doing so until the next splice; the time that the engine takes
-comes on top and is told apart. A false change is any change of the leading label beyond the one at each splice. Cost:
-seconds of the engine for a second of video. RGB alone, in the default precision of this machine.
+Pieces of three real clips with known labels follow each other. Reaction: from a splice to the tick from whose frame on
+the predictions have the right label until the next splice; the engine's computing time is reported separately. A false
+change is any change of the leading label beyond the one at each splice. Cost: seconds of the engine for a second of
+video. RGB alone, in the default precision of this machine.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def spliced(pieces: int) -> tuple[list[Frame], list[str]]:
     for piece in range(pieces):
         name = list(LABELS)[piece % len(LABELS)]
         clip = shown[name]
-        # Another part of the clip each time round, as far as there is one.
+        # A different part of the clip each time, if there is one.
         start = min(len(clip) - PIECE_TICKS, PIECE_TICKS * (piece // len(LABELS) % 2))
         labels.append(LABELS[name])
         for picture in clip[start : start + PIECE_TICKS]:
@@ -68,7 +68,7 @@ def spliced(pieces: int) -> tuple[list[Frame], list[str]]:
 
 
 class Remembering:
-    """An engine whose steps are computed once: smoothing changes nothing of what it is asked."""
+    """An engine that caches its steps: smoothing does not change its inputs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -91,7 +91,7 @@ class Remembering:
 
 
 def answers(engine: Remembering, frames: list[Frame], smooth: int) -> Iterator[tuple[int, str]]:
-    """The newest answer after each frame that brought one: number of that frame, and the leading label."""
+    """The newest prediction after each frame that completed one: number of that frame, and the leading label."""
     recognizer = Recognizer({"rgb": engine}, smooth=smooth)  # type: ignore[dict-item]
     for i, frame in enumerate(frames):
         found = [item for item in recognizer.push(frame) if isinstance(item, Prediction)]
@@ -100,7 +100,8 @@ def answers(engine: Remembering, frames: list[Frame], smooth: int) -> Iterator[t
 
 
 def measured(said: list[tuple[int, str]], labels: list[str]) -> dict[str, Any]:
-    """Reaction of each splice but the first piece, in ticks, and false changes a minute from the first answer on."""
+    """Reaction of each splice but the first piece, in ticks, and false changes a minute from the first prediction
+    on."""
     reactions: list[float] = []
     for piece in range(1, len(labels)):
         begins, ends = piece * PIECE_TICKS, (piece + 1) * PIECE_TICKS
@@ -143,7 +144,7 @@ def measure(pieces: int) -> dict[str, Any]:
 
 
 def draw(rows: list[dict[str, Any]], file: Path) -> None:
-    """Cost against reaction time: one point a mode and smoothing, its size the false changes."""
+    """Plot cost against reaction time: one point for each mode and smoothing, its size the false changes."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -173,7 +174,7 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
-    axes.set_title("Above each point, answers averaged: false changes a minute", fontsize=10)
+    axes.set_title("Above each point, predictions averaged: false changes a minute", fontsize=10)
     axes.margins(x=0.1, y=0.25)
     axes.legend()
     figure.savefig(file, dpi=120)

@@ -1,5 +1,4 @@
-"""Does it stay up? A day of video in as little time as it takes, half an hour of an RTSP camera, and a server killed
-20 times.
+"""Does it stay up? A day of video as fast as possible, half an hour of an RTSP camera, and a server killed 20 times.
 
     make soak                                                     about an hour; writes results/soak.json
     python -m benchmarks.soak --media-hours 0.5 --rtsp-s 50 --kills 3 --out short.json     about two minutes
@@ -43,7 +42,7 @@ MOST_GROWTH = 0.01
 
 
 def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> dict[str, Any]:
-    """A camera for so long, through a real engine and all outputs."""
+    """A camera for `seconds`, through a real engine and all outputs."""
     engines = load_engines("kinetics", precision=precision, mode=mode, at_once=True)  # type: ignore[arg-type]
     memory, lags, lines = Memory(), [], []
     done = threading.Event()
@@ -99,14 +98,14 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
 
 
 def as_h264(clip: Path, path: Path) -> None:
-    """What the server can send."""
+    """Convert the clip to a format that the server can send."""
     with open_video(clip) as video, VideoWriter(path, video.size_px) as writer:
         for frame in video:
             writer.write(frame.rgb, frame.pts)
 
 
 def lag_report(lags: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Seconds that frames waited, in the first and the last third after the warm-up."""
+    """Seconds that frames waited in the first and the last third after the warm-up."""
     after = [(share, lag) for share, lag in lags if share >= WARM_UP]
     first = [lag for share, lag in after if share < 0.4]
     last = [lag for share, lag in after if share >= 0.7]
@@ -121,7 +120,7 @@ def lag_report(lags: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 
 def kills(times: int) -> dict[str, Any]:
-    """Seconds from the server's start to the first answer after it, each time."""
+    """Seconds from each start of the server to the first prediction after it."""
     with tempfile.TemporaryDirectory() as folder:
         write_clip(Path(folder) / "clip.mp4", every(Fraction(1, 25), 256))
         with rtsp_server(Path(folder)) as server:
@@ -135,7 +134,7 @@ def kills(times: int) -> dict[str, Any]:
 
 
 def failures(figures: dict[str, Any]) -> list[str]:
-    """What must hold and does not."""
+    """Requirements that are not met."""
     found = []
     for part, values in figures.items():
         if values.get("not_accounted_for"):
@@ -181,7 +180,7 @@ def main() -> None:
     else:
         card.report("soak", figures)
     wrong = failures(figures)
-    print("\n".join(wrong) or "all that must hold holds", file=sys.stderr)
+    print("\n".join(wrong) or "all requirements are met", file=sys.stderr)
     sys.exit(1 if wrong else 0)
 
 

@@ -1,4 +1,4 @@
-"""A day of made video through the whole chain, compressed in time; and what the parts of the soak test share."""
+"""A day of generated video through the whole chain, as fast as possible; and code that the soak test's parts share."""
 
 import gc
 import itertools
@@ -31,13 +31,13 @@ from realtime.types import Frame
 from tests.support.watching import resident_mb
 
 WARM_UP = 0.1
-"""Share of each run after which memory may not grow any more."""
+"""Share of each run after which memory must not grow."""
 LABELS = tuple(f"action {i}" for i in range(20))
 SIDE_PX = 256
 
 
 class Cheap:
-    """Graphs of an engine that does next to nothing: the logits are the brightness of the chunk. See
+    """Graphs of an engine that does almost nothing: the logits are the brightness of the chunk. See
     `engines.runtime.continual`."""
 
     def fresh(self, batch: int) -> NDArray[np.float32]:
@@ -68,8 +68,8 @@ def cheap_engine() -> Engine:
 
 @dataclass
 class Day:
-    """A camera of 30 pictures a second whose stamps jitter, and that is lost for some seconds now and then. It
-    waits."""
+    """A camera with 30 pictures a second whose time stamps jitter, and which is lost for some seconds now and then. It
+    waits for the recogniser."""
 
     hours: float
     name: str = "made"
@@ -95,7 +95,7 @@ class Day:
 
 
 class Memory:
-    """Resident memory over a run, sampled by whoever calls `sample`."""
+    """Resident memory over a run, as sampled by calls of `sample`."""
 
     def __init__(self) -> None:
         self._samples: list[tuple[float, float]] = []
@@ -106,7 +106,7 @@ class Memory:
         self._samples.append((done, resident_mb()))
 
     def report(self) -> dict[str, Any]:
-        """Growth: the last tenth against the tenth after the warm-up."""
+        """Growth: the last tenth compared with the tenth after the warm-up."""
         first = [mb for done, mb in self._samples if WARM_UP <= done < WARM_UP + 0.1]
         last = [mb for done, mb in self._samples if done >= 0.9]
         growth = float(np.mean(last) / np.mean(first) - 1)
@@ -125,7 +125,7 @@ def outputs(stack: ExitStack, folder: Path) -> tuple[RotatedLog, Metrics]:
 
 
 def counted(summary: Line) -> dict[str, Any]:
-    """What the summary says, and whether it adds up."""
+    """The summary's figures, and whether they add up."""
     frames = summary["frames"]
     accounted = frames["used"] + sum(frames["dropped"].values())
     picked = (
@@ -145,7 +145,7 @@ def counted(summary: Line) -> dict[str, Any]:
 
 
 def compressed(hours: float) -> dict[str, Any]:
-    """Media time through the whole chain with the cheapest engine, as fast as it goes."""
+    """Hours of media time through the whole chain with the cheapest engine, as fast as possible."""
     memory, start_s, next_share = Memory(), time.perf_counter(), itertools.count(1)
     due = next(next_share) / 200
     lines: list[Line] = []

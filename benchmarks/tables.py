@@ -2,8 +2,7 @@
 
     python -m benchmarks.tables      writes each between its marks: <!-- benchmarks NAME --> ... <!-- end -->
 
-A mark whose result is not there stays empty. Under each table stand the machine, the versions, the date and the
-command.
+A mark without a result stays empty. Under each table are the machine, the versions, the date and the command.
 """
 
 import json
@@ -18,13 +17,13 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 PLACE = re.compile(r"(<!-- benchmarks (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TOLD_VERSIONS = ("openvino", "torch", "opencv-contrib-python-headless", "numba")
 PICTURES = {"reaction": ("reaction.png", "Cost of each mode against its reaction to a change of action")}
-"""Drawn by the same command, beside the table."""
+"""Pictures that the same commands draw."""
 Rows = list[tuple[str, ...]]
-"""The first is the head."""
+"""The first row is the header."""
 
 
 def written(text: str, results: Path = RESULTS) -> str:
-    """A page with what stands between its marks as the results want it."""
+    """The page with the text between its marks replaced according to the results."""
     return PLACE.sub(lambda found: found[1] + block(found[2], results) + found[4], text)
 
 
@@ -56,7 +55,7 @@ def caption(name: str, machine: dict[str, Any]) -> str:
 
 
 def faster(times: float) -> str:
-    """Of what takes one `times`-th of the baseline's time."""
+    """Speed-up in words: `times` is the baseline's time divided by this one."""
     if times <= 1:
         return "baseline" if times == 1 else f"{times:.1f}x the speed"
     return f"{times:.{1 if times < 10 else 0}f}x faster"
@@ -158,7 +157,7 @@ def peer(name: str, row: dict[str, float]) -> tuple[str, ...]:
 
 
 def five(found: dict[str, Any]) -> Rows:
-    """What README shows of `peers`."""
+    """The rows of `peers` that README shows."""
     rows: Rows = [
         ("a prediction every 0.32 s, without decoding", "ms per prediction", "share of real time", "speed")
     ]
@@ -166,7 +165,7 @@ def five(found: dict[str, Any]) -> Rows:
 
 
 def figures(found: dict[str, Any]) -> str:
-    """The two figures at README's head, in the precision that is taken where none is named."""
+    """The two figures at the top of README, in the default precision."""
     way, cores = found["ways"]["ours continual bfloat16, our TV-L1"], found["machine"]["cores"]
     return (
         f"Both streams together take **{percent(way['load'])} of real time on {cores} CPU cores**,"
@@ -277,9 +276,9 @@ TABLES: Tables = {
     table.__name__: table
     for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
-"""What `make bench` and `make bench-long` measure."""
+"""Tables of what `make bench` and `make bench-long` measure."""
 OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view)}
-"""What takes hours or a browser."""
+"""Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {"figures": figures}
 OF_README = "peers"

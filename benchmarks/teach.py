@@ -1,7 +1,6 @@
-"""How long `i3d-live teach` takes for 40 clips of 3 s, and how well it then does: on clips held out, and through `run`.
+"""How long `i3d-live teach` takes for 40 clips of 3 s, and how accurate it is on held-out clips and through `run`.
 
-The clips are made, other ones each time, so that nothing is in the cache but the weights and, after a first run, the
-engines.
+The clips are generated anew each time, so that the cache holds only the weights and, after a first run, the engines.
 
 python -m benchmarks.teach             # rgb alone is enough for these; writes results/teach.json
 python -m benchmarks.teach flow        # left and right, which mirroring swaps; writes results/teach_flow.json
@@ -23,7 +22,7 @@ from tests.support.made_actions import ACTIONS, FPS, SIDEWAYS, write_actions, wr
 
 MODEL = "teach-benchmark"
 PART_FRAMES = 150
-"""Of each action in the spliced video."""
+"""Frames of each action in the spliced video."""
 I3D_LIVE = str(Path(sys.executable).with_name("i3d-live"))
 
 
@@ -34,7 +33,7 @@ def main() -> None:
         folder = Path(scratch)
         few = write_folder(folder / "few", dict(list(ACTIONS.items())[:2]), clips=2, seed=seed + 9000)
         if sys.argv[1:] == ["flow"]:
-            taught(few, "both")  # so that no timing has the building of an engine in it
+            taught(few, "both")  # so that no timing includes building an engine
             sideways = write_folder(folder / "sideways", SIDEWAYS, seed=seed + 20000)
             card.report("teach_flow", {"seed": seed, "left_right": taught(sideways)})
             return
@@ -45,7 +44,7 @@ def main() -> None:
 
 
 def taught(folder: Path, streams: str = "auto") -> dict[str, Any]:
-    """Seconds, from the shell and back, and the model's report."""
+    """Wall-clock seconds of the command, and the model's report."""
     begin_s = time.perf_counter()
     subprocess.run(
         [I3D_LIVE, "teach", str(folder), "--name", MODEL, "--replace", "--streams", streams],
@@ -59,7 +58,7 @@ def taught(folder: Path, streams: str = "auto") -> dict[str, Any]:
 
 
 def spliced(path: Path, seed: int) -> dict[str, Any]:
-    """A video of one action behind the other, through `run`: its events, and how late each begins."""
+    """A video of several actions in a row, through `run`: its events, and how late each begins."""
     write_actions(path, list(ACTIONS.values()), seed, PART_FRAMES)
     log = subprocess.run(
         [I3D_LIVE, "run", str(path), "--model", MODEL], check=True, capture_output=True, text=True

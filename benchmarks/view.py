@@ -1,11 +1,11 @@
-"""The live view as somebody in front of it sees it, in a real Chromium on this machine.
+"""The live view as a viewer sees it, in a real Chromium on this machine.
 
     python -m benchmarks.view ../shared/clips/ta_chi.mp4 --label "tai chi"
 
-Two questions. How old is a webcam's frame when its label stands on the page? And how many pictures a second of a
-server's source reach the page? Both are measured in the page: each frame has its number drawn into its top row as a
-bar code. At the moment when an answer is painted, the number that the camera shows by then, less the number of each
-frame that the answer is the first to speak of, is that frame's age. No clock of the server takes part.
+Two questions. How old is a webcam's frame when its label appears on the page? And how many pictures a second of a
+server's source reach the page? Both are measured in the page: each frame has its number drawn into its top row as a bar
+code. When a prediction is painted, the number that the camera shows at that moment, minus the number of each frame that
+the prediction is the first to cover, is that frame's age. No clock of the server is involved.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from realtime.types import Image
 BITS = 12
 CODE_HEIGHT_PX = 24
 WEBCAM_FPS = 30
-"""At which Chromium delivers its pretended camera, whatever the file says."""
+"""Rate at which Chromium delivers its fake camera, whatever the file says."""
 SERVER_FPS = 25
 
 READ_CODES = """
@@ -53,7 +53,7 @@ FOLLOW_WEBCAM = """
 (() => {
   const shown = [];  // [time of taking, number] of what the camera showed
   const bench = (window.bench = { ages: [], answers: 0 });
-  let next = 0;      // place in `shown` of the first frame that no answer has spoken of
+  let next = 0;      // place in `shown` of the first frame that no prediction has covered
   const follow = () => {
     const mirror = document.getElementById("mirror");
     if (!mirror?.videoWidth) return setTimeout(follow, 50);
@@ -101,7 +101,7 @@ COUNT_PICTURES = """
 
 
 def with_number(rgb: Image, number: int) -> Image:
-    """640 x 480, with the number as black and white fields along the top."""
+    """Resized to 640 x 480, with the number as black and white fields along the top."""
     out = cv2.resize(rgb, (640, 480))
     for bit in range(BITS):
         left, right = 640 * bit // BITS, 640 * (bit + 1) // BITS
@@ -110,14 +110,14 @@ def with_number(rgb: Image, number: int) -> Image:
 
 
 def pictures_of(clip: Path, count: int) -> list[Image]:
-    """The clip over and over, each frame with its number."""
+    """The clip repeated, each frame with its number."""
     with open_video(clip) as video:
         frames = [frame.rgb for frame in video]
     return [with_number(frames[i % len(frames)], i) for i in range(count)]
 
 
 def write_webcam(path: Path, pictures: list[Image]) -> None:
-    """Motion JPEG, as Chromium takes it for a camera."""
+    """Write Motion JPEG, which Chromium accepts as a camera."""
     with path.open("wb") as file:
         for picture in pictures:
             file.write(cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
@@ -132,7 +132,7 @@ def write_video(path: Path, pictures: list[Image]) -> None:
 
 @contextmanager
 def view(*arguments: str) -> Iterator[tuple[str, int]]:
-    """`i3d-live view` in a process of its own: its address and its number."""
+    """`i3d-live view` in a separate process: its address and process id."""
     command = [
         sys.executable,
         "-c",
@@ -186,7 +186,7 @@ def webcam(
         page.wait_for_timeout(1000 * seconds)
         bench, spent_s = page.evaluate("bench"), cpu_s(pid) - before_s
         if not bench["ages"]:
-            raise SystemExit(f"not timed: no answer in {seconds} s; are the cores busy?")
+            raise SystemExit(f"not timed: no prediction in {seconds} s; are the cores busy?")
         figures = {
             "frame_to_label": card.summary([1000 * age / WEBCAM_FPS for age in bench["ages"]]),
             "answers_a_second": round(bench["answers"] / seconds, 2),
@@ -208,7 +208,7 @@ def webcam(
 def server_source(
     playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], seconds: float
 ) -> dict[str, Any]:
-    """Pictures a second of a server's source that the page shows, while it is recognised."""
+    """Pictures a second of a server's source that the page shows during recognition."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "numbered.mp4"
         write_video(path, pictures)
