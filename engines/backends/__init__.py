@@ -1,4 +1,4 @@
-"""Who compiles and runs the graphs of an engine: see `registry`."""
+"""Backends compile and run the graphs of an engine: see `registry`."""
 
 import sys
 

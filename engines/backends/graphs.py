@@ -1,7 +1,7 @@
-"""The graphs of an engine: which there are, what goes in and out, and the network that each computes.
+"""The graphs of an engine: their names, inputs and outputs, and the network that each computes.
 
-A `window` engine is one graph. The others are `edge`, for the steps in which a video begins or ends, `midst` for all other
-steps and, in `preview` mode, `preview` for those that look ahead. Only the batch may vary. Imports no torch.
+A `window` engine is one graph. The other engines have `edge` for steps in which a video begins or ends, `midst` for all
+other steps and, in `preview` mode, `preview` for those that look ahead. Only the batch size may vary. Imports no torch.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -21,26 +21,26 @@ from engines.spec import Mode, StreamSpec, Tensors
 
 @dataclass(frozen=True)
 class Faster:
-    """Which convolutions along time are computed in fewer multiplications: see `engines.nets.winograd`."""
+    """Which convolutions along time are computed with fewer multiplications: see `engines.nets.winograd`."""
 
     points: int
-    """The most to use."""
+    """The largest number of points to use."""
     layers: Collection[str] | None = None
-    """By name; None for all."""
+    """Names of the layers; None for all."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """What goes in."""
+    """An input of a graph."""
 
     shape: tuple[int, ...]
-    """Of one stream."""
+    """Shape for one stream."""
     dtype: str
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """One graph, to be computed or compiled."""
+    """One graph, to be run or compiled."""
 
     name: str
     """ "window", "midst", "edge" or "preview"."""
@@ -49,7 +49,7 @@ class Graph:
     weights: Mapping[str, NDArray[Any]]
     """float32, see `engines.nets.folded`."""
     dtype: str = "float32"
-    """What it computes and remembers in: "float32", "float16" or "bfloat16"."""
+    """Type of its arithmetic and memories: "float32", "float16" or "bfloat16"."""
     faster: Mapping[str, MinimalConvolution] = field(default_factory=dict)
     looks_ahead: bool = False
     anchored: bool = False
@@ -98,7 +98,7 @@ def window(
     *,
     anchored: bool = False,
 ) -> Graph:
-    """The network over that many ticks at a time. `anchored`: see `engines.nets.padding`."""
+    """The network over this many ticks at a time. `anchored`: see `engines.nets.padding`."""
     weights, replaced = _weights(tensors, faster)
     inputs = {"chunk": _chunk(spec, ticks)}
     return Graph("window", inputs, weights, dtype, replaced, anchored=anchored)

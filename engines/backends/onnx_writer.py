@@ -1,6 +1,6 @@
-"""A graph of the network as ONNX, which OpenVINO, TensorRT, TensorRT-RTX and onnxruntime read. Needs the package onnx alone.
+"""A graph of the network as ONNX, for OpenVINO, TensorRT, TensorRT-RTX and onnxruntime. Needs only the package onnx.
 
-The operations of `engines.nets.operations` over values that are names: each call adds a node. What is computed twice is
+The operations of `engines.nets.operations` over values that are names: each call adds a node. Common subexpressions are
 written once. Padding is inside the layers.
 """
 
@@ -19,7 +19,7 @@ from engines.nets.operations import NO_PADS, Pads
 
 OPSET = 17
 IR_VERSION = 8
-"""The oldest that say all that is needed: every TensorRT from 10 on reads them."""
+"""The oldest versions that suffice: every TensorRT from 10 on reads them."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Value:
 
     name: str
     shape: tuple[int, ...]
-    """Of one stream: where the batch is, it starts with 1."""
+    """For one stream: the batch dimension is 1."""
     dtype: str
 
 
@@ -74,7 +74,7 @@ class _Writer:
         return self._array(np.array(values, np.int32))
 
     def named(self, x: Value, name: str) -> Value:
-        """The same value as an output of that name."""
+        """The same value as an output with this name."""
         self.nodes.append(helper.make_node("Identity", [x.name], [name]))
         return Value(name, x.shape, x.dtype)
 
@@ -97,7 +97,7 @@ class _Writer:
         layer: str = "",
         **attributes: Any,
     ) -> Value:
-        """A node with one output. Nodes of a layer are named after it, all others after what they do."""
+        """A node with one output. Nodes of a layer are named after it, all others after their operation."""
         names = tuple(x.name for x in inputs)
         key = (op, names, str(attributes))
         if key not in self._written:
@@ -186,7 +186,7 @@ class _Writer:
 
 
 def _positions(x: Value, kernel: Sequence[int], stride: Triple, pads: Pads) -> list[int]:
-    """Lengths of T, H and W of what a sliding window leaves."""
+    """Lengths of T, H and W after a sliding window."""
     sides = zip(x.shape[2:], kernel, stride, pads, strict=True)
     return [(n + sum(pad) - k) // s + 1 for n, k, s, pad in sides]
 

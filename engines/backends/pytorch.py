@@ -42,11 +42,11 @@ def versions() -> dict[str, str]:
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
-    """Nothing to leave: the network is made in the process."""
+    """Leaves no files: the network is created in the process."""
 
 
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
-    """Nothing to leave either."""
+    """Leaves no files."""
 
 
 def network(tensors: Tensors, make: Callable[..., Net]) -> Net:
@@ -66,7 +66,7 @@ def network(tensors: Tensors, make: Callable[..., Net]) -> Net:
 
 
 class Window(nn.Module):
-    """The network over ticks as they come: uint8 or float16 (N, T, 224, 224, C)."""
+    """The network over ticks in the stream's type: uint8 or float16 (N, T, 224, 224, C)."""
 
     def __init__(self, net: I3D) -> None:
         super().__init__()
@@ -78,12 +78,12 @@ class Window(nn.Module):
 
 
 class WholeVideo:
-    """The reference: the paper's network over a whole video of any length at once, float32 on the CPU."""
+    """The reference: the paper's network over a whole video of any length in one pass, float32 on the CPU."""
 
     name = "PyTorch, float32"
 
     def __init__(self, tensors: Tensors, *, anchored: bool = False) -> None:
-        """`anchored`: the network of a live stream, see `engines.nets.i3d.I3D`."""
+        """`anchored`: for the network of a live stream, see `engines.nets.i3d.I3D`."""
         self._net = Window(network(tensors, partial(I3D, anchored=anchored)))
 
     def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
@@ -115,7 +115,7 @@ class OnCuda:
         for place, value in zip(held, inputs, strict=True):
             place.copy_(value, non_blocking=True)
         graph.replay()
-        # The next replay writes over the outputs, and a memory belongs to the caller.
+        # The next replay overwrites the outputs, and a memory belongs to the caller.
         if isinstance(outputs, Tensor):
             return outputs.clone()
         return tuple(value.clone() for value in outputs)
@@ -134,15 +134,15 @@ class OnCuda:
 
 
 def ready(module: nn.Module) -> Callable[..., Any]:
-    """Where it runs: on the GPU if there is one."""
+    """The module ready to run: on the GPU if there is one."""
     return OnCuda(module) if torch.cuda.is_available() else module
 
 
 class TorchGraphs:
-    """See `engines.runtime.continual.Graphs`. A memory is the layers' tensors in their order, on the device."""
+    """See `engines.runtime.continual.Graphs`. A memory is the list of the layers' tensors on the device."""
 
     def __init__(self, by_name: Mapping[str, Graph], make: Callable[[Graph], Callable[..., Any]]) -> None:
-        """`make`: what computes a graph, from tensors anywhere."""
+        """`make`: returns a function that computes a graph, from tensors on any device."""
         self._layout = [(m.shape[1:], m.dtype) for m in fresh(by_name["midst"])]
         self._run = {name: make(graph) for name, graph in by_name.items()}
 

@@ -1,4 +1,4 @@
-"""The backends by name. Each is one module or an object in one, imported when it is asked for, and looks like `Backend`."""
+"""The backends by name. Each is a module or an object in one, imported on demand, with the interface `Backend`."""
 
 import importlib
 import importlib.util
@@ -25,7 +25,7 @@ REGISTRY = {
     "torch-tensorrt": ("engines.backends.torch_tensorrt", "torch_tensorrt", install("nvidia")),
 }
 ON_NVIDIA = ("tensorrt", "tensorrt-rtx", "torch")
-"""Tried by `auto`, in this order, where there is an NVIDIA driver."""
+"""Tried by `auto` in this order if there is an NVIDIA driver."""
 ON_CPU = ("openvino", "torch")
 """Tried by `auto`, in this order, where those do not run."""
 LoadedEngine = StreamingEngine | WindowEngine
@@ -33,7 +33,7 @@ LoadedEngine = StreamingEngine | WindowEngine
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be built: together with the machine and the versions it shapes an engine completely."""
+    """What to build: with the machine and the versions, it determines an engine completely."""
 
     spec: StreamSpec
     weights: Weights
@@ -41,11 +41,12 @@ class Plan:
     precision: str
     """"float32", "bfloat16", "float16" or "int8"."""
     at_once: int = 1
-    """Engines that will be stepped at the same time; each gets its share of the processor. Changes nothing of what is built."""
+    """How many engines, this one included, run concurrently; each gets an equal share of the CPU. Does not affect the
+    build."""
 
 
 class Backend(Protocol):
-    """What a backend's module offers."""
+    """The interface of a backend."""
 
     COMPILES: bool
     """True if `build` leaves files that `load` runs; False if `load` builds in the process, from the tensors."""
@@ -54,19 +55,20 @@ class Backend(Protocol):
         """Why it cannot run here and what to install, or None."""
 
     def precisions(self) -> tuple[str, ...]:
-        """What this machine can run, the default first."""
+        """Precisions that this machine can run, the default first."""
 
     def device(self) -> str:
         """Processor or GPU that it would run on, as its maker names it."""
 
     def versions(self) -> dict[str, str]:
-        """Versions of whatever shapes a built engine or its answers."""
+        """Versions of everything that shapes a built engine or its predictions."""
 
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
-        """Leave the engine's files in the empty `folder`. `calibration`: ticks (N, 224, 224, C), for int8 only."""
+        """Write the engine's files into the empty `folder`. `calibration`: ticks (N, 224, 224, C), for int8 only."""
 
     def pack(self, plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
-        """For a bundle: leave in the empty `out` what `load` needs, as small as it can be. `folder`: the built engine."""
+        """For a bundle: write into the empty `out` what `load` needs, as small as possible. `folder`: the built
+        engine."""
 
     def load(self, plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
         """Ready to run: from the files in `folder` if the backend compiles, else from the tensors."""
@@ -95,13 +97,13 @@ def has_nvidia_driver() -> bool:
 
 
 def choose_backend(name: str, nvidia: Callable[[], bool] = has_nvidia_driver) -> tuple[str, str]:
-    """The backend to run, and why it. A backend asked for by name is taken or is an error.
+    """The backend to run, and why. A backend asked for by name is used or is an error.
 
-    `nvidia`: whether there is a driver, which "auto" asks.
+    `nvidia`: whether there is a driver, for "auto".
 
     Raises:
         UsageError: no such backend.
-        EngineError: it, or with "auto" every one, cannot run here; says why and what to do.
+        EngineError: it cannot run here, or with "auto" none can; says why and what to do.
     """
     if name != "auto":
         if against := backend_module(name).unavailable():

@@ -1,4 +1,4 @@
-"""The network's operations in PyTorch, and a graph of an engine as a module: computed at once, on the CPU or on CUDA."""
+"""The network's operations in PyTorch, and a graph of an engine as a module: eager, on the CPU or on CUDA."""
 
 from collections.abc import Sequence
 
@@ -105,13 +105,13 @@ def _buffer(name: str) -> str:
 
 
 def fresh(graph: Graph, batch: int = 1) -> list[Tensor]:
-    """What the streams of a batch remember before their first tick: zeros, whose shapes a dry run tells."""
+    """Memories of the streams of a batch before their first tick: zeros, whose shapes come from a dry run."""
     memories = dry_run(graph)
     return [torch.zeros((batch, *memory.shape[1:]), dtype=memory.dtype) for memory in memories]
 
 
 def dry_run(graph: Graph) -> list[Tensor]:
-    """The memories that the graph asks for. Nothing is computed."""
+    """The memories that the graph recalls. Nothing is computed."""
     found: list[Tensor] = []
     dtype = getattr(torch, graph.dtype)
 

@@ -1,6 +1,6 @@
-"""Torch-TensorRT, for whoever lives in torch: the exported program compiled in the process, once for each batch size.
+"""Torch-TensorRT, for users of torch: the exported program compiled in the process, once for each batch size.
 
-Nothing is left to torch, nothing is stored. Dry-run, not run: no GPU was at hand.
+No operation falls back to torch, and nothing is stored. Tested by dry runs, not run on a GPU yet.
 """
 
 from pathlib import Path
@@ -45,18 +45,18 @@ def versions() -> dict[str, str]:
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
-    """Nothing to leave: the engine is made in the process."""
+    """Leaves no files: the engine is made in the process."""
 
 
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
-    """Nothing to leave either."""
+    """Leaves no files."""
 
 
 def compiled(module: nn.Module, inputs: list[Tensor], **settings: Any) -> Any:
     """The module for inputs of these shapes. `settings`: torch_tensorrt's own.
 
     Raises:
-        EngineError: TensorRT cannot do it all, or not at all.
+        EngineError: TensorRT cannot compile all of it.
     """
     import torch_tensorrt
 

@@ -1,4 +1,4 @@
-"""Building OpenVINO's engines: graphs as ONNX into IR files, as they are or in 8 bits; and the reference without torch."""
+"""Builds OpenVINO's engines: graphs as ONNX into IR files, unchanged or in 8 bits. Also the reference without torch."""
 
 import io
 from pathlib import Path
@@ -36,7 +36,7 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
 
 
 def _faster(plan: Plan) -> Faster | None:
-    """Fewer multiplications, with more weights."""
+    """How to use fewer multiplications, at the price of more weights."""
     if plan.precision == "float32":
         return Faster(len(POINTS))
     if plan.precision == "int8":
@@ -57,22 +57,22 @@ def read(graph: Graph) -> Any:
 
 
 class WholeVideo:
-    """The reference that needs no torch: the plain graph over a whole video of any length at once, float32.
+    """The reference that needs no torch: the plain graph over a whole video of any length in one pass, float32.
 
-    No state, no fewer multiplications: nothing that could go wrong in an engine but what both have from one description. That
-    this graph is the paper's network, tests show against PyTorch and against stored logits of another implementation.
+    No state, no fewer multiplications: it shares with an engine only the description of the network. Tests compare this
+    graph with PyTorch and with stored logits of another implementation, to show that it is the paper's network.
     """
 
     name = "the plain graph in OpenVINO, float32"
 
     def __init__(self, spec: StreamSpec, tensors: Tensors, *, anchored: bool = False) -> None:
-        """`anchored`: the network of a live stream, see `engines.nets.padding`."""
+        """`anchored`: for the network of a live stream, see `engines.nets.padding`."""
         self._spec, self._tensors, self._anchored = spec, tensors, anchored
         self._head = head_of(tensors)
         self._by_length: dict[int, Any] = {}
 
     def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float32]:
-        """Ticks (B, T, 224, 224, C) as the stream has them, T >= 9 -> logits (B, ceil(T / 8) - 1, classes)."""
+        """Ticks (B, T, 224, 224, C) in the stream's type, T >= 9 -> logits (B, ceil(T / 8) - 1, classes)."""
         length = ticks.shape[1]
         if length not in self._by_length:
             model = read(window(self._spec, self._tensors, length, anchored=self._anchored))
@@ -84,10 +84,10 @@ class WholeVideo:
 
 
 def _remembering(model: Any, precision: str) -> Any:
-    """What a graph remembers goes in and out in the type that it computes in: in bfloat16, half the bytes are moved.
+    """A graph's memories go in and out in the type that it computes in: in bfloat16, half the bytes are moved.
 
-    But for the last blocks, whose pictures are the smallest: they are few bytes, and in bfloat16 logits of the first 80 ticks of
-    the demo clip were off by 0.055 on average instead of 0.040.
+    Except those of the last blocks, whose feature maps are the smallest: they are few bytes, and in bfloat16 logits of
+    the first 80 ticks of the demo clip were off by 0.055 on average instead of 0.040.
     """
     if hint(precision) == "f32" or len(model.outputs) == 1:
         return model
@@ -101,7 +101,8 @@ def _remembering(model: Any, precision: str) -> Any:
 
 
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
-    """Weights once and in half precision: a quarter of the size and half the time to load, at more multiplications in float32."""
+    """Store weights once and in half precision: a quarter of the size and half the loading time, but more
+    multiplications in float32."""
     if plan.precision == "int8":
         models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
     else:
@@ -114,7 +115,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
 
 
 def _share_weights(folder: Path) -> None:
-    """Put the constants of all graphs into one file, each once."""
+    """Move the constants of all graphs into one file, without duplicates."""
     places: dict[bytes, int] = {}
     with open(folder / SHARED, "wb") as shared:
         for path in sorted(folder.glob("*.xml")):

@@ -1,4 +1,4 @@
-"""OpenVINO on this machine: its processor, what it computes in, and how many threads it has."""
+"""OpenVINO on this machine: its processor, precisions and number of threads."""
 
 from collections.abc import Callable
 from functools import cache
@@ -18,7 +18,7 @@ def device() -> str:
 
 
 def unavailable(device: Callable[[], str] = device) -> str | None:
-    """Asks the processor's plugin alone: a list of all devices would load those of GPUs too, 17 MB that nothing uses."""
+    """Queries only the CPU plugin: a list of all devices would also load those of GPUs, 17 MB that nothing uses."""
     try:
         device()
     except RuntimeError:
@@ -27,7 +27,7 @@ def unavailable(device: Callable[[], str] = device) -> str | None:
 
 
 def precisions() -> tuple[str, ...]:
-    """bfloat16 only where the processor computes in it: elsewhere OpenVINO would quietly take float32."""
+    """bfloat16 only where the processor supports it: elsewhere OpenVINO would silently use float32."""
     capable = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bfloat16", "float32", "int8") if "BF16" in capable else ("float32", "int8")
 
@@ -37,13 +37,13 @@ def versions() -> dict[str, str]:
 
 
 def hint(precision: str) -> str:
-    """What OpenVINO is told to compute in. What is not in 8 bits is in bfloat16, where the processor computes in it."""
+    """OpenVINO's inference precision. Whatever is not in 8 bits is in bfloat16, where the processor supports it."""
     return "bf16" if precision != "float32" and "bfloat16" in precisions() else "f32"
 
 
 @cache
 def threads() -> int:
-    """That OpenVINO would use on this machine: its cores, without their second threads."""
+    """Threads that OpenVINO would use on this machine: its physical cores."""
     x = opset.parameter([1], ov.Type.f32)
     smallest = core().compile_model(ov.Model([opset.relu(x)], [x]), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
     return int(smallest.get_property("INFERENCE_NUM_THREADS"))

@@ -14,18 +14,19 @@ from engines.engine import POSITION_TICKS, SEEN_TICKS, STEP_TICKS
 from engines.errors import EngineError, NoClip
 from engines.runtime.continual import midst
 
-nncf.set_log_level(logging.WARNING)  # else a page on what it leaves as it is
+nncf.set_log_level(logging.WARNING)  # otherwise it prints a page on what it leaves unchanged
 
 SHORTEST_TICKS = 80
 SAMPLES = 12
-"""Steps of the clip that show what ranges the activations have: 3.8 s of it."""
+"""Steps of the clip from which the ranges of activations are estimated: 3.8 s of it."""
 OVERFLOW = nncf.OverflowFix.ENABLE
-"""Weights in 7 bits. Without VNNI, two products of 8 bits are added in 16 and can overflow: on such a processor logits of the
-demo clip were off by 0.18 on average this way and by 0.52 with 8 bits. An engine may move to another processor, so always."""
+"""Weights in 7 bits. Without VNNI, two products of 8 bits are added in 16 and can overflow: on such a processor logits
+of the demo clip were off by 0.18 on average this way and by 0.52 with 8 bits. Always used, as an engine may move to
+another processor."""
 
 RANGES = RangeEstimatorParametersSet.MINMAX
-"""Of all samples, and not of the average one: the clip of a user moves faster than the one that sets the ranges. Logits of a clip of
-boxing were off by 0.17 on average instead of 0.28, those of two others by as much as before."""
+"""Over all samples, not of the average one: a user's clip may move faster than the one that sets the ranges. Logits of
+a clip of boxing were off by 0.17 on average instead of 0.28, those of two others by as much as before."""
 SUMS = ["Add", "Subtract", "Multiply"]
 KEPT = {
     "window": nncf.IgnoredScope(patterns=[r".*Conv3d_[12].*", r".*Mixed_3b.*", r".*\.b3b/.*"]),
@@ -33,14 +34,15 @@ KEPT = {
     "preview": nncf.IgnoredScope(types=SUMS),
     "edge": nncf.IgnoredScope(patterns=[r".*Mixed_[45].*"], types=SUMS),
 }
-"""What is not put in 8 bits, by graph. Logits of windows out of three clips were off by 0.32, 0.23 and 0.22 on average with the first
-layer and those behind the pools kept, by 0.29, 0.20 and 0.20 with the next three besides; a step keeps those behind the pools by itself.
-Where a video begins or ends, logits of the demo clip were off by 2.4 at most with the blocks in 8 bits whose masks split their
-few positions, by 1.2 without. The masks, and the sums around convolutions in fewer multiplications, stay exact."""
+"""Layers that are not put in 8 bits, by graph. Logits of windows from three clips were off by 0.32, 0.23 and 0.22 on
+average with the first layer and those after the pools left out, by 0.29, 0.20 and 0.20 with the next three left out as
+well; a step leaves out those after the pools by itself. Where a video begins or ends, logits of the demo clip were off
+by 2.4 at most with the blocks in 8 bits whose masks split their few positions, by 1.2 without. The masks, and the sums
+around convolutions with fewer multiplications, stay exact."""
 
 
 def require_clip(clip: NDArray[Any] | None) -> NDArray[Any]:
-    """Raises NoClip where there is none, EngineError where it is too short."""
+    """Raises NoClip if there is none, EngineError if it is too short."""
     if clip is None:
         raise NoClip(
             "int8 is calibrated on a real clip: name one with i3d-live build --precision int8 --clip FILE"
@@ -53,7 +55,8 @@ def require_clip(clip: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def quantised(models: Mapping[str, Any], clip: NDArray[Any]) -> dict[str, Any]:
-    """OpenVINO's models of the graphs of one engine, with convolutions in 8 bits. `clip`: ticks (T, 224, 224, C) that set the ranges."""
+    """OpenVINO's models of the graphs of one engine, with convolutions in 8 bits. `clip`: ticks (T, 224, 224, C) that
+    set the ranges."""
     if "window" in models:
         return {"window": _quantised("window", models["window"], _windows(clip))}
     steps = _steps(models["edge"], clip)
@@ -81,9 +84,9 @@ def _windows(clip: NDArray[Any]) -> list[list[Any]]:
 
 
 def _steps(edge: Any, clip: NDArray[Any]) -> list[list[Any]]:
-    """What a step takes where the clip neither begins nor ends: chunk, bounds and memories, some steps spread over the clip.
+    """Inputs of some steps spread over the clip, away from its start and end: chunk, bounds and memories.
 
-    Those where it does would spoil the ranges: between a picture and nothing lie the largest differences.
+    Steps at the start and end would distort the ranges: the largest differences lie between a picture and nothing.
     """
     request = core().compile_model(edge, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     memories = [np.zeros(port.shape, port.element_type.to_dtype()) for port in edge.inputs[2:]]

@@ -1,6 +1,7 @@
 """OpenVINO, the default on CPUs. A built engine is IR files; running it needs neither onnx nor nncf.
 
-Every stream of a batch is run by itself: on a CPU a batch is hardly faster, and so no answer can depend on its neighbours.
+Each stream of a batch is run separately: on a CPU a batch is hardly faster, and this way no prediction can depend on
+the other streams.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ from engines.spec import Tensors
 
 COMPILES = True
 COMPILED = "compiled"
-"""Folder beside the IR files where OpenVINO keeps what it makes of them for this processor; loading is twice as fast with it."""
+"""Folder next to the IR files where OpenVINO caches what it compiles for this processor; it makes loading twice as
+fast."""
 
 SHARED = "weights.bin"
 """In a bundle, the constants of all graphs."""
@@ -72,7 +74,7 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
 
 
 class Remembered:
-    """What one stream remembers, and as much room for what it will remember after the next step."""
+    """The memories of one stream, and equal space for those after the next step."""
 
     def __init__(self, layout: Sequence[tuple[Any, Any]]) -> None:
         self.now, self.next = ([ov.Tensor(kind, shape) for kind, shape in layout] for _ in range(2))
@@ -81,7 +83,8 @@ class Remembered:
 
 
 class OpenVINOGraphs:
-    """See `engines.runtime.continual.Graphs`. A memory is a list, one `Remembered` a stream, which a step turns over in place."""
+    """See `engines.runtime.continual.Graphs`. A memory is a list of one `Remembered` a stream, swapped in place by a
+    step."""
 
     def __init__(self, folder: Path, precision: str, *, preview: bool, at_once: int) -> None:
         names = ("edge", "midst", "preview") if preview else ("edge", "midst")
@@ -122,7 +125,7 @@ def _joined(cells: list[Floats]) -> Floats:
 
 def _compile(path: Path, precision: str, at_once: int) -> Any:
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint(precision), "PERFORMANCE_HINT": "LATENCY"}
-    if at_once > 1:  # not bound to cores, or all of them would be to the same
+    if at_once > 1:  # without pinning, or all engines would be pinned to the same cores
         hints |= {"INFERENCE_NUM_THREADS": max(1, threads() // at_once), "ENABLE_CPU_PINNING": False}
     if (path.parent / "manifest.json").exists():  # in the cache, to stay
         hints["CACHE_DIR"] = str(path.parent / COMPILED)

@@ -1,8 +1,8 @@
-"""TensorRT, the default on NVIDIA: `tensorrt` on servers and Jetson, `tensorrt-rtx` on GeForce and RTX cards. One interface.
+"""TensorRT, the default on NVIDIA: `tensorrt` on servers and Jetson, `tensorrt-rtx` on GeForce and RTX cards.
 
-Each graph goes as ONNX into a strongly typed network: what the graph says is what is computed. Only the
-batch varies. A built engine is one file a graph; running it needs no onnx. Building is tested with
-TensorRT-RTX, which does it for GPUs that are not there; no engine has been run on a GPU yet: built, not run.
+Each graph becomes a strongly typed network through ONNX: it is computed in exactly the types that the graph states.
+Only the batch size varies. A built engine is one file a graph; running it needs no onnx. Building is tested with
+TensorRT-RTX, which does not need the target GPU; no engine has been run on a GPU yet: built, not run.
 """
 
 import importlib
@@ -27,7 +27,7 @@ from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
 
 USUAL_BATCH = 1
-"""What the kernels are chosen for: one camera."""
+"""The batch size that kernels are chosen for: one camera."""
 SUFFIX = ".engine"
 Capability = tuple[int, int]
 """Of a GPU: 8.9 is (8, 9)."""
@@ -41,7 +41,7 @@ class TensorRT:
     def __init__(
         self, name: str, package: str, install: str, driver: Callable[[], Cuda] = open_driver
     ) -> None:
-        """`package`: that of TensorRT or of TensorRT-RTX. `driver`: of the GPU, asked for when it is needed."""
+        """`package`: of TensorRT or of TensorRT-RTX. `driver`: opens the GPU's driver, called when it is needed."""
         self.name, self._package, self._install, self._driver = name, package, install, driver
 
     @cached_property
@@ -89,7 +89,8 @@ class TensorRT:
         save_head(head_of(tensors), folder)
 
     def compile(self, model: bytes, *capabilities: Capability) -> bytes:
-        """An ONNX model as an engine for GPUs of these compute capabilities. TensorRT can build for the one here alone.
+        """An ONNX model as an engine for GPUs of these compute capabilities. TensorRT builds only for the GPU of this
+        machine.
 
         Raises:
             EngineError: TensorRT refuses, in its own words.
@@ -190,7 +191,7 @@ class TensorRT:
         return Port(name, shape, dtype, engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT)
 
     def _context(self, engine: Any) -> Any:
-        """Without memory of its own. TensorRT-RTX makes its kernels here and now, not some time later: they get captured."""
+        """A context without its own memory. TensorRT-RTX compiles its kernels now, not later: they will be captured."""
         trt = self._trt
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         if not hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
@@ -204,7 +205,7 @@ class TensorRT:
 
 
 def _log(trt: Any) -> Any:
-    """A listener for errors. TensorRT keeps the first it is given for the whole process."""
+    """A logger that collects errors. TensorRT keeps the first one it is given for the whole process."""
 
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -216,7 +217,7 @@ def _log(trt: Any) -> Any:
                 self.messages.append(" ".join(message.split()))
 
         def said(self) -> str:
-            """The last errors since it was asked, the oldest first."""
+            """The last errors since the previous call, the oldest first."""
             words = "; ".join(self.messages) or "it gives no reason"
             self.messages.clear()
             return words

@@ -1,11 +1,11 @@
-"""As much of CUDA as running an engine takes: memory, one stream, graphs. Straight on the driver's own library.
+"""The part of CUDA that running an engine needs: memory, one stream, graphs. Calls the driver's library directly.
 
-libcuda comes with every NVIDIA driver, on servers, desktops and Jetson alike, and its interface only ever grows: nothing has to
-be installed and no version has to match. (cuda-python's packages are 15 MB more and one more version that must; the
-runtime library, libcudart, comes from elsewhere on every kind of machine.) The device's primary context is used, which is
-also TensorRT's and torch's.
+libcuda comes with every NVIDIA driver, on servers, desktops and Jetson alike, and its interface only grows: nothing
+has to be installed and no version has to match. (cuda-python's packages are another 15 MB and a version that must
+match; the runtime library, libcudart, is installed differently on each kind of machine.) The device's primary context
+is used, which TensorRT and torch use too.
 
-Tested against a stand-in that is compiled with NVIDIA's header; not run on a GPU yet.
+Tested against a stand-in compiled with NVIDIA's header; not run on a GPU yet.
 """
 
 import ctypes
@@ -55,16 +55,17 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuGraphDestroy": (_Pointer,),
     "cuGraphExecDestroy": (_Pointer,),
 }
-"""What is called, as cuda.h declares it; all of it is in every driver that the oldest TensorRT here asks for."""
+"""The functions that are called, as declared in cuda.h; every driver that the oldest TensorRT here requires has
+them."""
 COMPUTE_CAPABILITY = (75, 76)
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
 NON_BLOCKING = 1
 RELAXED = 2
-"""CU_STREAM_CAPTURE_MODE_RELAXED: memory that Python frees in the midst of a capture does not spoil it."""
+"""CU_STREAM_CAPTURE_MODE_RELAXED: memory that Python frees during a capture does not break it."""
 
 
 class DeviceMemory:
-    """So many bytes on the device, freed with this object."""
+    """Memory on the device, freed with this object."""
 
     def __init__(self, address: int, nbytes: int, free: Callable[[int], None]) -> None:
         self.address, self.nbytes = address, nbytes
@@ -85,7 +86,7 @@ class PinnedArray:
 
 
 class Graph:
-    """What was captured, ready to be launched again and again."""
+    """A captured graph, which can be launched repeatedly."""
 
     def __init__(self, handle: int, free: Callable[[int], None]) -> None:
         self.handle = handle
@@ -93,7 +94,7 @@ class Graph:
 
 
 class Cuda:
-    """The first device that the driver shows; CUDA_VISIBLE_DEVICES says which that is."""
+    """The first device that the driver lists; CUDA_VISIBLE_DEVICES selects it."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         """Raises EngineError: the driver finds no device that it can use."""
@@ -109,7 +110,7 @@ class Cuda:
         text = ctypes.create_string_buffer(256)
         self._check("cuDeviceGetName", text, len(text), device)
         self.name = text.value.decode()
-        """As NVIDIA calls it."""
+        """NVIDIA's name for it."""
         major, minor = (self._got(_Int, "cuDeviceGetAttribute", code, device) for code in COMPUTE_CAPABILITY)
         self.capability = (major, minor)
         self._context = self._got(_Pointer, "cuDevicePrimaryCtxRetain", device)
@@ -125,18 +126,18 @@ class Cuda:
             raise EngineError(f"NVIDIA driver: {name}: {said} ({code})")
 
     def _call(self, name: str, *arguments: Any) -> None:
-        """On the device, from whatever thread."""
+        """Call a function with the device's context current; from any thread."""
         self._check("cuCtxSetCurrent", self._context)
         self._check(name, *arguments)
 
     def _got(self, kind: Any, name: str, *arguments: Any) -> Any:
-        """What a function leaves at its first argument."""
+        """The value that a function writes to its first argument."""
         value = kind()
         self._check(name, ctypes.byref(value), *arguments)
         return value.value
 
     def device_memory(self, nbytes: int) -> DeviceMemory:
-        """Its content is undefined. Raises EngineError: the device has no room for it."""
+        """Uninitialised memory. Raises EngineError: the device has too little memory left."""
         self._call("cuCtxSetCurrent", self._context)
         address = self._got(_Address, "cuMemAlloc_v2", max(nbytes, 1))
         return DeviceMemory(address, nbytes, lambda a: self._call("cuMemFree_v2", a))
@@ -147,7 +148,7 @@ class Cuda:
         address = self._got(_Pointer, "cuMemHostAlloc", nbytes, 0)
         return PinnedArray(address, shape, dtype, lambda a: self._call("cuMemFreeHost", a))
 
-    # What follows is done in the order of the calls, some time before `synchronize` returns.
+    # The following are done in the order of the calls, at some time before `synchronize` returns.
 
     def upload(self, to: int, source: PinnedArray) -> None:
         self._call("cuMemcpyHtoDAsync_v2", to, source.address, source.array.nbytes, self.stream)
@@ -156,11 +157,11 @@ class Cuda:
         self._call("cuMemcpyDtoHAsync_v2", to.address, source, to.array.nbytes, self.stream)
 
     def clear(self, memory: DeviceMemory) -> None:
-        """To zeros."""
+        """Set memory to zeros."""
         self._call("cuMemsetD8Async", memory.address, 0, memory.nbytes, self.stream)
 
     def capture(self, work: Callable[[], None]) -> Graph:
-        """What `work` would do on the stream, as a graph; nothing is done yet."""
+        """Capture the stream operations of `work` as a graph, without running them."""
         with self._capturing() as ended:
             work()
         (graph,) = ended
@@ -172,15 +173,13 @@ class Cuda:
 
     @contextmanager
     def _capturing(self) -> Iterator[list[Any]]:
-        """The graph is in the list once the block has ended; however it ends, the stream is no longer captured."""
+        """The graph is in the list once the block has ended; however it ends, the capture is over."""
         ended: list[Any] = []
         self._call("cuStreamBeginCapture_v2", self.stream, RELAXED)
         try:
             yield ended
         except BaseException:
-            graph = (
-                _Pointer()
-            )  # the driver may have given the capture up by itself: what it says of it is no news
+            graph = _Pointer()  # the driver may have ended the capture by itself, so its result is ignored
             self._library.cuStreamEndCapture(self.stream, ctypes.byref(graph))
             if graph.value:
                 self._library.cuGraphDestroy(graph)
@@ -193,13 +192,13 @@ class Cuda:
         self._call("cuGraphLaunch", graph.handle, self.stream)
 
     def synchronize(self) -> None:
-        """Wait until all that was asked for is done; other threads go on meanwhile."""
+        """Wait until all calls so far are done; other threads run meanwhile."""
         self._call("cuStreamSynchronize", self.stream)
 
 
 @cache
 def open_driver(library: str = LIBRARY) -> Cuda:
-    """The one `Cuda` of this process. `library`: the driver's, by its file name.
+    """The only `Cuda` of this process. `library`: file name of the driver's library.
 
     Raises:
         EngineError: there is no NVIDIA driver or no GPU.

@@ -1,8 +1,8 @@
 """Runs compiled graphs with what they remember staying on the GPU: ticks go up, only cells come down.
 
-A step reads one side of a memory and writes the other, then they swap: nothing is copied. All its addresses stay the
-same from then on, so a step that is done again is replayed from a CUDA graph. Knows nothing of who compiled the graphs: an
-execution context is what TensorRT and TensorRT-RTX make of it. Imports no torch.
+A step reads one side of a memory and writes the other, then they swap: nothing is copied. As all addresses stay the
+same, a repeated step is replayed from a CUDA graph. Independent of the compiler: TensorRT and TensorRT-RTX have the
+same execution contexts. Imports no torch.
 
 Tested up to the driver, with stand-ins for it and for TensorRT; not run on a GPU yet.
 """
@@ -19,9 +19,9 @@ from engines.errors import EngineError
 from engines.runtime.continual import Bounds, midst
 
 MAX_BATCH = 8
-"""Streams that one launch takes; more take several."""
+"""Most streams in one launch; more need several launches."""
 ALIGNMENT = 256
-"""Bytes; what CUDA's own allocations are aligned to."""
+"""Bytes; the alignment of CUDA's own allocations."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Port:
 
     @property
     def memory(self) -> int | None:
-        """The number of the memory that is read or written here, if it is one."""
+        """The number of the memory that this port reads or writes, if it is one."""
         number = self.name.removeprefix("memory" if self.is_input else "next")
         return int(number) if number.isdecimal() else None
 
@@ -55,7 +55,8 @@ class Staged:
 
 
 class Program:
-    """A compiled graph, loaded on the device. Its launches share their scratch memory and staging: they run one by one."""
+    """A compiled graph, loaded on the device. Its launches share scratch memory and staging, so they run one at a
+    time."""
 
     def __init__(
         self,
@@ -65,19 +66,19 @@ class Program:
         new_context: Callable[[], Any],
         said: Callable[[], str],
     ) -> None:
-        """`new_context`: an execution context without memory of its own. `said`: what its maker had to say last."""
+        """`new_context`: makes an execution context without its own memory. `said`: the compiler's last messages."""
         self.cuda, self.ports, self.new_context, self._said = cuda, ports, new_context, said
         self.scratch = cuda.device_memory(scratch_bytes)
         self._staged: dict[int, dict[str, Staged]] = {}
 
     @property
     def layout(self) -> tuple[Port, ...]:
-        """What is remembered, in order."""
+        """The memories, in order."""
         memories = [port for port in self.ports if port.is_input and port.memory is not None]
         return tuple(sorted(memories, key=lambda port: port.memory or 0))
 
     def staged(self, batch: int) -> dict[str, Staged]:
-        """By port, for all that is not remembered."""
+        """By port, for everything but memories."""
         if batch not in self._staged:
             self._staged[batch] = {
                 port.name: Staged(
@@ -90,16 +91,16 @@ class Program:
         return self._staged[batch]
 
     def require(self, done: bool, what: str) -> None:
-        """Raises EngineError with the compiler's own words unless `done`."""
+        """Raises EngineError with the compiler's messages unless `done`."""
         if not done:
             raise EngineError(f"TensorRT cannot {what}: {self._said()}")
 
 
 class Launch:
-    """One program on fixed addresses: an execution context of its own and, from the second time on, a CUDA graph."""
+    """One program on fixed addresses: its own execution context and, from the second run on, a CUDA graph."""
 
     def __init__(self, program: Program, batch: int, memory: Mapping[str, int]) -> None:
-        """`memory`: by port, the addresses of what is remembered."""
+        """`memory`: by port, the addresses of memories."""
         self._program, self._staged = program, program.staged(batch)
         self._context = program.new_context()
         self._graph: Graph | None = None
@@ -124,7 +125,7 @@ class Launch:
             self._graph = cuda.capture(self._enqueue)
         if self._graph is not None:
             cuda.launch(self._graph)
-        else:  # TensorRT wants to have run once in new shapes before it is captured
+        else:  # TensorRT must run once in new shapes before it is captured
             self._enqueue()
             self._ran = True
         cuda.synchronize()
@@ -159,7 +160,7 @@ class ResidentWindow:
 
 
 class Block:
-    """What up to `MAX_BATCH` streams remember, on two sides: one is read and the other written, in turns."""
+    """The memories of up to `MAX_BATCH` streams, on two sides: one is read and the other written, in turns."""
 
     def __init__(self, cuda: Cuda, layout: Sequence[Port], batch: int) -> None:
         self.batch = batch
@@ -179,7 +180,7 @@ class Block:
         return cells
 
     def _addresses(self, program: Program) -> dict[str, int]:
-        """Where the program reads and writes what is remembered, this time."""
+        """Where the program reads and writes memories in the next step."""
         reads, writes = self._sides[self._turn].address, self._sides[1 - self._turn].address
         numbered = [(port, port.memory) for port in program.ports]
         return {
@@ -190,7 +191,7 @@ class Block:
 
 
 class ResidentGraphs:
-    """See `engines.runtime.continual.Graphs`. A memory is a list of blocks, which a step turns over in place."""
+    """See `engines.runtime.continual.Graphs`. A memory is a list of blocks, swapped in place by a step."""
 
     def __init__(self, cuda: Cuda, programs: Mapping[str, Program]) -> None:
         """`programs`: "midst", "edge" and, in `preview` mode, "preview"."""
