@@ -1,4 +1,4 @@
-"""One engine into the cache, with a manifest of all that shaped it, unless it fails its check.
+"""Builds one engine into the cache, with a manifest of everything that shaped it, unless it fails its check.
 
 A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its
 manifest.json differs from what would be built now, it is built again and the reason names the field.
@@ -23,7 +23,7 @@ from engines.spec import Tensors
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:
-    """Where the cache keeps the engine of that plan."""
+    """Where the cache keeps the engine of this plan."""
     from engines.cache_folder import cache_dir
 
     parts = (plan.weights.name, plan.spec.modality, plan.mode, backend, plan.precision)
@@ -36,13 +36,13 @@ def build_engine(
     """Build into `folder`, replacing what is there, unless the engine fails its check. One process at a time.
 
     Raises:
-        EngineError: torch is missing, or the engine's answers are beyond the tolerance.
+        EngineError: a package is missing, or the engine's logits are beyond the tolerance.
     """
     from engines.check import check
 
     module = backend_module(backend)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}-*"):  # by builds that were killed
+    for left in folder.parent.glob(f".{folder.name}-*"):  # left by builds that were killed
         shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -111,7 +111,7 @@ SHAPING = ("backends", "nets", "runtime", "weights")
 
 
 def code_sha256(root: Path = Path(__file__).parent) -> str:
-    """Of all sources that shape engines: another version of them builds another engine."""
+    """Hash of all sources that shape engines: another version of them builds another engine."""
     digest = hashlib.sha256()
     inside = (path for folder in SHAPING for path in (root / folder).rglob("*.py"))
     for path in sorted([*root.glob("*.py"), *inside]):

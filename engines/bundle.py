@@ -1,7 +1,7 @@
 """A built engine in a folder that can be carried to another machine and run there without torch. Imports no torch.
 
 DIR/bundle.json             what it is, its labels, and the sha256 of every other file
-DIR/rgb/, DIR/flow/         what the backend loads, and probe.npy: its answers to made ticks when it was bundled
+DIR/rgb/, DIR/flow/         what the backend loads, and probe.npy: its logits for fixed ticks when it was bundled
 """
 
 import json
@@ -34,7 +34,7 @@ def write_engines(engines: Engines, out: Path) -> None:
 
     Raises:
         UsageError: the backend leaves no files.
-        EngineError: an engine does not come out of the bundle as it went in.
+        EngineError: a bundled engine's logits differ from the original's.
     """
     from engines.weights.store import load_weights
 
@@ -58,7 +58,7 @@ def write_engines(engines: Engines, out: Path) -> None:
 
 
 def _check_packed(packed: NDArray[np.float32], built: NDArray[np.float32], engine: Engine) -> None:
-    """Weights in half precision and the way that it multiplies are all that may have changed."""
+    """Only weights in half precision and the method of multiplication may differ."""
     largest, mean = TOLERANCE["float16" if engine.precision == "float32" else engine.precision]
     difference = np.abs(packed - built)
     if not (difference.max() <= largest and difference.mean() <= mean):
@@ -76,7 +76,7 @@ def probe(engine: Engine) -> NDArray[np.float32]:
 
 
 def seal(engines: Engines, out: Path) -> None:
-    """Write bundle.json over all that is in `out`."""
+    """Write bundle.json, which covers everything in `out`."""
     first = next(iter(engines.by_stream.values()))
     streams = {
         modality: {
@@ -105,7 +105,7 @@ def seal(engines: Engines, out: Path) -> None:
 
 
 def load_bundle(folder: Path) -> Engines:
-    """The engines of a bundle, after its files have been held against their hashes.
+    """The engines of a bundle, after its files have been checked against their hashes.
 
     Raises:
         EngineError: it is not a bundle, a file is missing or was changed, or its backend cannot run here.
@@ -133,7 +133,7 @@ def load_bundle(folder: Path) -> Engines:
 
 
 def check_bundle(folder: Path, engines: Engines) -> dict[str, float]:
-    """By stream, the largest difference of a logit between here and where the bundle was made.
+    """By stream, the largest difference of a logit between this machine and that of the bundle's maker.
 
     Raises:
         EngineError: beyond what the precision allows.
@@ -145,7 +145,7 @@ def check_bundle(folder: Path, engines: Engines) -> dict[str, float]:
         largest, mean = TOLERANCE[engine.precision]
         if not (difference.max() <= largest and difference.mean() <= mean):
             raise EngineError(
-                f"{modality} answers otherwise here: a logit is off by {difference.max():.3g}, allowed is {largest:.3g}; "
+                f"{modality} predicts otherwise here: a logit is off by {difference.max():.3g}, allowed is {largest:.3g}; "
                 "make the bundle on a machine of this kind"
             )
     return found

@@ -1,4 +1,4 @@
-"""Files in the user's cache folder: locked while they change, replaced in one step, believed when their hash is
+"""Files in the user's cache folder: locked while they change, replaced atomically, and trusted if their hash is
 right."""
 
 import errno
@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def silent(what: str, done_bytes: int, total_bytes: int | None) -> None:
-    """Progress that nobody sees."""
+    """Shows no progress."""
 
 
 def cache_dir() -> Path:
@@ -32,7 +32,7 @@ def cache_dir() -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Translates what goes wrong when `path` or something in it is written. No network calls inside."""
+    """Translates errors of writing `path` or something in it. For code without network calls."""
     try:
         yield
     except OSError as error:
@@ -45,7 +45,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """While it lasts no other process or thread holds the lock of that name; waits for its turn."""
+    """Hold the lock of this name, across processes and threads; waits for its turn."""
     import filelock
 
     path = cache_dir() / "locks" / f"{name}.lock"
@@ -60,7 +60,7 @@ def locked(name: str) -> Iterator[None]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write `path` so that it is never seen half written. The caller holds a lock that covers it."""
+    """Write `path` atomically. The caller holds a lock that covers it."""
     unfinished = path.with_name(f".{path.name}.tmp")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def sha256_of(path: Path) -> str | None:
-    """Hash of a file, None where there is none that can be read."""
+    """Hash of a file; None if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

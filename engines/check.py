@@ -1,4 +1,4 @@
-"""Hold an engine against a reference: the paper's network, float32, over the whole video at once."""
+"""Compares an engine with a reference: the paper's network, float32, over the whole video in one pass."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ TOLERANCE = {
     "bfloat16": (0.5, 0.05),
     "int8": (2.0, 0.3),
 }
-"""By precision: the largest and the mean difference of a logit that pass. Logits of real clips go to about 30."""
+"""By precision: the largest and the mean difference of a logit that pass. Logits of real clips reach about 30."""
 CLEAR_MARGIN = 1.0
-"""Where the reference's best class leads by so much, the engine must name the same."""
+"""Where the reference's best class leads by this much, the engine must have the same best class."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One clip, engine against reference."""
+    """Engine and reference on one clip."""
 
     clip: str
     answers: int
@@ -34,19 +34,19 @@ class Comparison:
     mean: float
     """Mean absolute difference of the logits."""
     clear: int
-    """Answers where the reference's best class leads by more than `CLEAR_MARGIN`."""
+    """Predictions where the reference's best class leads by more than `CLEAR_MARGIN`."""
     agree: int
-    """Of those, so many have the same best class."""
+    """How many of those have the same best class."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found."""
+    """The result of `check`."""
 
     precision: str
     comparisons: tuple[Comparison, ...]
     reference: str = ""
-    """What the engine was held against."""
+    """What the engine was compared with."""
 
     @property
     def failures(self) -> list[str]:
@@ -60,7 +60,7 @@ class Report:
                 lines.append(f"{c.clip}: logits are off by {c.mean:.3g} on average, allowed is {mean:.3g}")
             if c.agree < c.clear:
                 lines.append(
-                    f"{c.clip}: another best class in {c.clear - c.agree} of {c.clear} clear answers"
+                    f"{c.clip}: another best class in {c.clear - c.agree} of {c.clear} clear predictions"
                 )
         return lines
 
@@ -83,11 +83,11 @@ def check(
     """Compare on random ticks and on real clips.
 
     Args:
-        tensors: the weights that the engine was built from.
-        clips: by name, ticks (T, 224, 224, C) of the stream's type, T >= 64. A `window` engine is asked about as many
-            whole windows as there are.
-        torch: take PyTorch as the reference, which shares no description of the network with the engine, instead of
-            OpenVINO.
+        tensors: weights that the engine was built from.
+        clips: by name, ticks (T, 224, 224, C) of the stream's type, T >= 64. A `window` engine is run on all whole
+            windows in them.
+        torch: use PyTorch as the reference instead of OpenVINO; it shares no description of the network with the
+            engine.
     """
     reference = _reference(engine.spec, tensors, torch)
     inputs = {"random": random_ticks(engine.spec), **(clips or {})}
@@ -110,7 +110,7 @@ def _reference(spec: StreamSpec, tensors: Tensors, torch: bool) -> Reference:
 
 
 def random_ticks(spec: StreamSpec, length: int = 88) -> NDArray[Any]:
-    """Noise (length, 224, 224, C) of the stream's type; always the same."""
+    """Noise (length, 224, 224, C) of the stream's type, the same each time."""
     shape = (length, spec.crop_px, spec.crop_px, spec.channels)
     noise = np.random.default_rng(0).random(shape, np.float32)
     return (noise * 255 if spec.modality == "rgb" else noise * 2 - 1).astype(spec.dtype)

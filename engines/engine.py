@@ -1,4 +1,4 @@
-"""What every engine looks like, whatever its backend and mode. Imports no torch.
+"""The interface of every engine, independent of its backend and mode. Imports no torch.
 
     state = engine.start(batch=1)
     positions, state = engine.step(chunk, state)      # again and again
@@ -18,19 +18,19 @@ from engines.head import Head
 from engines.spec import Mode, StreamSpec, Weights
 
 POSITION_TICKS = 8
-"""Ticks from one temporal position of the network to the next: position t answers for ticks 8 t .. 8 t + 15."""
+"""Ticks from one temporal position of the network to the next: position t covers ticks 8 t .. 8 t + 15."""
 POSITION_SPAN_TICKS = 16
-"""Ticks that one position answers for (its receptive field is wider)."""
+"""Ticks that one position covers (its receptive field is wider)."""
 POSITION_BEHIND_TICKS = 44
-"""Ticks before its first one that a position sees; it sees as far ahead as the step that makes it final."""
+"""How many ticks before its first one a position sees; it sees ahead up to the step that makes it final."""
 SEEN_TICKS = 6
 """Ticks before the 8 new ones that the first layer looks at again: they come along with each step."""
 CELL_PX = 32
 """Side of the square that a cell stands for in the picture that the network sees; it looks at far more than that."""
 STEP_TICKS = SEEN_TICKS + POSITION_TICKS
-"""Ticks that the graph of a step takes."""
+"""Ticks in the input of a step's graph."""
 SETTLED_AFTER_STEPS = 8
-"""The k-th step of 8 ticks makes position k - 8 final: it sees as far ahead."""
+"""The k-th step of 8 ticks makes position k - 8 final: a position sees that far ahead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ class Positions:
     left. See `engines.head.cell_scores`."""
     first: NDArray[np.int64]
     """int64 (B,): number of the position at logits[b, 0], counted from the start of the stream (of the chunk in
-    `window` mode). Positions below zero do not exist: the stream is still too young."""
+    `window` mode). Positions below zero do not exist: the stream is still too short."""
     settled: int
-    """So many leading positions are final; those behind are provisional and come again."""
+    """How many leading positions are final; those after them are provisional and will be replaced."""
 
 
 class Engine(Protocol):
@@ -79,11 +79,11 @@ class Engine(Protocol):
 
     @property
     def chunk_ticks(self) -> int:
-        """Ticks that one step takes: 64 in `window` mode, else 8."""
+        """Ticks in one step: 64 in `window` mode, else 8."""
 
     @property
     def at_once(self) -> int:
-        """So many engines, it among them, are to be stepped at the same time: it has but its share of the processor."""
+        """How many engines, this one included, run concurrently; each gets an equal share of the CPU."""
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         """Fresh state of `batch` streams. `lead_ticks`: for a clip of known length, see
@@ -92,9 +92,9 @@ class Engine(Protocol):
     def step(self, chunk: NDArray[Any], state: Any, *, preview: bool = True) -> tuple[Positions, Any]:
         """uint8 (B, chunk_ticks, 224, 224, 3) or float16 (B, chunk_ticks, 224, 224, 2) -> positions, next state.
 
-        The state that went in must not be used again. `preview`: without, an engine in `preview` mode gives settled
-        positions alone, for less than half of the work; what it remembers is the same.
+        The state that was passed in must not be used again. `preview`: if False, an engine in `preview` mode gives only
+        settled positions, for less than half of the work; its memories are the same.
         """
 
     def flush(self, tail: NDArray[Any], state: Any) -> Positions:
-        """The last 0 to chunk_ticks - 1 ticks (B, ticks, 224, 224, C) -> the positions that are still to come."""
+        """The last 0 to chunk_ticks - 1 ticks (B, ticks, 224, 224, C) -> the remaining positions."""

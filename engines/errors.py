@@ -1,4 +1,4 @@
-"""The errors of the model side. `realtime.errors` draws the whole tree."""
+"""The errors of `engines`. `realtime.errors` shows the whole tree."""
 
 
 def one_line(text: str) -> str:
@@ -16,7 +16,7 @@ class I3DLiveError(Exception):
 
 
 class UsageError(I3DLiveError):
-    """What was asked for cannot be."""
+    """The request is invalid."""
 
     exit_code = 2
 
@@ -39,4 +39,4 @@ class NotFetched(EngineError):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason or message
-        """A few words, for whoever has something else instead."""
+        """The reason in a few words, for callers that have an alternative."""

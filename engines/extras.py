@@ -1,4 +1,4 @@
-"""The extras of pyproject.toml: what each of them brings, and how a missing one is reported."""
+"""The extras of pyproject.toml: the packages of each, and how a missing one is reported."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -17,23 +17,23 @@ BRINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rtx": ("tensorrt_rtx",),
     }
 )
-"""Extra -> packages as they are imported. What these need in turn, and the packages of the base, have no place here."""
+"""Extra -> packages as they are imported, without their own dependencies and the packages of the base."""
 
 
 def install(extra: str) -> str:
-    """The line that installs an extra."""
+    """The command that installs an extra."""
     if extra not in BRINGS:
         raise ValueError(f"there is no extra {extra!r}; there are {', '.join(BRINGS)}")
     return f"pip install 'i3d-live[{extra}]'"
 
 
 def missing(extra: str) -> list[str]:
-    """What of an extra is not installed."""
+    """Packages of an extra that are not installed."""
     return [package for package in BRINGS[extra] if find_spec(package) is None]
 
 
 def require(what: str, package: str, extra: str) -> None:
-    """Raises EngineError where the package of an extra is not installed; for before any work."""
+    """Raises EngineError if the package of an extra is not installed; to be called before any work."""
     if find_spec(package) is None:
         raise absent(what, ImportError(name=package), extra)
 
@@ -43,8 +43,8 @@ def absent(what: str, error: ImportError, extra: str = "") -> EngineError:
 
     Args:
         what: what cannot be done without it.
-        error: the failed import. A package of no extra is one of the base, or is needed by one of the extra's.
-        extra: what is to be installed; unless given, the first extra that brings the package.
+        error: the failed import. A package that is in no extra belongs to the base, or is a dependency.
+        extra: the extra to install; by default the first one with the package.
     """
     package = (error.name or str(error)).partition(".")[0]
     extra = extra or next((name for name, packages in BRINGS.items() if package in packages), "")

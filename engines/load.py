@@ -1,4 +1,4 @@
-"""From a model's name to engines that run: chooses the backend, has built what is not in the cache yet, loads it."""
+"""From a model's name to running engines: chooses the backend, builds what is not in the cache yet, and loads it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ Clips = Mapping[Modality, NDArray[Any]]
 
 
 def backend_names() -> list[str]:
-    """All that can be asked for."""
+    """All names that can be asked for."""
     from engines.backends.registry import REGISTRY
 
     return ["auto", *REGISTRY]
 
 
 def precision_names() -> list[str]:
-    """All that some backend has."""
+    """All precisions of any backend."""
     from engines.check import TOLERANCE
 
     return list(TOLERANCE)
@@ -36,7 +36,7 @@ def precision_names() -> list[str]:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Which engines of a model: see `load_engines`. The metadata are what a command line has to know."""
+    """Which engines of a model: see `load_engines`. The metadata describe the flags of the command line."""
 
     backend: str = field(
         default="auto",
@@ -63,7 +63,7 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines of a model, ready to run, and how they came to be chosen."""
+    """The engines of a model, ready to run, and why they were chosen."""
 
     rgb: Engine | None
     flow: Engine | None
@@ -72,7 +72,7 @@ class Engines:
 
     @property
     def by_stream(self) -> dict[str, Engine]:
-        """As the recogniser takes them."""
+        """In the form that the recogniser takes."""
         both = {"rgb": self.rgb, "flow": self.flow}
         return {name: engine for name, engine in both.items() if engine is not None}
 
@@ -93,22 +93,22 @@ def load_engines(
     rebuild: bool = False,
     at_once: bool = False,
 ) -> Engines:
-    """Engines of the weights of a model that is stored under the name `model`, from the cache or built now.
+    """Engines for the weights that are stored under the name `model`, from the cache or built now.
 
     Args:
-        backend: "auto" takes the best that this machine can run; a named one is taken or is an error.
-        precision: "float32", "bfloat16", "float16" or "int8"; None takes the backend's default on this machine.
-        mode: "continual" computes each tick once and answers for 16 of them; "window" is the paper's network on 64 ticks, at eight
-            times the work; "preview" is "continual" with provisional answers in between.
-        streams: "auto" takes what the model has weights for, and says in `reason` what it does without.
-        clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without.
+        backend: "auto" uses the best that this machine can run; a named one is used or is an error.
+        precision: "float32", "bfloat16", "float16" or "int8"; None uses the backend's default on this machine.
+        mode: "continual" computes each tick once and predicts for 16 of them; "window" is the paper's network on 64
+            ticks, at eight times the work; "preview" is "continual" with provisional predictions in between.
+        streams: "auto" uses those with weights, and says in `reason` which are missing.
+        clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without one.
         rebuild: build even if the cache has the engine.
-        at_once: where there are two streams, their engines will be stepped at the same time, and each gets half of the processor;
-            a `Recognizer` with `beside` does so.
+        at_once: the engines of two streams will run concurrently, each on half of the CPU; a `Recognizer` with `beside`
+            runs them so.
 
     Raises:
         UsageError: unknown mode, backend, precision or stream.
-        EngineError: the backend cannot run here, or the engine that was built is not right.
+        EngineError: the backend cannot run here, or the engine that was built fails its check.
         WeightsError: no such weights.
     """
     from engines.weights.store import find_model
@@ -125,7 +125,7 @@ def engines_of(
     rebuild: bool = False,
     at_once: bool = False,
 ) -> Engines:
-    """`load_engines` for a model that has been looked up."""
+    """`load_engines` for a model that has already been looked up."""
     _check_choice("mode", options.mode, MODES)
     _check_choice("streams", options.streams, get_args(Streams))
     name, why = choose_backend(options.backend)
@@ -154,13 +154,13 @@ def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
 
 
 def choose_streams(model: "Model", streams: Streams) -> tuple[tuple[Modality, ...], list[str]]:
-    """The streams to run, and a note on those that `auto` leaves out."""
+    """The streams to run, and a note on each that `auto` leaves out."""
     named: dict[Streams, tuple[Modality, ...]] = {"rgb": ("rgb",), "flow": ("flow",), "both": ("rgb", "flow")}
     if streams != "auto":
         return named[streams], []
     found: list[Modality] = [modality for modality in named["both"] if model.has(modality)]
     if not found:
-        return ("rgb",), []  # loading says what is missing and how to get it
+        return ("rgb",), []  # loading will report what is missing and how to get it
     return tuple(found), [f"no {m} weights in this set: without {m}" for m in named["both"] if m not in found]
 
 
@@ -220,7 +220,7 @@ def _load_plan(
     wanted = manifest(plan, backend, clip)
     if not rebuild and stale_field(folder, wanted) is None:
         return module.load(plan, folder, None), "from the cache"
-    with locked(f"engine-{folder.name}"):  # another process may be building it at this moment
+    with locked(f"engine-{folder.name}"):  # another process may be building it
         stale = "asked to" if rebuild else stale_field(folder, wanted)
         if stale is None:
             return module.load(plan, folder, None), "from the cache"

@@ -1,4 +1,4 @@
-"""The data contract of a model: everything that whoever feeds it has to know. Imports no torch."""
+"""The data contract of a model: everything needed to make its input. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ Tensors = Mapping[str, NDArray[Any]]
 Streams = Literal["auto", "rgb", "flow", "both"]
 MODES: tuple[Mode, ...] = ("window", "continual", "preview")
 DEFAULT_MODE: Mode = "continual"
-"""Where nobody says which: for the least work. Only the page has another, since whoever watches wants to see it
-react."""
+"""The mode unless one is named: the one with the least work. Only the page has another default, which reacts faster."""
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """How the input of one network is made. Preprocessing reads it; nothing else knows these numbers."""
+    """How the input of one network is made. Preprocessing reads these numbers from here alone."""
 
     modality: Modality
     channels: int
@@ -28,7 +27,7 @@ class StreamSpec:
     fps: Fraction = Fraction(25)
     """Ticks a second of media time."""
     window_ticks: int = 64
-    """Ticks that the network sees at once; a shorter clip is repeated from its start."""
+    """Ticks that the network sees in one pass; a shorter clip is repeated from its start."""
     short_side_px: int = 256
     """The shorter side of a frame after the resize; bilinear, aspect kept."""
     crop_px: int = 224
@@ -37,11 +36,11 @@ class StreamSpec:
     """Flow is clipped to [-flow_bound_px, flow_bound_px] px a tick and scaled to [-1, 1]."""
 
     with_rgb: bool = False
-    """One network for both streams: R, G and B, scaled to [-1, 1], stand before u and v, and there are 5 channels."""
+    """One network for both streams, with 5 channels: R, G, B, scaled to [-1, 1], then u and v."""
 
     @property
     def dtype(self) -> str:
-        """What one tick is made of: "uint8" for rgb, which the engine scales itself, "float16" for flow."""
+        """Type of a tick: "uint8" for rgb, which the engine scales itself, "float16" for flow."""
         return "uint8" if self.modality == "rgb" else "float16"
 
     @property
