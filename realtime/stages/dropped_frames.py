@@ -1,4 +1,4 @@
-"""Where frames were dropped, so that each prediction can tell whether it saw such a place."""
+"""Where frames were dropped, so that each prediction can count those it should have seen."""
 
 import math
 from collections import deque
@@ -8,13 +8,14 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Dropped:
-    """Frames that were dropped between two that came without a gap between them, so predictions may span the place."""
+    """Frames dropped between two others without a gap, so that predictions may span the place."""
 
     first: int
     stop: int
-    """The ticks [first, stop) show the frame before them in place of what was dropped. Empty if no tick is between."""
+    """The ticks [first, stop) repeat the frame before them in place of the dropped ones. Empty if no tick lies
+    between."""
     count: int
-    """Frames."""
+    """Number of frames."""
 
 
 def dropped_between(before: Fraction, after: Fraction, count: int, fps: Fraction) -> Dropped:
@@ -23,13 +24,13 @@ def dropped_between(before: Fraction, after: Fraction, count: int, fps: Fraction
 
 
 class DroppedFrames:
-    """Told of them in order; says how many were dropped within a span of ticks."""
+    """Takes them in order, and counts those within a span of ticks."""
 
     def __init__(self) -> None:
         self._places: deque[Dropped] = deque()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all places."""
         self._places.clear()
 
     def push(self, dropped: Dropped) -> None:
@@ -37,10 +38,10 @@ class DroppedFrames:
         self._places.append(dropped)
 
     def forget_before(self, tick: int) -> None:
-        """Nothing before this tick will be asked for."""
+        """Forget what lies before this tick."""
         while self._places and self._places[0].stop <= tick:
             self._places.popleft()
 
     def count(self, start: int, stop: int) -> int:
-        """Frames dropped where the ticks [start, stop) see both sides, or the frame before the place in its stead."""
+        """Dropped frames where the ticks [start, stop) cover both sides of the place, or the repeated frame in it."""
         return sum(place.count for place in self._places if start < place.stop and place.first < stop)

@@ -8,7 +8,7 @@ from realtime.types import Event, Prediction
 
 @dataclass(frozen=True)
 class EventOptions:
-    """When an action counts as begun and ended. The metadata are what a command line has to know."""
+    """When an action begins and ends. The metadata describe the flags of the command line."""
 
     on: float = field(
         default=0.5, metadata={"min": 0, "max": 1, "help": "Probability at which an event begins."}
@@ -19,12 +19,12 @@ class EventOptions:
     min_length_s: float = field(
         default=0.5, metadata={"flag": "--min-event", "min": 0, "help": "Shortest event, in seconds."}
     )
-    """Shorter events are not given."""
+    """Shorter events are discarded."""
 
 
 @dataclass(frozen=True)
 class OpenEvent:
-    """An action that has begun and goes on. It is no event yet: it may turn out to be too short."""
+    """An action that has begun and goes on. It is not an event yet: it may turn out to be too short."""
 
     label: str
     start_s: float
@@ -32,11 +32,10 @@ class OpenEvent:
 
 
 class Events:
-    """Stage: predictions in; each goes on, and behind a settled one the events that it ends.
+    """Stage: predictions in; each passes through, and the events that a settled one ends follow it.
 
-    A prediction speaks of a span; a change is placed in the middle of the span in which it shows, since that is where
-    half of what was seen is new. The first prediction after a start or gap counts from its beginning, the last one to
-    its end.
+    A prediction covers a span; a change is placed in the middle of the first span that shows it, where half of what was
+    seen is new. The first prediction after a start or gap counts from its beginning, the last one to its end.
     """
 
     def __init__(self, options: EventOptions, labels: Sequence[str]) -> None:
@@ -53,7 +52,7 @@ class Events:
 
     @property
     def current(self) -> OpenEvent | None:
-        """What is going on."""
+        """The action that is going on."""
         return None if self._label is None else OpenEvent(self._label, self._start_s)
 
     def push(self, prediction: Prediction) -> list[Prediction | Event]:

@@ -1,4 +1,4 @@
-"""From the logits of the streams to one answer."""
+"""From the logits of the streams to one prediction."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -26,15 +26,16 @@ def softmax(logits: Floats) -> Floats:
 def top_labels(
     probabilities: Floats, labels: tuple[str, ...], count: int = 5
 ) -> tuple[tuple[str, float], ...]:
-    """The likeliest labels with their probabilities, likeliest first; ties in the order of the classes."""
+    """The most likely labels with their probabilities, in descending order; ties in the order of the classes."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return tuple((labels[i], float(probabilities[i])) for i in order)
 
 
 def watched_classes(labels: tuple[str, ...], watch: Sequence[str] | None) -> list[int]:
-    """Numbers, rising, of the classes to choose from; all where `watch` is None.
+    """Numbers, in ascending order, of the classes to choose from; all if `watch` is None.
 
-    Raises UsageError for labels that are not in the model, and for fewer than two: one alone would always be certain.
+    Raises UsageError for labels that the model does not have, and for fewer than two: one alone would always be
+    certain.
     """
     if watch is None:
         return list(range(len(labels)))

@@ -1,4 +1,4 @@
-"""What each stream's network is fed, tick by tick."""
+"""The input of each stream's network, tick by tick."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
 
 Input = tuple[int, NDArray[Any]]
-"""Number of a tick and what the network takes for it."""
+"""Number of a tick and the network's input for it."""
 
 
 class Feed(Protocol):
-    """Stage: ticks in, network inputs out, in order, one a tick; flow is known a few ticks later."""
+    """Stage: ticks in, network inputs out, in order, one for each tick; flow is known a few ticks later."""
 
     def push(self, resized: ResizedTick) -> list[Input]:
         """The next tick -> the inputs that are known with it."""
 
     def flush(self) -> list[Input]:
-        """The inputs that are still owed; no tick follows."""
+        """The remaining inputs; no tick follows."""
 
     def reset(self) -> None:
         """Forget all ticks."""
 
 
 class RgbFeed:
-    """The centre crop of every tick, at once: uint8 (224, 224, 3)."""
+    """The centre crop of every tick, without delay: uint8 (224, 224, 3)."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self._spec = spec
@@ -72,7 +72,7 @@ class JointFeed:
 
     @property
     def health(self) -> "FlowHealth":
-        """What the flow looks like so far."""
+        """Statistics of the flow so far."""
         return self._flow.health
 
     @property
@@ -94,7 +94,7 @@ NewFeed = Callable[[StreamSpec], Feed]
 def feed_for(
     spec: StreamSpec, flow: str, flow_region: FlowRegion = "square", beside: Beside | None = None
 ) -> Feed:
-    """The feed of a stream; the others are how the flow stream takes its flow, see `realtime.flow.stage`."""
+    """The feed of a stream. The other arguments say how flow is computed, see `realtime.flow.stage`."""
     if spec.modality == "rgb":
         return RgbFeed(spec)
     from realtime.flow.stage import FlowFeed
@@ -105,12 +105,12 @@ def feed_for(
 
 @dataclass(frozen=True, eq=False)
 class TickInputs:
-    """What the networks take for one tick."""
+    """The networks' inputs for one tick."""
 
     index: int
     """Number of the tick."""
     by_stream: Mapping[str, list[NDArray[Any]]]
-    """(crop_px, crop_px, C) for each view of the frame; not of a stream that is paused."""
+    """(crop_px, crop_px, C) for each view of the frame; without streams that are paused."""
 
 
 @dataclass(eq=False)
@@ -122,7 +122,7 @@ class StreamView:
     spec: StreamSpec
     feed: Feed
     waiting: deque[Input] = field(default_factory=deque)
-    """Known, while another stream's input for the tick is not."""
+    """Known inputs whose counterparts from another stream are not known yet."""
 
     def reset(self) -> None:
         self.feed.reset()
@@ -130,10 +130,10 @@ class StreamView:
 
 
 class Inputs:
-    """Stage: ticks in, `TickInputs` out once all streams know theirs: RGB waits for flow, which needs the next frame.
+    """Stage: ticks in, `TickInputs` out once all streams have theirs: RGB waits for flow, which needs the next frame.
 
-    At a level without flow that stream is paused. It joins again, as new, when the next chunk begins, so that the
-    positions of all engines lie alike. There is no pause where flow is the only stream.
+    At a level without flow that stream is paused. It rejoins with a fresh state when the next chunk begins, so that the
+    positions of all engines are aligned. If flow is the only stream it is never paused.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Inputs:
 
     @property
     def flow_health(self) -> "FlowHealth | None":
-        """What the flow looks like so far; None without a flow stream."""
+        """Statistics of the flow so far; None without a flow stream."""
         return getattr(self._flow_feed, "health", None)
 
     @property
@@ -183,7 +183,7 @@ class Inputs:
         return [item]
 
     def flush(self) -> list[TickInputs]:
-        """The inputs that feeds still owe."""
+        """The feeds' remaining inputs."""
         for each in self._running:
             each.waiting += each.feed.flush()
         out = self._complete()
@@ -213,7 +213,7 @@ class Inputs:
         return self._resized[1]
 
     def _complete(self) -> list[TickInputs]:
-        """The ticks of which all running streams know their input."""
+        """The ticks for which all running streams have their inputs."""
         out, running = [], self._running
         while all(each.waiting for each in running):
             by_stream: dict[str, list[NDArray[Any]]] = {}

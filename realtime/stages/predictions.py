@@ -1,4 +1,4 @@
-"""From what the engines say of the streams to predictions."""
+"""From the engines' logits to predictions."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -31,7 +31,7 @@ class Predictions:
         self._dropped = DroppedFrames()
 
     def reset(self) -> None:
-        """Forget what was said and what was dropped."""
+        """Forget earlier logits and dropped frames."""
         self._smooth.reset()
         self._dropped.clear()
 
@@ -42,7 +42,7 @@ class Predictions:
         return [self._predict(item)] if isinstance(item, Scores) else [item]
 
     def flush(self) -> list[Prediction]:
-        """Nothing is owed; the next prediction stands alone."""
+        """Nothing is pending; the next prediction is not averaged with earlier ones."""
         self._smooth.reset()
         return []
 
@@ -64,7 +64,7 @@ class Predictions:
         )
 
     def _mean(self, scores: Scores) -> tuple[int, Logits]:
-        """First tick of what the prediction is a mean of, and the mean logits of the classes to choose from."""
+        """First tick that the mean covers, and the mean logits of the classes to choose from."""
         positions = [(start, self._watched(logits)) for start, logits in scores.positions]
         return self._smooth.push(*positions[0]) if scores.settled else self._smooth.peek(positions)
 
@@ -72,6 +72,8 @@ class Predictions:
         return {name: logits[name][self._classes] for name in self._weights if name in logits}
 
     def _dropped_from(self, start: int, scores: Scores) -> int:
-        if scores.settled:  # these begin ever later; a provisional one lies ahead of settled ones to come
+        if (
+            scores.settled
+        ):  # their first ticks only increase; a provisional one is ahead of settled ones to come
             self._dropped.forget_before(start)
         return self._dropped.count(start, scores.seen_stop)

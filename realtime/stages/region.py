@@ -12,7 +12,7 @@ Region = tuple[int, int, int, int] | Literal["full"] | None
 """Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for
 the frame as it is, of which the network sees the middle square."""
 LEAST_REGION_PX = 16
-"""Less is no picture to tell an action by."""
+"""A smaller picture shows too little to recognise an action."""
 
 
 def parse_region(text: str) -> Region:
@@ -38,8 +38,9 @@ def view_count(region: Region) -> int:
 def views(image: Image, region: Region) -> list[Image]:
     """The parts of a frame (H, W, 3) to look at, as views; cut before the resize.
 
-    A rectangle that reaches over the edge is cut off there, and one that lies outside becomes the nearest pixel:
-    cameras change their size while they run. "full": a square at each end of the longer side and one in the middle.
+    A rectangle that reaches over the edge of the frame is clipped, and one outside it becomes the nearest pixel,
+    because cameras change their size while they run. "full": a square at each end of the longer side and one in the
+    middle.
     """
     height, width = image.shape[:2]
     if region is None:
@@ -54,5 +55,5 @@ def views(image: Image, region: Region) -> list[Image]:
 
 
 def rgb_input(resized: Image, spec: StreamSpec) -> Image:
-    """What the RGB network takes of a resized frame: uint8 (crop_px, crop_px, 3)."""
+    """The RGB network's input from a resized frame: uint8 (crop_px, crop_px, 3)."""
     return centre_crop(resized, spec.crop_px, spec.crop_px)

@@ -19,10 +19,10 @@ class Resample:
         frame   0    1    2    3    4    5    6    7
         tick    0     1     2     3     4     5     6      tick 5 (0.2 s) shows frame 6 (0.2 s); frame 5 is never shown
 
-    A tick is given once a frame after it has come, so no later frame can change it. Where frames are more than
-    `max_gap` seconds apart, or the source says that it lost some, the ticks between them are left out and a `Gap` is
-    given in their place; numbering goes on by time. Where frames were dropped without a gap, `Dropped` comes before
-    the ticks that would have shown them. All arithmetic is exact and relative to zero: nothing adds up over days.
+    A tick is emitted once a frame after it has arrived, so no later frame can change it. Where frames are more than
+    `max_gap` seconds apart, or the source says that it lost some, a `Gap` takes the place of the ticks between them,
+    and numbering follows time. Where frames were dropped without a gap, `Dropped` precedes the ticks that would have
+    shown them. All arithmetic is exact and relative to zero: no error accumulates over days.
     """
 
     def __init__(self, fps: Fraction, *, max_gap: Fraction = MAX_GAP) -> None:
@@ -32,14 +32,14 @@ class Resample:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the first state; the count of unseen frames goes on."""
+        """Back to the initial state; the count of unseen frames continues."""
         self._frame: Frame | None = None
         self._spacing: Fraction | None = None
         self._next_tick = 0
         self._frame_seen = False
 
     def push(self, frame: Frame) -> list[Resampled]:
-        """Frames in order of pts -> the ticks that are now certain, and what was missing between them."""
+        """The next frame in order of pts -> the ticks that are now certain, and what is missing between them."""
         last = self._frame
         if last is None:
             self._show(frame)
@@ -57,13 +57,13 @@ class Resample:
         return out
 
     def flush(self) -> list[Resampled]:
-        """The ticks of the last frame, for as long as it is meant to be shown."""
+        """The ticks of the last frame, over its duration."""
         ticks = [] if self._frame is None else self._end_section(self._section_end())
         self.reset()
         return ticks
 
     def _dropped(self, before: Fraction, frame: Frame) -> list[Resampled]:
-        """What was dropped between `before` and `frame`."""
+        """Frames dropped between `before` and `frame`."""
         count = frame.dropped_before
         return [dropped_between(before, frame.pts, count, self._fps)] if count else []
 
@@ -77,7 +77,7 @@ class Resample:
         return ticks
 
     def _section_end(self) -> Fraction:
-        """Containers write the length of a hole as the duration of the frame before it, hence the limit."""
+        """Containers write the length of a gap as the duration of the frame before it, hence the limit."""
         assert self._frame is not None
         usual = self._spacing or 1 / self._fps
         duration = self._frame.duration
@@ -98,7 +98,7 @@ class Resample:
 
 
 def _cause(frame: Frame) -> str:
-    """Of a gap that ends with `frame`."""
+    """The cause of a gap that ends with `frame`."""
     if frame.stamps_jump:
         return "time stamps jump"
     if frame.after_gap:

@@ -1,4 +1,4 @@
-"""The last ticks of one stream, in the order and layout that the engine takes."""
+"""The last ticks of one stream, in the engine's order and layout."""
 
 from typing import Any
 

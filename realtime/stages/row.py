@@ -1,26 +1,26 @@
-"""Stages one behind the other."""
+"""Stages in sequence."""
 
 from typing import Any, Protocol
 
 
 class Stage(Protocol):
-    """Values in, values out: the same ones however the input is cut up, and later input changes nothing in them.
+    """Values in, values out, which do not depend on how the input is divided or on later input.
 
     A value that is not for a stage passes through it.
     """
 
     def push(self, item: Any, /) -> list[Any]:
-        """The next value -> what is certain with it."""
+        """The next value -> the outputs that it completes."""
 
     def flush(self) -> list[Any]:
-        """A section ends here: what is still owed. The next value begins a new section."""
+        """A section ends here: the remaining outputs. The next value begins a new section."""
 
     def reset(self) -> None:
-        """Forget all values; the first state again, but for counts and the level."""
+        """Forget all values: the initial state, except for counts and the level."""
 
 
 class Row:
-    """A stage made of stages. A value passes all of them before the next one starts: it may be a view of a buffer."""
+    """A stage made of stages. A value passes through all of them before the next one: it may be a view of a buffer."""
 
     def __init__(self, *stages: Stage) -> None:
         self._stages = stages
@@ -39,7 +39,7 @@ class Row:
             stage.reset()
 
     def _through(self, items: list[Any], place: int) -> list[Any]:
-        """What comes of `items` behind the stages from `place` on."""
+        """`items` after the stages from `place` on."""
         if place == len(self._stages):
             return items
         stage = self._stages[place]

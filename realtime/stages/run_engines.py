@@ -1,4 +1,4 @@
-"""Engines over spans of ticks."""
+"""Runs engines over spans of ticks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What the engines say of the ticks up to `stop`."""
+    """The engines' logits for ticks before `stop`."""
 
     positions: tuple[tuple[int, Logits], ...]
-    """First tick and logits of all classes: of one position where settled, else of all that are provisional."""
+    """First tick and logits of all classes: of one position if settled, else of all provisional ones."""
     stop: int
-    """They speak of the ticks from that of the first position to before this one."""
+    """They cover the ticks from that of the first position up to, but not including, this one."""
     settled: bool
-    """False where the engines will say something else of these ticks later."""
+    """False if later logits for these ticks will replace them."""
     seen_stop: int
-    """Tick before which the engines have seen all."""
+    """The engines have seen all ticks before this one."""
     behind_ticks: int
     """As `Span.behind_ticks`."""
 
 
 class RunEngines:
-    """Stage: `Span`s in, `Scores` out. What the engines say of several views of a stream is averaged."""
+    """Stage: `Span`s in, `Scores` out. Logits of several views of a stream are averaged."""
 
     def __init__(self, engines: Mapping[str, Engine], timer: Timer, beside: Beside | None) -> None:
         """`engines`: by stream. `beside`: runs those at the same time that were loaded for it; others run in turn."""
@@ -42,12 +42,12 @@ class RunEngines:
         shared = len(engines) > 1 and all(engine.at_once > 1 for engine in engines.values())
         self._beside = beside if shared else None
         self._states: dict[str, list[Any]] = {}
-        """By stream, of each view; those of a stream that is missing are not there, and begin anew."""
+        """By stream, of each view; a stream that is missing has none, and starts over."""
         self.steps = 0
-        """Times that the engines ran, so far."""
+        """Number of times that the engines have run."""
 
     def reset(self) -> None:
-        """Forget what was seen; the count of steps goes on."""
+        """Forget what was seen; the count of steps continues."""
         self._states.clear()
 
     def push(self, item: Any) -> list[Any]:
@@ -61,19 +61,19 @@ class RunEngines:
         return _scores(item, positions)
 
     def flush(self) -> list[Scores]:
-        """Nothing is owed: `Spans` gives the rest."""
+        """Nothing is pending: `Spans` gives the rest."""
         self.reset()
         return []
 
     @property
     def _engine(self) -> Engine:
-        """Any: they are alike in all but their stream."""
+        """Any of them: they differ only in their stream."""
         return next(iter(self._engines.values()))
 
     def _step(self, span: Span) -> dict[str, Positions]:
-        """By stream, what the engines say of the next chunk.
+        """By stream, the positions that the engines give for the next chunk.
 
-        The positions of a stream that was paused are counted from where it joined: those below zero do not exist.
+        Positions of a stream that was paused are counted from where it rejoined: those below zero do not exist.
         """
         preview = span.preview_every > 0 and self.steps % span.preview_every == 0
         self.steps += 1
@@ -88,7 +88,7 @@ class RunEngines:
         return {stream: _mean(of_views) for stream, of_views in self._of_each(span, step).items()}
 
     def _rest(self, span: Span) -> dict[str, Positions]:
-        """By stream, what the engines still have to say, given the last ticks."""
+        """By stream, the remaining positions, given the last ticks."""
 
         def flush(stream: str, view: int, ticks: NDArray[Any]) -> Positions:
             return self._engines[stream].flush(ticks[None], self._states_of(stream, span)[view])
@@ -96,7 +96,7 @@ class RunEngines:
         return {stream: _mean(of_views) for stream, of_views in self._of_each(span, flush).items()}
 
     def _alone(self, span: Span) -> Scores:
-        """A clip of its own; one that is shorter than a window is repeated from its start until it fills one."""
+        """A separate clip; one that is shorter than a window is repeated from its start until it fills one."""
         window_ticks = self._engine.spec.window_ticks
 
         def run(stream: str, view: int, ticks: NDArray[Any]) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ class RunEngines:
         return self._states[stream]
 
     def _of_each(self, span: Span, work: Callable[[str, int, NDArray[Any]], T]) -> dict[str, list[T]]:
-        """By stream, what `work` gives of each view; those of one stream use one engine and are in turn."""
+        """By stream, the results of `work` for each view; views of one stream share an engine and run in turn."""
 
         def of(stream: str) -> list[T]:
             return [work(stream, view, ticks) for view, ticks in enumerate(span.inputs[stream])]
@@ -138,7 +138,7 @@ class RunEngines:
 
 
 def _settled(span: Span, logits: Logits) -> Scores:
-    """Of the whole span, for good."""
+    """Settled scores of the whole span."""
     return Scores(((span.start, logits),), span.stop, True, span.stop, span.behind_ticks)
 
 
@@ -154,7 +154,7 @@ def _scores(span: Span, positions: Mapping[str, Positions]) -> list[Scores]:
             continue
         start = span.section_start + POSITION_TICKS * position
         stop = start + POSITION_SPAN_TICKS
-        if span.kind == "rest":  # there are no ticks behind it to speak of
+        if span.kind == "rest":  # there are no ticks after it
             stop = min(stop, span.stop)
         logits = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
         if i < oldest.settled:

@@ -10,7 +10,7 @@ class Schedule:
     def __init__(self, chunk_ticks: int, stride_ticks: int) -> None:
         self._chunk = chunk_ticks
         self.stride_ticks = stride_ticks
-        """May be changed; it counts from the next span on."""
+        """May be changed; takes effect from the next span on."""
         self.reset()
 
     def reset(self) -> None:
@@ -18,7 +18,7 @@ class Schedule:
         self._next_start: int | None = None
 
     def push(self, index: int) -> list[tuple[int, int]]:
-        """Tick `index` has come: the span that it completes, if any."""
+        """Tick `index` has arrived: the span that it completes, if any."""
         if self._next_start is None:
             self._next_start = index
         start, stop = self._next_start, self._next_start + self._chunk

@@ -30,7 +30,7 @@ class Smooth:
         return self._mean(list(self._last))
 
     def peek(self, spans: Sequence[tuple[int, Logits]]) -> tuple[int, Logits]:
-        """What `push` would give after these provisional ones, which are not kept."""
+        """What `push` would return after these provisional spans, which are not kept."""
         return self._mean([*self._last, *spans][-(self._last.maxlen or 1) :])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Which ticks the engines run over, and when. A section lies between two gaps, or two changes of chunks to pieces."""
+"""Which ticks the engines run over, and when. A section ends at a gap, or where chunks change to pieces or back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,33 +15,34 @@ from realtime.stages.schedule import Schedule
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """Ticks [start, stop) that the engines are to run over; nothing from `stop` on has been seen."""
+    """Ticks [start, stop) for the engines to run over; no tick from `stop` on has been seen."""
 
     start: int
     stop: int
     inputs: Mapping[str, list[NDArray[Any]]]
     """By stream, ticks (stop - start, crop_px, crop_px, C) of each view of the frame, valid until the next tick. Only
-    streams that have all of these ticks."""
+    for streams that have all of these ticks."""
     kind: Literal["step", "alone", "rest"]
-    """"step": the next chunk. "alone": by itself, repeated where it is shorter than a window. "rest": the section ends
-    with these ticks, fewer than a chunk."""
+    """"step": the next chunk. "alone": a separate clip, repeated if it is shorter than a window. "rest": the last
+    ticks of the section, fewer than a chunk."""
     section_start: int
-    """First tick of its section: positions count from there."""
+    """First tick of its section: positions are counted from there."""
     behind_ticks: int
-    """Ticks before those that a prediction speaks of which the engines see for it."""
+    """How many ticks before those that a prediction covers the engines see for it."""
     preview_every: int
     """As `Level.preview_every`."""
 
 
 class EndOfClip:
-    """The section that ends next is all of its clip: where it is shorter than a window, it is repeated."""
+    """The section that ends next is its whole clip: if it is shorter than a window, it is repeated."""
 
 
 class Spans:
-    """Stage: `TickInputs` in, `Span`s out: chunks every stride, or pieces of a window's length, as the level says."""
+    """Stage: `TickInputs` in, `Span`s out: chunks every stride, or pieces of a window's length, depending on the
+    level."""
 
     def __init__(self, engines: Mapping[str, Engine], stride_ticks: int, view_count: int) -> None:
-        """`engines`: by stream. `stride_ticks`: where nothing is left out. `view_count`: of each frame."""
+        """`engines`: by stream. `stride_ticks`: at the top level. `view_count`: views of each frame."""
         first = next(iter(engines.values()))
         self._window_mode, self._window_ticks = first.mode == "window", first.spec.window_ticks
         self._rings = {
@@ -79,7 +80,7 @@ class Spans:
         return []
 
     def flush(self) -> list[Span]:
-        """A whole clip shorter than a window stands alone; of longer ones, the ticks that fill no chunk come."""
+        """The section's last span: a whole clip shorter than a window, or the ticks that do not fill a chunk."""
         out = self._last_span()
         self.reset()
         return out
@@ -92,7 +93,7 @@ class Spans:
             for view, ring in enumerate(rings):
                 if stream in tick.by_stream:
                     ring.append(tick.index, tick.by_stream[stream][view])
-                else:  # what comes after a pause does not follow on what was before
+                else:  # ticks after a pause do not follow on those before it
                     ring.clear()
         if self._level.pieces:
             return [self._span("alone", *span) for span in self._pieces.push(tick.index)]
