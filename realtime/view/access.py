@@ -1,4 +1,4 @@
-"""The door: everything that the server answers has passed here. One login for the page, the pictures and the rest."""
+"""Access control: every request passes here. One login covers the page, the pictures and everything else."""
 
 import asyncio
 import hmac
@@ -16,9 +16,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WRONG_PASSWORD_S = 1.0
-"""Guesses are answered one by one, each after this time."""
+"""Wrong passwords are answered one by one, each after this time."""
 LARGEST_BODY_BYTES = 8 * 2**20
-"""Of anything but an upload, which has its own limit: a picture of the webcam, or the fields of the page."""
+"""Limit for everything but uploads, which have their own: a picture of the webcam, or the fields of the page."""
 UPLOAD_PATH = "/live/upload"
 OPEN_PATHS = (
     "/live/",
@@ -31,12 +31,12 @@ OPEN_PATHS = (
 OPEN_PAGES = frozenset(
     {"/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/favicon.ico"}
 )
-"""What the page needs of Gradio. Not among them: /file=, /upload and /proxy=, which reach files and other hosts."""
+"""The part of Gradio that the page needs. Left out: /file=, /upload and /proxy=, which reach files and other hosts."""
 NOTHING_FROM_ELSEWHERE = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; connect-src 'self' data: blob:"
 )
-"""The browser itself sees to it that the page asks nobody else. Gradio's page has scripts and styles of its own inside."""
+"""The browser enforces that the page contacts no other host. Gradio's page contains inline scripts and styles."""
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
@@ -46,11 +46,12 @@ HEADERS = [
 
 
 class Guard:
-    """ASGI. Lets through what has a known path, comes from the page itself, is not too large, and is logged in."""
+    """ASGI middleware. Passes requests that have a known path, come from the page itself, are not too large and are
+    logged in."""
 
     def __init__(self, app: App, password: str | None, local: bool) -> None:
-        """`password`: None leaves the door open. `local`: bound to this machine alone, so other names for it are a trick
-        of a foreign page (DNS rebinding)."""
+        """`password`: None for no login. `local`: bound to this machine only, so that any other host name is an attack
+        by a foreign page (DNS rebinding)."""
         self._app, self._password, self._local = app, password, local
         self._sessions: set[str] = set()
         self._guessing = asyncio.Lock()
@@ -94,7 +95,7 @@ class Guard:
         return any(name.strip() == _cookie(scope) and value in self._sessions for name, _, value in parts)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The page leads to the login, everything else is refused."""
+        """The page redirects to the login, everything else is refused."""
         if scope["type"] == "http" and scope["path"] == "/":
             await _answer(send, 303, b"", [(b"location", b"login")])
         else:
@@ -131,7 +132,7 @@ class Guard:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            # Without a stated length it shows only here; the connection is dropped.
+            # Without a stated length the size is known only here; the connection is dropped.
             return {"type": "http.disconnect"} if limit is not None and taken > limit else message
 
         async def with_headers(message: Message) -> None:
@@ -152,7 +153,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def is_local(name: str) -> bool:
-    """Whether a name or an address, without a port, means this machine alone."""
+    """Whether a name or an address, without a port, means this machine only."""
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -160,7 +161,7 @@ def is_local(name: str) -> bool:
 
 
 def _names_this_machine(host: str) -> bool:
-    """Whether a Host header does. A port may follow; an address of version 6 stands in brackets."""
+    """Whether a Host header does. A port may follow; an IPv6 address is in brackets."""
     try:
         return is_local(urlsplit(f"//{host}").hostname or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the page's controls do. Their arguments come from a browser and may be anything."""
+"""The actions of the page's controls. Their arguments come from a browser and may be anything."""
 
 import base64
 import binascii
@@ -11,17 +11,17 @@ from realtime.view.hub import Hub
 from realtime.view.settings import from_page
 
 Picture = tuple[str, bytes, float]
-"""Token of its channel, JPEG, time of taking in ms by the page's clock."""
+"""Token of its channel, JPEG, capture time in ms by the page's clock."""
 START = {"source", "address", "upload", "settings"}
-"""What a start says: one of the page's sources, what was typed, the key of an upload, and the settings by name."""
+"""Fields of a start: one of the page's sources, what was typed, the key of an upload, and the settings by name."""
 SERVER = "server:"
-"""Before the name of a source that the server was started with."""
+"""Prefix of the name of a source that the server was started with."""
 
 
 def begin(hub: Hub, given: Any) -> str:
-    """Start the chosen source: its token. `given`: an object of `START`.
+    """Start the chosen source and return its token. `given`: an object with the fields `START`.
 
-    Raises UsageError for what cannot be started.
+    Raises UsageError if it cannot be started.
     """
     if not isinstance(given, dict) or given.keys() != START or not isinstance(given["settings"], dict):
         raise UsageError("a start is an object of source, address, upload and settings; load the page again")
@@ -41,7 +41,7 @@ def begin(hub: Hub, given: Any) -> str:
 
 
 def apply(hub: Hub, token: Any, given: Mapping[str, Any]) -> None:
-    """Go on with other settings, by name. Raises UsageError for settings that cannot be."""
+    """Continue with other settings, by name. Raises UsageError for invalid ones."""
     settings = from_page(given)
     channel = hub.find(str(token))
     if channel is not None:
@@ -49,16 +49,16 @@ def apply(hub: Hub, token: Any, given: Mapping[str, Any]) -> None:
 
 
 def record(hub: Hub, token: Any, label: Any, clips: Any) -> None:
-    """Record clips of an action from a channel. Raises UsageError where that cannot be."""
+    """Record clips of an action from a channel. Raises UsageError if that is impossible."""
     if isinstance(clips, bool) or not isinstance(clips, int | float) or clips != clips // 1:
-        raise UsageError(f"{str(clips)[:20]!r} is no number of clips; give a whole one, such as 40")
+        raise UsageError(f"{str(clips)[:20]!r} is not a number of clips; give a whole number, such as 10")
     hub.record(str(token), str(label or ""), int(clips))
 
 
 def read_picture(payload: Any) -> Picture | None:
-    """What the page sent in place of a picture's address: data:image/jpeg;taken=1764025200000.5;channel=TOKEN;base64,...
+    """A picture from the data URL that the page sends: data:image/jpeg;taken=1764025200000.5;channel=TOKEN;base64,...
 
-    None for anything else. No file is read, whatever path it names.
+    None for anything else. No file is ever read, whatever path it names.
     """
     address = payload.get("url") if isinstance(payload, dict) else None
     head, _, body = address.partition(";base64,") if isinstance(address, str) else ("", "", "")
@@ -70,7 +70,7 @@ def read_picture(payload: Any) -> Picture | None:
 
 
 def take_picture(hub: Hub, payload: Any) -> None:
-    """A picture of a browser's webcam, on to its channel; nobody waits for what comes too late or from elsewhere."""
+    """Pass a picture of a browser's webcam to its channel; one that comes too late or from elsewhere is ignored."""
     picture = read_picture(payload)
     if picture is not None:
         token, jpeg, taken_ms = picture

@@ -1,4 +1,4 @@
-"""Where the frames of a live view come from: a video at its own pace, or a browser that sends its camera's pictures."""
+"""Sources of a live view's frames: a video at its own pace, or a browser that sends its camera's pictures."""
 
 import io
 import time
@@ -18,16 +18,16 @@ from realtime.sources.timestamps import LiveTimes, Stamped
 from realtime.types import Frame, Image
 
 CATCH_UP_S = 0.5
-"""A file that fell so far behind its own pace goes on from there, instead of hurrying after it."""
+"""A file that has fallen this far behind its own pace continues from there instead of catching up."""
 LARGEST_SIDE_PX = 4096
-"""Of a browser's picture: a few bytes of JPEG can claim to be gigapixels."""
+"""Limit for a browser's picture: a few bytes of JPEG can claim to be gigapixels."""
 WAITING_PICTURES = 30
 LATEST_MS = 1e14
 """The year 5138."""
 
 
 class Shown:
-    """A source whose frames are shown as they are read, before anything waits for them. Files are read at their own pace."""
+    """A source whose frames are shown as they are read, before the mailbox. Files are read at their own pace."""
 
     def __init__(self, source: Source, show: Callable[[Frame], None], clock: Clock | None = None) -> None:
         self._source, self._show, self._clock = source, show, clock or Clock()
@@ -58,10 +58,10 @@ class Shown:
 
 
 class BrowserCamera:
-    """Source: pictures that a page sends, each with the time at which it was taken by the page's own clock.
+    """Source: pictures that a page sends, each with its capture time by the page's own clock.
 
-    That time makes the frames' places, so it does not matter how late or how evenly pictures arrive. For
-    latencies it is carried over to the clock of this machine by the quickest of the last pictures.
+    Frames are placed by that time, so it does not matter how late or how evenly pictures arrive. For latencies it is
+    converted to the clock of this machine by the fastest of the last pictures.
     """
 
     name, live, corrupt_packets = "webcam of the browser", True, 0
@@ -73,10 +73,11 @@ class BrowserCamera:
         self._transits_s: deque[float] = deque(maxlen=250)
         self._first_ms: Fraction | None = None
         self.late = 0
-        """Pictures that came while too many waited, or that are older than one that came before."""
+        """Pictures that arrived while too many waited, or that are older than an earlier one."""
 
     def put(self, jpeg: bytes, taken_ms: float) -> None:
-        """A picture and the page's time of taking it, in milliseconds since 1970. Raises UsageError for what is no time."""
+        """Add a picture with its capture time by the page's clock, in milliseconds since 1970. Raises UsageError for an
+        invalid time."""
         if not 0 <= taken_ms < LATEST_MS:
             raise UsageError(f"a picture taken at {taken_ms} ms; give milliseconds since 1970")
         try:
@@ -104,7 +105,7 @@ class BrowserCamera:
             yield Frame(placed.item, placed.pts, placed.duration, placed.after_gap, taken_s)
 
     def taken_ms(self, media_s: float) -> float | None:
-        """The page's time of taking what stands at `media_s`."""
+        """Capture time, by the page's clock, of the frame at `media_s`."""
         return None if self._first_ms is None else float(self._first_ms) + 1000 * media_s
 
     def close(self) -> None:
@@ -112,7 +113,7 @@ class BrowserCamera:
 
 
 def decode_picture(jpeg: bytes) -> Image:
-    """JPEG -> uint8 (H, W, 3). Raises UsageError where it is none, or too large."""
+    """JPEG -> uint8 (H, W, 3). Raises UsageError if it is not a JPEG, or too large."""
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 

@@ -1,4 +1,4 @@
-"""One source on its way to the page: a session in a thread of its own, with the page as its sink."""
+"""One source shown on the page: a session in its own thread, with the page as its sink."""
 
 import math
 from collections import deque
@@ -26,22 +26,24 @@ from realtime.view.settings import Settings
 from realtime.worker_threads import Worker, beside
 
 Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
-"""`waiting`: the source is open and its first frame has not come. `engine`: frames are here, and the engine is being made ready."""
+"""`waiting`: the source is open and its first frame has not arrived. `engine`: frames arrive while the engine is being
+prepared."""
 
 WIDEST_PX = 1280
-"""Pictures for the page are made smaller than this."""
+"""Pictures for the page are scaled down to this."""
 JPEG_QUALITY = 82
 FULL_COLOUR_PX = 8.0
-"""px a tick that are shown in full colour; a fixed scale, so that calm and haste look different."""
+"""Motion in px a tick that is shown in full colour; a fixed scale, so that slow and fast motion look different."""
 QUIET_S = 0.25
-"""The page is told at every answer, and otherwise this often."""
+"""The page gets a message at every prediction, and otherwise at this interval."""
 COST_EVERY_S = 1.0
 
 
 class Channel:
-    """Runs from the moment it is made until `stop`, the end of its source, or a failure. Its thread never waits for a page.
+    """Runs from its creation until `stop`, the end of its source, or a failure. Its thread never waits for a page.
 
-    `picture`: JPEG of the newest frame. `flow`: JPEG of the newest flow. `state`: what `Board` says, and the phase.
+    `picture`: JPEG of the newest frame. `flow`: JPEG of the newest flow. `state`: the message of `Board`, and the
+    phase.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class Channel:
         released: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
-        """`load`: engines for settings, from a store that all channels share.
-        `released`: called once, when nothing of the source is held any more. `clock`: that of `Frame.taken_s`."""
+        """`load`: engines for settings, from a store that all channels share. `released`: called once, when the source
+        has been let go. `clock`: that of `Frame.taken_s`."""
         self.name = name
         self.picture: Latest[bytes] = Latest()
         self.flow: Latest[bytes] = Latest()
@@ -85,15 +87,15 @@ class Channel:
 
     @property
     def camera(self) -> BrowserCamera | None:
-        """Where a page's pictures go, if they come from a page."""
+        """Takes a page's pictures, if the source is a page's webcam."""
         return self._source if isinstance(self._source, BrowserCamera) else None
 
     def apply(self, settings: Settings) -> None:
-        """From any thread: with the next frame a new recogniser goes on with these."""
+        """From any thread: from the next frame on a new recogniser uses these."""
         self._settings = settings
 
     def record(self, recorder: Recorder) -> None:
-        """From any thread: clips of what comes from now on; one recorder at a time."""
+        """From any thread: record clips from now on; one recorder at a time."""
         before, self._recorder = self._recorder, recorder
         if before is not None:
             before.stop()
@@ -122,7 +124,7 @@ class Channel:
         except I3DLiveError as error:
             self._enter("failed", str(error))
         except Exception as error:
-            # The other channels and the page live on; what it was goes to stderr with its traceback.
+            # The other channels and the page continue; the traceback goes to stderr.
             self._enter("failed", f"{self.name}: stopped by a fault of this program ({type(error).__name__})")
             raise
         finally:
@@ -149,7 +151,7 @@ class Channel:
                 self._after_turn(session)
 
     def _renew(self) -> Recognizer | None:
-        """A recogniser for settings that are new. Where that cannot be, the one there was goes on and the page is told why."""
+        """A recogniser for new settings. If that is impossible, the previous one continues and the page is told why."""
         settings = self._settings
         if settings == self._used:
             return None
@@ -177,7 +179,7 @@ class Channel:
         return recognizer
 
     def _after_turn(self, session: Session) -> None:
-        """A frame, or a while without one, has passed."""
+        """Called after each frame, or some time without one."""
         before, self._figures = self._figures, session.figures()
         while self._seen:
             self._board.latencies.shown(*self._seen.popleft())
@@ -226,19 +228,19 @@ class Channel:
         return self.state.publish(state)
 
     def _with_late_pictures(self, figures: Figures) -> Figures:
-        """Pictures of a page's camera that came too late to be read at all are dropped frames, too."""
+        """Pictures of a page's camera that arrived too late to be read count as dropped frames, too."""
         if self.camera is None:
             return figures
         late = self.camera.late
         return replace(figures, frames=figures.frames + late, dropped={**figures.dropped, CAME_LATE: late})
 
     def _taken_ms(self) -> float | None:
-        """By the page's own clock: when the last frame was taken that the newest answer speaks of."""
+        """Capture time, by the page's clock, of the last frame that the newest prediction covers."""
         answer, camera = self._board.answer, self.camera
         return None if answer is None or camera is None else camera.taken_ms(answer.end_s)
 
     def _show(self, frame: Frame) -> None:
-        """In the reader's thread, so that pictures go on while an engine works."""
+        """Runs in the reader's thread, so that pictures continue while an engine works."""
         if self._recorder is not None:
             self._recorder.frame(frame)
         if self.picture.watched:
@@ -250,7 +252,7 @@ def _fail(session: Session, error: Exception) -> None:
 
 
 def _connection(session: Session, figures: Figures) -> State | None:
-    """Of a source that is opened again when it is lost."""
+    """The connection, for a source that is opened again when it is lost."""
     if session.connection is None:
         return None
     return {"up": figures.lost is None, "reconnects": figures.reconnects, "reason": figures.lost or ""}

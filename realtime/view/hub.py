@@ -1,4 +1,4 @@
-"""All channels of a server: who opens one, who looks at it, and when it is let go."""
+"""All channels of a server: which pages hold one, which watch it, and when it is let go."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -20,31 +20,31 @@ from realtime.view.settings import Settings
 from realtime.view.uploads import Uploads
 
 MOST_RUNNING = 4
-"""Channels at once: each costs as much as its engine and its decoder do."""
+"""Channels at the same time: each costs as much as its engine and its decoder."""
 LEFT_S = 2.0
-"""A start that its page has looked at and left is let go after this time. A page that is loaded again is back sooner."""
+"""A start is let go this long after its page stopped watching. A page that is reloaded is back sooner."""
 UNSEEN_S = 10.0
-"""A start waits so long for the page that asked for it to look."""
+"""How long a start waits for the page that asked for it to connect."""
 ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://", "webcam:")
-"""What a page may ask for; paths it may not, they are files of this machine."""
+"""What a page may ask for; not paths, which are files of this machine."""
 LONGEST_ADDRESS = 2000
 
 
 @dataclass
 class Start:
-    """One page's hold on a channel. A channel runs as long as any start holds it, so no page can end what another looks at, or
-    has asked for and is about to look at."""
+    """One page's hold on a channel. A channel runs as long as any start holds it, so that no page can end what another
+    one watches or is about to watch."""
 
     channel: Channel
     key: str
-    """The same for all who ask for the same source of the server; else its own."""
+    """Shared by all starts of the same source of the server; otherwise unique."""
     unseen_since_s: float
     viewers: int = 0
     patience_s: float = UNSEEN_S
 
 
 class EngineStore:
-    """Engines by what decides on them, as long as they are used; loaded one at a time, for any number of threads."""
+    """Engines by their options, kept as long as they are used; loaded one at a time. Thread-safe."""
 
     def __init__(self, load: Callable[[Settings], Engines]) -> None:
         self._load = load
@@ -60,7 +60,7 @@ class EngineStore:
 
 
 class Hub:
-    """Each `start_...` gives a token of its own; whoever has it may look. `sweep` is to be called a few times a second."""
+    """Each `start_...` returns a new token, which grants access to the channel. Call `sweep` a few times a second."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Hub:
         new_writer: NewWriter | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`sources`: what the server was started with, as on the command line. `open_source`: `realtime.sources.open.open_video`.
-        `demo`: fetches the demo clip. `record_to`: folder for clips that pages record, written by `new_writer`; without, they
-        cannot."""
+        """`sources`: what the server was started with, as on the command line. `open_source`:
+        `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips that pages
+        record, written by `new_writer`; None if they may not."""
         self.sources = _named(sources)
-        """By the name that a page may see."""
+        """By the name that pages see."""
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo
         self._record_to, self._new_writer = record_to, new_writer
@@ -88,7 +88,7 @@ class Hub:
         self.uploads = Uploads(self._clock)
 
     def start_server_source(self, name: str, settings: Settings) -> str:
-        """One of `sources`, together with all others who look at it."""
+        """One of `sources`, shared by all pages that watch it."""
         if name not in self.sources:
             raise UsageError(
                 f"{name[:80]!r} is not a source of this server; choose one of {', '.join(self.sources)}"
@@ -96,7 +96,7 @@ class Hub:
         return self._start(name, name, lambda: self._open(self.sources[name]), settings)
 
     def start_address(self, address: str, settings: Settings) -> str:
-        """A network address or camera of this machine that somebody typed; shared by all who type the same."""
+        """A network address or camera of this machine, as typed; shared by all pages that ask for the same."""
         address = address.strip()
         if not address.lower().startswith(ADDRESSES) or len(address) > LONGEST_ADDRESS:
             raise UsageError(
@@ -109,7 +109,7 @@ class Hub:
         return self._start(None, "demo clip", lambda: self._open(self._demo()), settings)
 
     def start_browser(self, settings: Settings) -> str:
-        """The webcam of the page that asks; its pictures go to `browser_camera`."""
+        """The webcam of the page that asks; see `browser_camera`."""
         return self._start(None, BrowserCamera.name, BrowserCamera, settings)
 
     def start_upload(self, key: str, settings: Settings) -> str:
@@ -136,7 +136,7 @@ class Hub:
         return self._record_to is not None and self._new_writer is not None
 
     def record(self, token: str, label: str, clips: int) -> None:
-        """Clips of an action from a running channel. Raises UsageError where that cannot be."""
+        """Record clips of an action from a running channel. Raises UsageError if that is impossible."""
         if self._record_to is None or self._new_writer is None:
             raise UsageError("this server records nothing; start it with i3d-live view --record FOLDER")
         channel = self.find(token)
@@ -149,7 +149,7 @@ class Hub:
         return None if start is None else start.channel
 
     def enter(self, token: str) -> Channel | None:
-        """Somebody looks at a channel; None where there is none."""
+        """A page starts to watch a channel; None if there is none."""
         with self._lock:
             start = self._starts.get(token)
             if start is None:
@@ -158,7 +158,7 @@ class Hub:
             return start.channel
 
     def leave(self, token: str) -> None:
-        """Somebody who had entered looks no more."""
+        """A page that had entered stops watching."""
         with self._lock:
             start = self._starts.get(token)
             if start is not None:
@@ -166,12 +166,12 @@ class Hub:
                 start.unseen_since_s, start.patience_s = self._clock.now_s(), LEFT_S
 
     def stop(self, token: str) -> None:
-        """This start is over; its channel goes on only where others hold it too."""
+        """End this start; its channel continues only if others hold it too."""
         with self._lock:
             self._let_go(token)
 
     def sweep(self) -> None:
-        """Let go of starts that nobody looks at, and of uploads that nobody started."""
+        """Let go of starts that no page watches, and of uploads that were never started."""
         self.uploads.sweep()
         with self._lock:
             now_s = self._clock.now_s()
@@ -186,7 +186,7 @@ class Hub:
             return [channel.name for channel in self._channels() if channel.running]
 
     def clear(self) -> set[Channel]:
-        """Stop everything, without waiting for it: the channels that there were."""
+        """Stop everything without waiting, and return the channels that ran."""
         with self._lock:
             channels, self._starts = self._channels(), {}
         for channel in channels:
@@ -223,7 +223,7 @@ class Hub:
                     return token
             if sum(channel.running for channel in self._channels()) >= MOST_RUNNING:
                 raise UsageError(
-                    f"this server already runs {MOST_RUNNING} sources, which is all it does at once; stop one, or wait"
+                    f"this server already runs {MOST_RUNNING} sources, which is its limit; stop one, or wait"
                 )
             channel = Channel(
                 name,
@@ -243,7 +243,7 @@ def _shared(engines: Engines) -> Engines:
 
 
 def _named(sources: Sequence[str]) -> dict[str, str]:
-    """Sources by a name that a page may see: of a file its last part, of an address all but its password."""
+    """Sources by the name that pages see: the last part of a file's path, or an address without its password."""
     named: dict[str, str] = {}
     for source in sources:
         name = masked(source) if "://" in source else Path(source).name

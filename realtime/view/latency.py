@@ -1,13 +1,13 @@
-"""From a frame's taking to its label on the page: how long, and what that time went into.
+"""Latency from the capture of a frame to its label on the page, and its parts.
 
-A frame is labelled by the first answer that speaks of its time. The time until somebody's page says that it shows the
-answer is split into
+A frame is labelled by the first prediction that covers its time. The time until a page confirms that it shows the
+prediction is split into
 
-    look-ahead   media time that the network saw beyond the end of what it speaks of; belongs to the mode
+    look-ahead   media time that the network saw beyond the end of what the prediction covers; depends on the mode
     waiting      for the rest of the stride, and in the mailbox
     flow         computing the flow of the last tick
-    engine       computing the answer
-    page         from the answer to the page, and back with the page's word
+    engine       computing the prediction
+    page         from the prediction to the page, and back with the page's confirmation
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ PARTS = ("look-ahead", "waiting", "flow", "engine", "page")
 KEPT_FRAMES = 1500
 """A minute at 25 frames a second."""
 LONGEST_UNSHOWN = 64
-"""Answers that wait for a page's word; without a page nothing is shown, and nothing is measured."""
+"""Predictions that wait for a page's confirmation; without a page nothing is shown, and nothing is measured."""
 
 
 @dataclass(frozen=True)
 class _Answer:
     frames: tuple[tuple[float, float], ...]
-    """(pts, monotonic time of taking) of each frame that it was the first to speak of, seconds."""
+    """(pts, monotonic capture time) in seconds of each frame that this prediction was the first to cover."""
     look_ahead_s: float
     flow_s: float
     engine_s: float
@@ -32,17 +32,17 @@ class _Answer:
 
 
 class Latencies:
-    """All times in seconds: `pts_s` and `end_s` of media, `taken_s` and `at_s` of the monotonic clock."""
+    """All times in seconds: `pts_s` and `end_s` are media time, `taken_s` and `at_s` are of the monotonic clock."""
 
     def __init__(self) -> None:
         self._unlabelled: deque[tuple[float, float]] = deque(maxlen=KEPT_FRAMES)
         self._unshown: dict[int, _Answer] = {}
         self._samples: deque[tuple[float, ...]] = deque(maxlen=KEPT_FRAMES)
-        """Total and PARTS of each frame that was shown with a label."""
+        """Total and PARTS for each frame that was shown with a label."""
 
     @property
     def unshown(self) -> int:
-        """Answers that no page has shown yet."""
+        """Number of predictions that no page has shown yet."""
         return len(self._unshown)
 
     def take(self, pts_s: float, taken_s: float) -> None:
@@ -52,7 +52,7 @@ class Latencies:
     def answer(
         self, number: int, end_s: float, newest_s: float, flow_s: float, engine_s: float, at_s: float
     ) -> None:
-        """An answer that speaks of all before `end_s` was given out; `newest_s`: pts of the frame that brought it about."""
+        """A prediction covering everything before `end_s` was sent; `newest_s`: pts of the frame that completed it."""
         frames = []
         while self._unlabelled and self._unlabelled[0][0] < end_s:
             frames.append(self._unlabelled.popleft())
@@ -62,7 +62,7 @@ class Latencies:
             del self._unshown[min(self._unshown)]
 
     def shown(self, number: int, at_s: float) -> None:
-        """A page shows the answer `number`, and with it has replaced all before."""
+        """A page shows prediction `number`, which has replaced all earlier ones."""
         for seen in sorted(n for n in self._unshown if n <= number):
             answer = self._unshown.pop(seen)
             page_s = at_s - answer.published_s

@@ -1,4 +1,4 @@
-"""The newest value of something, made in one thread and waited for by any number of asyncio tasks."""
+"""The newest value of something, published by one thread and awaited by any number of asyncio tasks."""
 
 import asyncio
 from threading import Lock
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """Values are numbered from 1. Who is slow misses those in between: nothing is kept but the newest."""
+    """Values are numbered from 1. Only the newest is kept: a slow reader misses those in between."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -24,17 +24,17 @@ class Latest(Generic[T]):
 
     @property
     def number(self) -> int:
-        """Of the newest value; 0 before the first."""
+        """Number of the newest value; 0 before the first."""
         return self._number
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for the next value."""
+        """Number of tasks that wait for the next value."""
         return len(self._waiting)
 
     @property
     def watched(self) -> bool:
-        """Whether it is worth making a new value."""
+        """Whether a new value would be read by any task."""
         return self._watchers > 0
 
     def publish(self, value: T) -> int:
@@ -47,7 +47,7 @@ class Latest(Generic[T]):
             return self._number
 
     def watch(self) -> "Watcher[T]":
-        """A context manager with its own place in the row of values."""
+        """A context manager that keeps track of which values it has seen."""
         return Watcher(self)
 
     async def _after(self, number: int) -> tuple[T, int]:
@@ -65,7 +65,7 @@ class Latest(Generic[T]):
 
 
 class Watcher(Generic[T]):
-    """One that looks at values as they come. `async for value in watcher`, within `with`."""
+    """Iterates over values as they come: `async for value in watcher`, within `with`."""
 
     def __init__(self, latest: Latest[T]) -> None:
         self._latest, self.number = latest, 0

@@ -22,7 +22,7 @@ from realtime.view.settings import STREAMS, Settings
 STATIC = Path(__file__).with_name("static")
 FRAME_EVERY_S = 0.04
 WEBCAM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}}
-"""What a browser is asked for, by the page's script and by Gradio's component."""
+"""Camera constraints that the page's script and Gradio's component ask the browser for."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 HEAD = """
 <meta name="color-scheme" content="light dark">
@@ -34,7 +34,7 @@ QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 
 @dataclass(frozen=True)
 class Controls:
-    """What the viewer can press and fill in."""
+    """The page's buttons and fields."""
 
     source: gr.Radio
     start: gr.Button
@@ -45,15 +45,15 @@ class Controls:
     regions: dict[str, gr.Button]
     """By the script that gives the new region."""
     token: gr.Textbox
-    """Empty: a place among the inputs for the token of what the page looks at, which its script knows and puts in."""
+    """Empty: an input into which the page's script puts the token of what it watches."""
     camera: gr.Image
     record: list[Any]
-    """Name of an action, number of clips and the button that records them; empty where nothing is recorded."""
+    """Name of an action, number of clips and the button that records them; empty if recording is off."""
 
 
 def mount(app: FastAPI, hub: Hub, defaults: Settings, labels: Sequence[str]) -> None:
     """Put the page at the root of `app`. `labels`: those that can be watched."""
-    # System fonts: nothing is fetched, not even from here.
+    # System fonts: nothing is fetched, not even from this server.
     theme = gr.themes.Base(
         primary_hue="blue",
         neutral_hue="slate",
@@ -96,8 +96,8 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             fields, regions = _settings(defaults, labels)
         record = _recording() if hub.records else []
-    # There from the beginning, and out of sight by live.css: if it came and went with a start, an answer that comes late could take
-    # it away from a newer start.
+    # Always present, and hidden by live.css: if it came and went with each start, a late response could remove it from
+    # a newer start.
     camera = gr.Image(
         sources=["webcam"],
         streaming=True,
@@ -145,7 +145,7 @@ def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any]
             1, 64, defaults.stride, step=1, label="stride", info="ticks (1/25 s) between windows"
         )
         fields["smooth"] = gr.Slider(
-            0, 20, defaults.smooth or 0, step=1, label="smooth", info="answers averaged; 0: the mode's"
+            0, 20, defaults.smooth or 0, step=1, label="smooth", info="predictions averaged; 0: the mode's"
         )
         fields["on"] = gr.Slider(
             0, 1, defaults.on, step=0.01, label="on", info="probability that begins an event"
@@ -174,8 +174,8 @@ def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any]
 
 
 def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
-    # Start and Stop are the page's script alone. Gradio would answer each in its own time, in any order, and would not take a
-    # second press before the answer to the first.
+    # The page's script alone handles Start and Stop. Gradio would respond to them in any order, and would not take a
+    # second press before it had responded to the first.
     inputs = [controls.source, controls.address, *controls.fields.values()]
     names = list(controls.fields)
     pressed = [controls.start.click, controls.address.submit]
@@ -188,7 +188,8 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
         controls.camera,
         None,
         stream_every=FRAME_EVERY_S,
-        concurrency_limit=None,  # a page keeps its place for half a minute after its last picture; the hub has its own limit
+        # A page keeps its slot for half a minute after its last picture; the hub has its own limit.
+        concurrency_limit=None,
         preprocess=False,  # as the page sent it
         **QUIETLY,
     )
@@ -220,7 +221,7 @@ def _html(name: str) -> gr.HTML:
 
 
 def _script(name: str, *fixed: Any) -> str:
-    """Calls a function of controls.js, once that and the screen are there. `fixed`: its first arguments."""
+    """Calls a function of controls.js, once that and the stage are loaded. `fixed`: its first arguments."""
     ready = "window.live && document.getElementById('stage')"
     wait = f"while (!({ready})) await new Promise((go) => setTimeout(go, 50));"
     first = "".join(f"{json.dumps(argument)}, " for argument in fixed)
@@ -233,7 +234,7 @@ def _region_text(settings: Settings) -> str:
 
 
 def _finished(field: Any) -> list[Any]:
-    """The events that say that somebody has changed a field, and is done with it."""
+    """The events that mark the end of a change to a field."""
     if isinstance(field, gr.Slider):
         return [field.release]
     return [field.submit, field.blur] if isinstance(field, gr.Textbox) else [field.input]
@@ -246,7 +247,7 @@ def shown_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handler(*given)
         except I3DLiveError as error:
-            # Gradio shows it as HTML, and it may repeat what somebody typed.
+            # Gradio shows it as HTML, and it may repeat what was typed.
             said = html.escape(str(error), quote=False)
             raise gr.Error(said, title="That cannot be", print_exception=False, duration=12) from error
 

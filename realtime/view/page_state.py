@@ -1,4 +1,4 @@
-"""What the page is told: the newest answer, the last minute, and what it costs. No thread, no clock."""
+"""The page's messages: the newest prediction, the last minute, and what it costs. No thread, no clock."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ SHOWN_S = 60.0
 LOAD_OVER_S = 10.0
 CAME_LATE = "came late"
 CAUSES = {"late": "too slow here", CAME_LATE: CAME_LATE, "faster than the model's rate": "above 25 fps"}
-"""What the page says of frames that were dropped, by the causes of `Figures`."""
+"""The page's words for the causes of dropped frames in `Figures`."""
 
 State = dict[str, Any]
-"""One message to the page; all of JSON's own types."""
+"""One message to the page, of JSON types only."""
 Ranking = list[tuple[str, float]]
 
 
 class Board:
-    """The page as a session's sink; gives the message for the page."""
+    """The page as a session's sink; makes the message for the page."""
 
     def __init__(self) -> None:
         self.latencies = Latencies()
@@ -36,13 +36,13 @@ class Board:
         self._settled: Prediction | None = None
         self._arrivals_s: deque[float] = deque(maxlen=50)
         self.busy: deque[tuple[float, float]] = deque()
-        """(when, seconds that the recogniser had worked by then), of the last `LOAD_OVER_S`."""
+        """(time, seconds that the recogniser had worked by then) over the last `LOAD_OVER_S`."""
         self._now_s = 0.0
         self._size_px = (0, 0)
         self._news = self._predicted = False
 
     def push(self, item: Frame | Output) -> None:
-        """A frame that has gone through the recogniser, or what came of it."""
+        """A frame that has gone through the recogniser, or an output of it."""
         if isinstance(item, Frame):
             self._take(item)
             return
@@ -57,15 +57,15 @@ class Board:
                 self._settled = item
 
     def close(self) -> None:
-        """What has been shown stays."""
+        """What is shown stays."""
 
     def take_news(self) -> tuple[bool, bool]:
-        """Whether anything has come of frames since the last call, and whether a prediction has."""
+        """Whether there has been any output since the last call, and whether there has been a prediction."""
         news, self._news, self._predicted = (self._news, self._predicted), False, False
         return news
 
     def expect_shown(self, number: int, flow_s: float, engine_s: float, at_s: float) -> None:
-        """State `number` with the newest answer was given out at `at_s`, which took the seconds of flow and engine."""
+        """State `number` with the newest prediction was sent at `at_s`; flow and engine took these seconds for it."""
         if self.answer is not None:
             self.latencies.answer(number, self.answer.end_s, self._now_s, flow_s, engine_s, at_s)
 
@@ -79,11 +79,11 @@ class Board:
 
     @property
     def answer(self) -> Prediction | None:
-        """The newest."""
+        """The newest prediction."""
         return self._recent.prediction
 
     def state(self, current: OpenEvent | None, settings: Settings) -> State:
-        """All that the page shows, but for the source's phase. `current`: the action that is going on."""
+        """Everything that the page shows, except the source's phase. `current`: the action that is going on."""
         answer = self.answer
         return {
             "media_s": round(self._now_s, 3),
@@ -101,7 +101,7 @@ class Board:
         }
 
     def cost(self, figures: Figures, at_s: float) -> State:
-        """What it costs, by the figures at `at_s` of the monotonic clock."""
+        """Cost according to the figures at `at_s` of the monotonic clock."""
         dropped = {CAUSES[cause]: count for cause, count in figures.dropped.items() if cause in CAUSES}
         span_s = self._arrivals_s[-1] - self._arrivals_s[0] if self._arrivals_s else 0.0
         return {
@@ -126,7 +126,7 @@ class Board:
 
 
 def step_seconds(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:
-    """Seconds of flow and of all else but telling, between two states of `Figures.stage_s`."""
+    """Seconds of flow and of everything else but outputs, between two states of `Figures.stage_s`."""
     spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in after.items()}
     flow_s = spent.get(StageName.FLOW_INPUT, 0.0)
     return flow_s, sum(spent.values()) - flow_s - spent.get(StageName.OUTPUTS, 0.0)

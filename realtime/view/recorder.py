@@ -1,4 +1,4 @@
-"""Clips of one's own actions for `i3d-live teach`, recorded from what a channel shows: a countdown, a clip, and again."""
+"""Records clips of the user's own actions for `i3d-live teach` from a channel: a countdown, a clip, and again."""
 
 import re
 from collections.abc import Callable
@@ -28,14 +28,14 @@ NewWriter = Callable[[Path, tuple[int, int]], Writer]
 
 
 class Recorder:
-    """`frame` is called with every frame of the source, from its reader's thread; the rest from any thread.
+    """`frame` is called with every frame of the source, from its reader's thread; everything else from any thread.
 
-    Its clock is the frames' own. Where frames are missing, or far apart as those of a tab in the background, a clip
-    that was being recorded begins again.
+    Time is that of the frames. Where frames are missing, or as far apart as those of a background tab, the clip that is
+    being recorded starts over.
     """
 
     def __init__(self, folder: Path, label: str, clips: int, new_writer: NewWriter) -> None:
-        """Clips go to `folder`/`label`/001.mp4 and on. Raises UsageError for a label that is no plain name."""
+        """Clips go to `folder`/`label`/001.mp4 and so on. Raises UsageError for a label that is not a plain name."""
         label = label.strip()
         if not LABEL.fullmatch(label):
             raise UsageError(
@@ -78,7 +78,7 @@ class Recorder:
                 self._end("failed")
 
     def stop(self) -> None:
-        """No more; what is complete stays, a clip that is not is deleted."""
+        """Stop recording; complete clips stay, an incomplete one is deleted."""
         with self._lock:
             if self._phase not in ("done", "failed"):
                 self._end("done")

@@ -1,14 +1,14 @@
-"""What the page asks for beside Gradio: pictures, what is said about them, uploads, and the page's own files.
+"""What the page asks for in addition to Gradio: pictures, predictions, uploads, and the page's own files.
 
 GET  /live/static/NAME          script and style
 GET  /live/TOKEN/picture        the video, multipart JPEG without end
 GET  /live/TOKEN/flow           the flow as colours, likewise
-WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page answers each with its number
+WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page confirms each with its number
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
 POST /live/start                {"source", "address", "upload", "settings"} -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
 
-What cannot be is answered with {"error": ...}, for the viewer to read.
+Errors are answered with {"error": ...}, for the viewer to read.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ def _gone() -> Response:
 
 def _multipart(pictures: Latest[bytes]) -> Response:
     async def parts() -> AsyncIterator[bytes]:
-        # A browser shows a picture when the boundary after it has come, so the boundary is sent with the picture.
+        # A browser shows a picture once it has received the boundary after it, so both are sent together.
         yield BOUNDARY
         with pictures.watch() as watcher:
             async for jpeg in watcher:
@@ -101,7 +101,7 @@ def _multipart(pictures: Latest[bytes]) -> Response:
 
 
 async def _converse(socket: WebSocket, hub: Hub) -> None:
-    """Send states as they come, take the page's word for what it shows, until one side goes."""
+    """Send states as they come and take the page's confirmations, until one side disconnects."""
     token = socket.path_params["token"]
     await socket.accept()
     channel = hub.enter(token)
@@ -129,7 +129,7 @@ async def _send_states(socket: WebSocket, channel: Channel) -> None:
 
 
 def _take_word(channel: Channel, text: str) -> None:
-    """ "17": the page shows state 17. Anything else is not for us."""
+    """ "17": the page shows state 17. Anything else is ignored."""
     if text.isascii() and text.isdigit() and len(text) < 16:
         channel.shown(int(text))
 
@@ -140,7 +140,7 @@ async def _start(request: Request, hub: Hub) -> Response:
     except ClientDisconnect:
         return _problem(400, "the start was broken off")
     except (ValueError, RecursionError):
-        return _problem(400, "a start that is no JSON; load the page again")
+        return _problem(400, "a start that is not JSON; load the page again")
     try:
         return JSONResponse({"token": await run_in_threadpool(actions.begin, hub, given)})
     except UsageError as error:

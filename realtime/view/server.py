@@ -1,4 +1,4 @@
-"""The server of the live view: the door, the page, the routes, and the sweeping."""
+"""The server of the live view: access, the page, the routes, and the sweeping."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SWEEP_EVERY_S = 0.5
 
 
 def make_app(hub: Hub, defaults: Settings, labels: Sequence[str]) -> FastAPI:
-    """All that is behind the door. Its end is the end of the hub."""
+    """The application behind `access.Guard`. Closes the hub when it ends."""
 
     async def sweep() -> None:
         while True:
@@ -41,7 +41,7 @@ def make_app(hub: Hub, defaults: Settings, labels: Sequence[str]) -> FastAPI:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 for any free one. Raises UsageError where that cannot be."""
+    """A listening socket; port 0 takes any free one. Raises UsageError if it cannot be bound."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with contextlib.ExitStack() as undo:
@@ -66,8 +66,9 @@ def serve(
     password: str | None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Until Ctrl-C. `local`: `listener` is bound to this machine alone. `started`: called when it answers."""
-    # At the end pages are still open, and their streams are broken off: that is no error to show.
+    """Serve until Ctrl-C. `local`: `listener` is bound to this machine only. `started`: called once it accepts
+    requests."""
+    # At the end pages are still open and their streams are cut off: not an error to show.
     logging.getLogger("uvicorn.error").addFilter(_not_broken_off)
     server = Server(uvicorn_config(make_app(hub, defaults, labels), password, local), started)
     hang_up = () if HANG_UP is None else (HANG_UP,)  # the other signals are uvicorn's
@@ -92,7 +93,7 @@ def uvicorn_config(app: FastAPI, password: str | None, local: bool) -> uvicorn.C
 
 
 class Server(uvicorn.Server):
-    """Says when it answers."""
+    """Reports when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""What a viewer can set, by the same names as on the command line."""
+"""Settings that a viewer can change, named as on the command line."""
 
 import math
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ STREAMS: tuple[Streams, ...] = get_args(Streams)
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one recogniser. Checks itself: what comes from a page may be anything."""
+    """Settings of one recogniser. Validates itself, as a page may send anything."""
 
     mode: Mode = "preview"
-    """Not the default of everything else: who stands before the camera wants to see an answer while the action goes on."""
+    """Unlike the default elsewhere: in front of a camera, a prediction should appear while the action goes on."""
     streams: Streams = "auto"
     backend: str = "auto"
     precision: str | None = None
     stride: int = DEFAULT_STRIDE_TICKS
-    """Ticks between windows; the other modes have a fixed one."""
+    """Ticks between windows; the other modes have a fixed stride."""
     smooth: int | None = None
-    """Answers that are averaged; None: the mode's own number."""
+    """Predictions that are averaged; None: the mode's own number."""
     on: float = EventOptions.on
     off: float = EventOptions.off
     min_event: float = EventOptions.min_length_s
@@ -50,16 +50,16 @@ class Settings:
 
     @property
     def engine(self) -> EngineOptions:
-        """What decides which engines are needed."""
+        """The options that determine which engines are needed."""
         return EngineOptions(self.backend, self.precision, self.mode, self.streams)
 
 
 FIELDS = tuple(each.name for each in fields(Settings))
-"""What a page gives a value for, by name."""
+"""Names of the settings that a page sends."""
 
 
 def from_page(given: Mapping[str, object]) -> Settings:
-    """Settings from what the page's fields hold. Raises UsageError, with what is allowed, for anything else."""
+    """Settings from the page's fields. Raises UsageError, with what is allowed, for anything else."""
     if given.keys() != set(FIELDS):
         raise UsageError(f"settings are {', '.join(FIELDS)}, each by its name; load the page again")
     _choice("mode", given["mode"], MODES)

@@ -1,4 +1,4 @@
-"""Video files that pages sent: in a folder of their own, checked, and deleted after."""
+"""Video files that pages sent: kept in a separate folder, checked, and deleted after use."""
 
 import secrets
 import shutil
@@ -11,7 +11,7 @@ from realtime.errors import UsageError
 
 MOST_FILES = 8
 UNUSED_S = 60.0
-"""A file that nobody starts within this time is deleted."""
+"""A file that is not started within this time is deleted."""
 LONGEST_NAME = 100
 STARTS = {
     b"\x1a\x45\xdf\xa3": 0,
@@ -23,17 +23,17 @@ STARTS = {
     b"\x00\x00\x01\xba": 0,
     b"\x47\x40": 0,
 }
-"""How the containers begin that are allowed: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. Playlists and other texts
-are not among them: FFmpeg would open the files that they name."""
+"""First bytes of the containers that are allowed: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. Not playlists and
+other text files: FFmpeg would open the files that they name."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that is complete."""
+    """A complete file."""
 
     path: Path
     name: str
-    """As the page gave it, only ever shown."""
+    """As given by the page; only for display."""
     since_s: float
 
     def delete(self) -> None:
@@ -45,7 +45,7 @@ class Uploads:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="i3d-live-"))
-        """Where all of them are."""
+        """The folder of all uploads."""
         self._clock = clock or Clock()
         self._ready: dict[str, Upload] = {}
 
@@ -69,14 +69,14 @@ class Uploads:
         return path.name
 
     def take(self, key: str) -> Upload:
-        """Whoever takes it deletes it. Raises UsageError for an unknown key."""
+        """Remove and return an upload; the caller deletes its file. Raises UsageError for an unknown key."""
         upload = self._ready.pop(key, None)
         if upload is None:
             raise UsageError("this upload is not there any more; choose the file again")
         return upload
 
     def sweep(self) -> None:
-        """Delete what nobody has started."""
+        """Delete uploads that were not started in time."""
         for key, upload in list(self._ready.items()):
             if self._clock.now_s() - upload.since_s > UNUSED_S:
                 del self._ready[key]
@@ -87,6 +87,6 @@ class Uploads:
 
 
 def _clean(name: str) -> str:
-    """The last part of a file name, without what cannot be printed."""
+    """The last part of a file name, without unprintable characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable())[:LONGEST_NAME] or "upload"
