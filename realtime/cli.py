@@ -56,13 +56,13 @@ def _add(
 _add(
     run.run,
     "run video.mp4 --log log.jsonl --annotate out.mp4",
-    "Watch sources: answers, events, logs, pictures.",
+    "Watch sources: predictions, events, logs, pictures.",
 )
 _add(view.view, "view rtsp://camera/stream", "Watch sources or your webcam in the browser.")
-_add(classify.classify, "classify clips/*.mp4 --json", "One answer a file, as the paper tests.")
+_add(classify.classify, "classify clips/*.mp4 --json", "One prediction a file, as the paper tests.")
 _add(demo.demo, "demo --out demo-out", "The first run: fetch, build, watch a real clip.")
 _add(engine.build, "build --backend openvino --precision float32", "Compile an engine into the cache.")
-_add(engine.check, "check --backend openvino --precision bfloat16", "Hold an engine against the reference.")
+_add(engine.check, "check --backend openvino --precision bfloat16", "Compare an engine with the reference.")
 _add(
     bundle.bundle,
     "bundle --backend openvino --mode continual --out edge",
@@ -119,7 +119,8 @@ def root(
 def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None) -> None:
     """Run the command line. Every error is one line on stderr.
 
-    `arguments`: default: those of the process. `prepare`: how commands come by models and engines, where not as ever.
+    `arguments`: by default those of the process. `prepare`: how commands get models and engines, where a test replaces
+    it.
     """
     make_usable()
     interrupted = remember_ctrl_c()
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None)
     except (KeyboardInterrupt, typer.Abort):
         code = _stopped()
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; there is nobody left to take it.
+        # Python flushes stdout once more at exit, and nothing reads it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _fail("stdout was closed by its reader; stopped", 1)
     except (OSError, UnicodeError) as error:
@@ -144,8 +145,8 @@ def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None)
 
 
 def remember_ctrl_c() -> list[int]:
-    """Fills with a signal at Ctrl-C, which raises KeyboardInterrupt as ever: PyAV swallows that while it opens a
-    source."""
+    """Returns a list to which each Ctrl-C adds its signal, because PyAV swallows the KeyboardInterrupt that still
+    follows while it opens a source."""
     seen: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--check",
         action="store_true",
-        help="hold this machine's answers against those of the one that made the bundle",
+        help="compare this machine's predictions with those of the one that made the bundle",
     )
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="write the JSON lines there instead of to stdout"
@@ -65,7 +65,7 @@ def _check(folder: Path) -> None:
 
 
 def watch(folder: Path, source: str, log: Path | None) -> None:
-    """One source to its end, as JSON lines. A live one is opened again when it is lost."""
+    """Run one source to its end, writing JSON lines. A live one is opened again when it is lost."""
     from realtime.recognizer import Recognizer
     from realtime.session import Session, run_sessions, session_line
     from realtime.signals import stop_on_signals

@@ -51,11 +51,6 @@ def imported(path: Path) -> set[str]:
 
 
 PROSE_COLUMNS = 120
-WIDE = (
-    "engines/backends/", "engines/load.py", "realtime/commands/", "realtime/doctor/",
-    "realtime/session.py", "realtime/view/",
-)  # fmt: skip
-"""Rooms whose older comments and docstrings may be wider. To be emptied."""
 DIRECTIVES = ("# noqa", "# type:", "# fmt:", "# mypy:")
 
 
@@ -75,8 +70,7 @@ def test_prose_in_python_ends_at_column_120() -> None:
     for top in ("engines", "realtime", "benchmarks", "scripts", "docs", "tests"):
         for path in sorted(ROOT.glob(f"{top}/**/*.py")):
             place, lines = str(path.relative_to(ROOT)), path.read_text().splitlines()
-            if not place.startswith(WIDE):
-                wide += [f"{place}:{n}" for n in prose_lines(path) if len(lines[n - 1]) > PROSE_COLUMNS]
+            wide += [f"{place}:{n}" for n in prose_lines(path) if len(lines[n - 1]) > PROSE_COLUMNS]
     assert wide == []
 
 

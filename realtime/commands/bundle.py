@@ -29,9 +29,9 @@ CODE = (
     "realtime/sources/*.py",
     "realtime/stages/*.py",
 )
-"""Of this project, beside the backend: without networks, weights, commands and the live view."""
+"""Code of this project in a bundle, in addition to the backend: no networks, weights, commands or live view."""
 OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run")
-"""What runs its engines, not what builds them."""
+"""The files that run its engines, not those that build them."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
 FOR_FLOW = ("numba", "platformdirs")
 RUNTIMES = {
@@ -39,7 +39,7 @@ RUNTIMES = {
     "tensorrt": ("tensorrt-cu13",),
     "tensorrt-rtx": ("tensorrt-rtx-cu13",),
 }
-"""What a backend needs to run what it has built."""
+"""Packages that a backend needs to run its engines."""
 RUN_PY = '''"""Run the bundle in this folder: python run.py --help"""
 
 import sys
@@ -67,7 +67,7 @@ def bundle(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Put an engine and all that runs it into a folder that needs neither torch nor this program."""
+    """Put an engine and everything that runs it into a folder that needs neither torch nor this program."""
     if out.exists():
         raise UsageError(f"{out} is there already; name a folder that does not exist yet with --out")
     engines = prepare.engines(model)
@@ -90,7 +90,7 @@ def bundle(
 
 
 def fill(engines: Engines, out: Path, runtimes: Mapping[str, Sequence[str]] = RUNTIMES) -> None:
-    """All of a bundle into the empty folder `out`."""
+    """Write a whole bundle into the empty folder `out`."""
     write_engines(engines, out)
     backend = next(iter(engines.by_stream.values())).backend
     for path in sources(backend):
@@ -113,7 +113,7 @@ def sources(backend: str) -> list[Path]:
 
 
 def requirement(package: str) -> str:
-    """A line of requirements.txt: the version that is installed here, with which the engine was tried."""
+    """A line of requirements.txt: the version that is installed here, with which the engine was tested."""
     # The same release of OpenCV, without the extra modules that only the reference flow needs.
     installed = "opencv-contrib-python-headless" if package.startswith("opencv") else package
     try:

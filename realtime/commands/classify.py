@@ -1,4 +1,4 @@
-"""`i3d-live classify`: the paper's test procedure, one answer a file."""
+"""`i3d-live classify`: the paper's test procedure, one prediction a file."""
 
 import os
 import sys
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one file shows."""
+    """The prediction for one file."""
 
     file: str
     seconds: float
     weights: str
     top: tuple[tuple[str, float, float], ...]
-    """Five of label, logit, probability."""
+    """The five most likely: label, logit, probability."""
 
     def line(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -56,7 +56,7 @@ def classify(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Say what each video shows as a whole: all of it through the network, logits averaged over time."""
+    """Say what each video shows as a whole: the network sees all of it, and logits are averaged over time."""
     paths = list(expand(files))
     engines = prepare.engines(model.for_whole_clips())
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
@@ -97,7 +97,7 @@ def expand(given: list[str]) -> Iterator[str]:
 
 
 def classify_file(path: str, engines: Engines, *, square_pixels: bool = True) -> Answer:
-    """The answer for one file.
+    """The prediction for one file.
 
     Raises:
         SourceError: it cannot be read.
@@ -126,7 +126,7 @@ def file_logits(path: str, engine: Engine, length: int, *, square_pixels: bool =
 
 
 class JsonReport:
-    """One object a line, as soon as it is known."""
+    """One JSON object a line, as soon as it is known."""
 
     def __enter__(self) -> "JsonReport":
         return self
@@ -145,7 +145,7 @@ class TableReport:
     """A progress bar, then a table."""
 
     def __init__(self, count: int, console: "Console | None" = None) -> None:
-        """`console`: default: stdout."""
+        """`console`: by default on stdout."""
         from rich.console import Console
         from rich.progress import Progress
         from rich.table import Table

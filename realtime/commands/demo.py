@@ -42,7 +42,7 @@ def show(
     clips: Sequence[KnownClip] = KNOWN_CLIPS,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """`public`, `clips`: where weights and clips are, the preferred ones first."""
+    """`public`, `clips`: public weights and clips, in order of preference."""
     from realtime.errors import OutputError
 
     try:

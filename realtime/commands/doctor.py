@@ -35,9 +35,10 @@ def doctor(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Say what is missing here, with the command that mends it; then try a source and say whether this machine keeps up.
+    """Say what is missing here, with the command that fixes it; then try a source and say whether this machine keeps
+    up.
 
-    Exit code 1 where nothing can be run, or it does not keep up.
+    Exit code 1 if nothing can be run, or if it does not keep up.
     """
     look.check()
     found = list(findings())
@@ -73,7 +74,7 @@ def demo() -> Path:
 
 
 def other_precisions(engines: Engines) -> tuple[str, ...]:
-    """All that the backend in use can run here."""
+    """The precisions that the backend in use can run here."""
     from engines.backends.registry import backend_module
 
     try:
@@ -83,7 +84,7 @@ def other_precisions(engines: Engines) -> tuple[str, ...]:
 
 
 def print_findings(found: list[Finding]) -> None:
-    """A line each; under it what to do, where something is missing."""
+    """One line for each; below it what to do if something is missing."""
     for each in found:
         mark = "ok     " if each.there else "missing"
         print(f"{mark} {each.area:<8} {each.what:<24} {each.says}")
@@ -97,7 +98,7 @@ def print_trial(name: str, engines: Engines, mode: str, loads: Loads, hints: lis
     print(f"\n{name}, {loads.media_s:.0f} s of it in {mode} mode; {engines.reason}")
     print("share of real time that it takes:")
     for stage, share in {StageName.DECODE: loads.decode, **loads.stages}.items():
-        beside = "   (in a thread of its own)" if stage == StageName.DECODE else ""
+        beside = "   (in a separate thread)" if stage == StageName.DECODE else ""
         print(f"  {stage:<14} {percent(share):>7}{beside}")
     print(f"  {'all but decode':<14} {percent(loads.recogniser):>7}")
     if loads.keeps_up:
@@ -115,7 +116,7 @@ def print_trial(name: str, engines: Engines, mode: str, loads: Loads, hints: lis
 def as_object(
     found: list[Finding], name: str, engines: Engines, mode: str, loads: Loads, hints: list[str]
 ) -> dict[str, Any]:
-    """All of it, for programs."""
+    """Everything, for programs."""
     shares = asdict(loads) | {
         "recogniser": loads.recogniser,
         "keeps_up": loads.keeps_up,

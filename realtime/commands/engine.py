@@ -26,7 +26,7 @@ def build(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Compile the engine into the cache, checked against the reference, so that later runs start at once."""
+    """Compile the engine into the cache, checked against the reference, so that later runs start immediately."""
     from engines.backends.registry import choose_backend
     from engines.load import engines_of
     from realtime.flow.methods import compile_ahead
@@ -50,7 +50,7 @@ def check(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Hold an engine against the reference, PyTorch's where it is installed. Exit code 1 if it is beyond the tolerance."""
+    """Compare an engine with the reference, PyTorch's if it is installed. Exit code 1 if it is beyond the tolerance."""
     from engines.check import check as compare
     from engines.check import has_torch
 
@@ -79,7 +79,7 @@ def check(
         print(f"  against {report.reference}")
         for c in report.comparisons:
             print(
-                f"  {c.clip:<8} {c.answers:3} answers, largest difference {c.largest:.2g}, mean {c.mean:.2g}, "
+                f"  {c.clip:<8} {c.answers:3} predictions, largest difference {c.largest:.2g}, mean {c.mean:.2g}, "
                 f"same best class in {c.agree} of {c.clear} clear ones"
             )
         print(
@@ -93,10 +93,10 @@ def check(
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     architectures: Annotated[
-        bool, typer.Option("--architectures", help="The paper's five networks, counted, beside its figures.")
+        bool, typer.Option("--architectures", help="The paper's five networks, counted, next to its figures.")
     ] = False,
 ) -> None:
-    """What this machine can run, what is in the cache, and the versions of it all."""
+    """Show what this machine can run, what is in the cache, and all versions."""
     if architectures:
         print_architectures(as_json=as_json)
         return
@@ -115,7 +115,7 @@ def info(
 
 
 def print_architectures(*, as_json: bool) -> None:
-    """A column an architecture, or a JSON object each."""
+    """A table with a column for each architecture, or a JSON object for each."""
     from engines.extras import require
 
     require("--architectures", "torch", "torch")

@@ -39,14 +39,14 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="DATASET",
-            help="Kinetics CSV, or folder: of UCF-101, of HMDB-51, or one subfolder a class.",
+            help="Kinetics CSV, or folder: of UCF-101, of HMDB-51, or with a subfolder for each class.",
         ),
     ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1,
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Write what is taken for what as a picture (.png, .svg, .pdf).")
+        Path | None, typer.Option(help="Write the confusion matrix as a picture (.png, .svg, .pdf).")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a stream instead of tables.")
@@ -55,7 +55,8 @@ def evaluate(
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's tables."""
+    """Classify every clip of a split and count: top-1, top-5, each class; RGB, flow and both, as in the paper's
+    tables."""
     if picture:
         require("--picture", "matplotlib", "teach")
     check_apart([dataset], {"--picture": picture})
@@ -93,7 +94,7 @@ def evaluate(
 
 
 def logits(path: Path, engines: Engines) -> dict[str, NDArray[np.float32]]:
-    """By stream, the mean over the whole clip."""
+    """By stream, the mean logits over the whole clip."""
     first = next(iter(engines.by_stream.values()))
     length = count_ticks(frame_times(path), first.spec.fps)
     return {
@@ -103,7 +104,7 @@ def logits(path: Path, engines: Engines) -> dict[str, NDArray[np.float32]]:
 
 
 def line(one: Report, labels: tuple[str, ...]) -> dict[str, Any]:
-    """As `--json` prints it; shares from 0 to 1, null for a class without clips."""
+    """As `--json` prints it; accuracies from 0 to 1, null for a class without clips."""
     per_class = {
         label: None if np.isnan(share) else round(float(share), 4)
         for label, share in zip(labels, one.per_class, strict=True)

@@ -14,19 +14,21 @@ FLAG = inspect.Parameter.KEYWORD_ONLY
 
 @dataclass(frozen=True)
 class Only:
-    """`Annotated[Options, Only(("stride",))]`: the fields that this command has flags for. The others keep their defaults."""
+    """`Annotated[Options, Only(("stride",))]`: fields that this command has flags for. The others keep their
+    defaults."""
 
     names: tuple[str, ...]
     help: Mapping[str, str] = field(default_factory=dict)
-    """By name of the field, help that is this command's own."""
+    """Help specific to this command, by name of the field."""
 
 
 def flat(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command as Typer takes it: a parameter whose default is a dataclass is replaced by one flag for each field.
+    """The command in Typer's form: a parameter whose default is a dataclass is replaced by one flag for each field.
 
-    A field says what its flag is by `Annotated[..., typer.Option(...)]`, or, in a room that knows nothing of Typer, by metadata:
-    the keywords of `typer.Option`, and "flag" for another name than the field's. Dataclasses in dataclasses are flattened too.
-    A keyword-only parameter is no flag: it gets the `obj` of Typer's context, where the program was called with one.
+    A field describes its flag by `Annotated[..., typer.Option(...)]`, or, in a room that does not import Typer, by
+    metadata: the keywords of `typer.Option`, and "flag" if its name differs from the field's. Nested dataclasses are
+    flattened too. A keyword-only parameter is not a flag: it gets the `obj` of Typer's context, if the program was
+    called with one.
     """
     hints = get_type_hints(command, include_extras=True)
     flags = [inspect.Parameter("context", FLAG, annotation=typer.Context)]
@@ -66,7 +68,7 @@ def _flags(options: Any, only: Only | None = None) -> Iterator[inspect.Parameter
 
 
 def _described(each: Field[Any], hint: Any) -> tuple[Any, Any]:
-    """Type of a field, and what Typer has to know of its flag."""
+    """Type of a field, and its description for Typer."""
     if not each.metadata:
         return hint.__origin__, copy(hint.__metadata__[0])
     about = dict(each.metadata)
@@ -75,7 +77,7 @@ def _described(each: Field[Any], hint: Any) -> tuple[Any, Any]:
 
 
 def _filled(options: Any, given: Mapping[str, Any]) -> Any:
-    """The options with what was given for their flags."""
+    """The options filled with the values of their flags."""
     inner = {each.name: getattr(options, each.name) for each in fields(options)}
     inner = {name: _filled(value, given) for name, value in inner.items() if is_dataclass(value)}
     return replace(options, **inner, **{e.name: given[e.name] for e in fields(options) if e.name in given})

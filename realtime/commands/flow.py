@@ -1,4 +1,4 @@
-"""`i3d-live flow`: what the flow stream sees, as a video."""
+"""`i3d-live flow`: the flow stream's input, as a video."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ from realtime.sources.open import open_video
 from realtime.types import Image, ResizedTick
 
 FULL_PX = 8.0
-"""Motion a tick that is shown at full colour; people seldom move faster in a frame of 256 px."""
+"""Motion in px a tick that is shown in full colour; people seldom move faster in a frame of 256 px."""
 
 
 def flow(
@@ -54,7 +54,7 @@ def flow(
 def write_fields(
     fields: list[tuple[int, Field]], pictures: dict[int, Image], writer: VideoWriter | None, out: Path
 ) -> VideoWriter | None:
-    """Write the ticks whose field is known beside their pictures, which are forgotten; the first one opens the file."""
+    """Write the ticks whose field is known next to their pictures, and drop those; the first one opens the file."""
     for index, field in fields:
         both = np.concatenate((pictures.pop(index), flow_picture(field, FULL_PX)), axis=1)
         if writer is None:

@@ -1,6 +1,6 @@
 """Options that several commands share, as dataclasses; `realtime.commands.flags` makes flags of them.
 
-Which engines: `engines.load.EngineOptions`. Sources and outputs: beside what opens and writes them.
+Which engines: `engines.load.EngineOptions`. Sources and outputs: next to the code that opens and writes them.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ FlowName = Literal["tvl1", "tvl1-cuda", "opencv-tvl1", "dis"]
 
 
 def model_names() -> list[str]:
-    """For the shell's completion."""
+    """For shell completion."""
     from engines.weights.public_sets import PUBLIC
     from engines.weights.store import stored_names
 
@@ -38,18 +38,18 @@ class ModelOptions:
         typer.Option(
             metavar="NAME",
             autocompletion=model_names,
-            help="Weights to use, see i3d-live weights list; default: the best that are here, else that can be fetched.",
+            help="Weights to use, see i3d-live weights list; default: the best stored here, else the best to fetch.",
         ),
     ] = None
     engine: EngineOptions = EngineOptions()
 
     def for_whole_clips(self) -> "ModelOptions":
-        """The same in the mode that computes each tick of a clip once."""
+        """The same options in the mode that computes each tick of a clip once."""
         return replace(self, engine=replace(self.engine, mode="continual"))
 
 
 WHOLE_CLIPS = ("model", "backend", "precision", "streams")
-"""The options of a command that takes clips as a whole, in the one mode that fits."""
+"""The options of a command that takes clips as a whole; it always runs in `continual` mode."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class FlowOptions:
 
 @dataclass(frozen=True)
 class RecognizerOptions:
-    """What a recogniser looks at, and what it makes of it."""
+    """What a recogniser looks at, and how it makes predictions and events."""
 
     stride: Annotated[int, typer.Option(min=1, help="Ticks (of 1/25 s) between windows.")] = (
         DEFAULT_STRIDE_TICKS
     )
     smooth: Annotated[
-        int | None, typer.Option(min=1, help="Answers to average; default 1 in window mode, else 3.")
+        int | None, typer.Option(min=1, help="Predictions to average; default 1 in window mode, else 3.")
     ] = None
     events: EventOptions = EventOptions()
     region: Annotated[str, typer.Option(help="Look only at x,y,width,height in px; or full.")] = ""
@@ -81,14 +81,14 @@ class RecognizerOptions:
     max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
 
     def check(self) -> None:
-        """Raises BadParameter or UsageError for what cannot be."""
+        """Raises BadParameter or UsageError for options that are invalid."""
         on, off = self.events.on, self.events.off
         if off > on:
             raise typer.BadParameter(f"{off} is above --on {on}; it must be at most that", param_hint="--off")
         parse_region(self.region)
 
     def recognizer(self, engines: Engines, stopwatch: Stopwatch) -> Recognizer:
-        """A new one with these options. Raises UsageError for labels that the model does not have."""
+        """A new recogniser with these options. Raises UsageError for labels that the model does not have."""
         return Recognizer(
             engines.by_stream,
             stride_ticks=self.stride,

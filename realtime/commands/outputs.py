@@ -1,4 +1,4 @@
-"""Where the answers of a run go, by the options that name them."""
+"""Where the predictions of a run go, by the options that name them."""
 
 import os
 import sys
@@ -34,11 +34,11 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class LogOptions:
-    """The log, and when a new part of it begins."""
+    """The log, and when a new file of it begins."""
 
     log: Annotated[Path | None, typer.Option(help="Write JSON lines here too, behind what is there.")] = None
     log_mb: Annotated[int | None, typer.Option(min=1, help="Begin a new log file at this size,")] = None
-    log_hours: Annotated[float | None, typer.Option(min=0.001, help="or after so long.")] = None
+    log_hours: Annotated[float | None, typer.Option(min=0.001, help="or after this many hours.")] = None
     log_keep: Annotated[int, typer.Option(min=0, help="Older log files to keep.")] = 10
 
     @property
@@ -48,12 +48,14 @@ class LogOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is made of the answers besides lines."""
+    """Outputs in addition to log lines."""
 
-    annotate: Annotated[Path | None, typer.Option(help="Write the video with the answers drawn over it.")] = (
+    annotate: Annotated[
+        Path | None, typer.Option(help="Write the video with the predictions drawn over it.")
+    ] = None
+    timeline: Annotated[Path | None, typer.Option(help="Write a picture of the predictions over time.")] = (
         None
     )
-    timeline: Annotated[Path | None, typer.Option(help="Write a picture of the answers over time.")] = None
     save_clips: Annotated[Path | None, typer.Option(help="Save each event as a video in this folder.")] = None
     clips_mb: Annotated[
         int,
@@ -132,7 +134,7 @@ def check_writable(path: Path) -> None:
 def sinks_of(
     options: OutputOptions, video: Video | Reconnecting, recognizer: Recognizer, name: str | None
 ) -> list[Sink]:
-    """The pictures and clips that were asked for. `name`: of the source, for the names of its clips."""
+    """Sinks for the pictures and clips that were asked for. `name`: of the source, for the names of its clips."""
     caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
     sinks: list[Sink] = []
     if options.timeline is not None:
@@ -149,7 +151,7 @@ def sinks_of(
 
 
 def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_mb: int) -> Sink:
-    """Each event as a video."""
+    """Saves each event as a video."""
     from realtime.outputs.event_clips import EventClips
 
     return EventClips(
@@ -174,7 +176,7 @@ def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
 
 
 def mqtt_writer(stack: ExitStack, url: str) -> Write:
-    """A broker; says on stderr what it did not take in the end."""
+    """Publishes to a broker; reports on stderr at the end how many messages were lost."""
     from realtime.outputs.mqtt import Mqtt
 
     mqtt = Mqtt(url)
@@ -186,7 +188,7 @@ def mqtt_writer(stack: ExitStack, url: str) -> Write:
 
 
 def metrics_server(stack: ExitStack, where: str) -> "Metrics":
-    """Says on stderr where it listens."""
+    """Reports on stderr where it listens."""
     from realtime.outputs.metrics import Metrics, listen_at
 
     host, port = listen_at(where)
@@ -197,7 +199,7 @@ def metrics_server(stack: ExitStack, where: str) -> "Metrics":
 
 
 def together(writers: Sequence[Write]) -> Write:
-    """Each line to all of them, also where one fails, as on a full disk."""
+    """Passes each line to all of them."""
 
     def write(line: Line) -> None:
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a command needs before it can begin: a model, fetched where it is missing, and engines of it."""
+"""What a command needs before it can begin: a model, fetched if it is missing, and its engines."""
 
 import sys
 from contextlib import suppress
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Prepare:
-    """The commands take one as a keyword, so that a test can hand in one that does less."""
+    """Commands take this as a keyword argument, so that a test can pass one that does less."""
 
     def best_set(self, streams: Streams, *, again: bool = False) -> "Choice":
-        """The best public set that has the streams; fetched where nothing usable is stored, or a better one is asked for."""
+        """The best public set with these streams; fetched if nothing usable is stored, or a better one is asked for."""
         from engines.weights.best_set import choose_set
 
         with fetching() as progress:
             return choose_set(streams, again=again, progress=progress)
 
     def model(self, name: str | None, streams: Streams) -> "Model":
-        """The model that was named, or the best public set, with a line that says which and why; fetched where it is missing."""
+        """The model that was named, or the best public set, reporting which and why; fetched if it is missing."""
         if name is not None:
             return self.named(name, streams)
         choice = self.best_set(streams)
@@ -37,7 +37,7 @@ class Prepare:
         return choice.model
 
     def named(self, name: str, streams: Streams) -> "Model":
-        """`kinetics` comes by itself where it is named; others are asked for with `weights fetch`, since they are large."""
+        """`kinetics` is fetched if it is named; other sets only by `weights fetch`, since they are large."""
         from engines.weights.fetch import fetch
         from engines.weights.store import find_model
 
@@ -57,14 +57,14 @@ class Prepare:
     def engines(
         self, options: ModelOptions, model: "Model | None" = None, *, at_once: bool = False
     ) -> Engines:
-        """From the cache, or fetched and built while a spinner turns.
+        """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: where it is chosen already. `at_once`: for a recogniser with `beside`.
+        `model`: if it is already chosen. `at_once`: for a recogniser with `beside`.
         """
         from engines.backends.registry import choose_backend
         from engines.load import engines_of
 
-        choose_backend(options.engine.backend)  # what cannot run is not worth a download
+        choose_backend(options.engine.backend)  # fail before the download
         model = model or self.model(options.model, options.engine.streams)
         with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
             with suppress(NoClip):

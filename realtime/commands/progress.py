@@ -1,4 +1,5 @@
-"""How far slow work has come, on stderr and on a terminal only. What it is called may hold names that are not ours: no markup."""
+"""Progress of slow work, on stderr and on a terminal only. Without markup, as its description may contain user
+input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ def waiting(what: str, console: "Console | None" = None) -> Iterator[None]:
 
 @contextmanager
 def telling(console: "Console | None" = None) -> Iterator[Progress]:
-    """One bar for steps that follow each other; yields what the work calls."""
+    """One bar for consecutive steps; yields the callback for the work."""
     from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
     with _bars(console, MofNCompleteColumn(), TimeRemainingColumn()) as bars:
@@ -42,7 +43,7 @@ def telling(console: "Console | None" = None) -> Iterator[Progress]:
 
 @contextmanager
 def fetching(console: "Console | None" = None) -> Iterator[Progress]:
-    """A bar for each file; yields what the fetching functions call."""
+    """A bar for each file; yields the callback for the fetching functions."""
     from rich.progress import DownloadColumn, TransferSpeedColumn
 
     with _bars(console, DownloadColumn(), TransferSpeedColumn()) as bars:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 STALE_S = 2.0
 """A live source that waited longer than this for the engine is opened again."""
 FILE_STALL_S = 60.0
-"""Without a frame of a file for so long something is wrong."""
+"""Seconds without a frame of a file after which something is wrong."""
 
 
 def run(
@@ -93,7 +93,8 @@ def run(
 
 
 def make_ready(opened: Sequence[Opened], engines: Engines, waited_s: float) -> None:
-    """Live sources do not wait: engines run once before, since the first time is slow, and old pictures are let go."""
+    """Live sources do not wait: engines run once first, because the first step is slow, and old pictures are
+    dropped."""
     live = [source.video for source in opened if source.video.live]
     if live:
         for engine in engines.by_stream.values():
@@ -113,7 +114,7 @@ def watch_all(
     server: "Metrics | None",
     readable: bool,
 ) -> list[Exception]:
-    """Run to the end, with progress on a terminal; on stdout readable lines or JSON lines. What made sources fail."""
+    """Run to the end, with progress on a terminal, and readable or JSON lines on stdout. Returns why sources failed."""
     terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
     write = together(
         [
@@ -149,6 +150,6 @@ def watch_all(
 
 
 def tell_failed(session: Session, error: Exception) -> None:
-    """At once, while the others go on; a single source says it at the end."""
+    """Immediately, while the others continue; the error of a single source is reported at the end."""
     if session.name is not None:
         print(f"i3d-live: {session.name}: {error}", file=sys.stderr)

@@ -24,14 +24,14 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """How sources are opened."""
+    """Options for opening sources."""
 
     fps: Annotated[
         str | None,
         typer.Option(
             "--fps",
             metavar="RATE",
-            help="Rate of what states none, such as a folder of images: 25, 30000/1001.",
+            help="Frame rate of sources without one, such as a folder of images: 25, 30000/1001.",
         ),
     ] = None
     square_pixels: Annotated[
@@ -44,7 +44,7 @@ class SourceOptions:
     ] = True
 
     def opener(self) -> Open:
-        """Opens one source. Raises BadParameter for a rate that is none."""
+        """A function that opens one source. Raises BadParameter for an invalid rate."""
         return partial(
             open_video,
             image_fps=rate(self.fps),
@@ -75,11 +75,11 @@ class Named:
 
     text: str
     name: str | None
-    """For the lines of the log; None where there is one source, without a name."""
+    """For the lines of the log; None for a single source without a name."""
 
 
 def parse_sources(texts: Sequence[str]) -> list[Named]:
-    """SOURCE or NAME=SOURCE each. Raises UsageError for names that are not unique."""
+    """Parse texts of the form SOURCE or NAME=SOURCE. Raises UsageError for names that are not unique."""
     found: list[Named] = []
     for text in texts:
         match = None if os.path.exists(text) else _NAMED.fullmatch(text)
@@ -106,10 +106,10 @@ class Opened:
 def open_sources(
     sources: Sequence[Named], open_video: Open, *, reconnect: bool
 ) -> tuple[list[Opened], list[Exception]]:
-    """Those that can be opened, and cameras that are not there yet; and why others are left out, which is told on stderr.
+    """Sources that can be opened, and cameras that are not connected yet; and why others are left out, also on stderr.
 
-    A single one that cannot be opened raises: an address is more likely wrong than its camera switched off. So does the
-    last one of several.
+    A single source that cannot be opened raises: its address is more likely wrong than its camera switched off. So does
+    the last one of several.
     """
     video: Video | Reconnecting
     opened: list[Opened] = []

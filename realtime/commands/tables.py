@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Rows with the same columns, title -> text, on stdout; as wide as they are where nobody looks."""
+    """Print rows with the same columns, title -> text, on stdout; not wrapped unless that is a terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -29,7 +29,7 @@ def teach(
         typer.Option(
             metavar="NAME",
             autocompletion=model_names,
-            help="Model whose features are learnt on; default: of a model that is replaced the same, else as for run.",
+            help="Model whose features are used; default: with --replace, that of the old model; else as for run.",
         ),
     ] = None,
     streams: Annotated[
@@ -38,13 +38,13 @@ def teach(
     engine: Annotated[EngineOptions, Only(("backend",))] = EngineOptions(),
     finetune: Annotated[
         Layers | None,
-        typer.Option(help="Then train the last blocks or all of the network on, on a GPU."),
+        typer.Option(help="Then fine-tune the last blocks or all of the network, on a GPU."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the model of that name.")] = False,
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
-    """Learn to tell your own actions apart, from about ten clips of each. Interrupted, it goes on where it was."""
+    """Learn to tell your own actions apart, from about ten clips of each. If interrupted, it continues where it was."""
     from engines.extras import BRINGS, require
     from engines.training.datasets import not_videos
     from realtime.commands.train import check_installed
@@ -68,19 +68,19 @@ def teach(
 
 
 def chosen_base(base: str | None, name: str, streams: Streams, prepare: Prepare) -> str:
-    """The base that was named; else that of the model which is taught anew, so that more clips alone make the difference."""
+    """The base that was named; else that of the model to be replaced, so that only the clips change."""
     from realtime.teaching.lesson import base_of
 
     if base is None and (base := base_of(name)) is not None:
         print(f"i3d-live: weights {base}: {name} was taught on them before", file=sys.stderr)
     if base is not None:
         return prepare.named(base, "rgb").name
-    # Flow can start from RGB weights, so that a set without flow will do.
+    # Flow can start from RGB weights, so a set without flow is enough.
     return prepare.model(None, "rgb" if streams == "rgb" else "auto").name
 
 
 def show(lesson: "Lesson") -> None:
-    """Accuracy and what is taken for what on stdout; what is wrong on stderr."""
+    """Print accuracy and confusions on stdout, and problems on stderr."""
     from engines.training.accuracy import class_rows
     from engines.weights.store import model_dir
     from realtime.teaching.lesson import PICTURE

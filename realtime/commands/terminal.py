@@ -1,6 +1,7 @@
-"""What a person sees while a source runs: a line whenever the leading action changes, and how far it has come.
+"""Readable output while a source runs: a line whenever the leading action changes, and progress.
 
-Everything is a `Text` and nothing is rich's markup: labels, names and messages are not ours, and `jump [left]` must stay as it is.
+Everything is a `Text` without rich's markup: labels, names and messages are user input, and `jump [left]` must stay
+intact.
 """
 
 import os
@@ -16,7 +17,7 @@ BAR_WIDTH = 20
 
 
 class Terminal:
-    """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout where they are asked for."""
+    """A context manager. Without a terminal on stderr it shows no progress; lines go to stdout if asked for."""
 
     def __init__(self, total_s: float | None, console: Console | None = None) -> None:
         """`total_s`: length of the source, where it has one. `console`: for all; by default lines go to stdout, and so
@@ -43,11 +44,11 @@ class Terminal:
         self._progress.stop()
 
     def progress(self, media_s: float) -> None:
-        """So many seconds of the source are done."""
+        """`media_s` seconds of the source are done."""
         self._progress.update(self._task, completed=media_s, media=f"{media_s:.1f} s of video")
 
     def write(self, line: Line) -> None:
-        """Print the lines of the log that a person wants to read."""
+        """Print the lines of the log that are for people."""
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
             text = Text.assemble((line["name"], "bold"), " ", text) if "name" in line else text
@@ -92,9 +93,15 @@ class Terminal:
         dropped = sum(count for cause, count in frames["dropped"].items() if cause == "late")
         return Text(
             f"{line['media_s']:.1f} s of video in {line['wall_s']:.1f} s ({speed:.1f} x real time), "
-            f"{frames['decoded']} frames, {dropped} dropped, {line['predictions']} answers, {line['events']} events",
+            f"{counted(frames['decoded'], 'frame')}, {dropped} dropped, "
+            f"{counted(line['predictions'], 'prediction')}, {counted(line['events'], 'event')}",
             "dim",
         )
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 event", "2 events"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _noted(at_s: float, what: str, more: str = "", colour: str = "yellow") -> Text:

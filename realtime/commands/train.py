@@ -27,7 +27,7 @@ WRITTEN = ("best.ckpt", "last.ckpt", "weights.safetensors")
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, what it starts from and what becomes of it."""
+    """Which network, what it starts from, and how the result is stored."""
 
     architecture: Annotated[str, typer.Option(metavar="NAME", help="See i3d-live info --architectures.")] = (
         "two-stream-i3d"
@@ -43,11 +43,11 @@ class NetworkOptions:
     )
     finetune: Annotated[
         Layers | None,
-        typer.Option(help="Of --base train the last blocks or all, and keep what its batch norms know."),
+        typer.Option(help="Train the last blocks or all of --base, with its batch norms frozen."),
     ] = None
 
     def contract(self) -> "Architecture":
-        """The architecture. Raises UsageError where these options do not go together."""
+        """The architecture. Raises UsageError if these options do not go together."""
         from engines.nets.architectures import architecture
 
         found = architecture(self.architecture)
@@ -62,7 +62,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """Where the clips of a dataset are, and which of them count."""
+    """Where the clips of a dataset are, and which of them to use."""
 
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos, if they are elsewhere.")] = None
     fold: Annotated[int, typer.Option(min=1, max=3, help="Of UCF-101's and HMDB-51's three.")] = 1
@@ -73,12 +73,12 @@ class ScheduleOptions:
     """How long and how fast."""
 
     rounds: Annotated[
-        int, typer.Option(min=1, help="At most; each ends with a validation and a checkpoint.")
+        int, typer.Option(min=1, help="Most rounds; each ends with a validation and a checkpoint.")
     ] = 110
     round_steps: Annotated[int, typer.Option(min=1, help="Steps of a round.")] = 1000
     batch: Annotated[int, typer.Option(min=1, help="Clips a step on each device.")] = 8
     learning_rate: Annotated[
-        float, typer.Option(min=0, help="At first; the paper does not give its own.")
+        float, typer.Option(min=0, help="Initial learning rate; the paper does not state its own.")
     ] = 0.01
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw examples.")] = 2
 
@@ -150,7 +150,7 @@ def train(
 
 
 def check_installed() -> None:
-    """Whether training is possible here. EngineError where a package is missing."""
+    """Raises EngineError if a package for training is missing."""
     try:
         import engines.training.train  # noqa: F401
     except ImportError as error:
@@ -158,7 +158,8 @@ def check_installed() -> None:
 
 
 def check_target(name: str, labels: tuple[str, ...]) -> None:
-    """Before days of work: whether the result can be stored under that name. Its other stream may be there already."""
+    """Check, before days of work, that the result can be stored under that name. Its other stream may be there
+    already."""
     from engines.weights.model_json import read_manifest
     from engines.weights.store import model_dir
     from realtime.teaching.lesson import check_name
@@ -176,7 +177,7 @@ def network_for(
     base: str | None,
     prepare: Prepare = PREPARE,
 ) -> "nn.Module":
-    """A new network, or one that starts from a stored model's weights; flow from its rgb ones where it has none."""
+    """A new network, or one that starts from a stored model's weights; flow from its rgb ones if it has none."""
     import numpy as np
     import torch
 
@@ -192,7 +193,7 @@ def network_for(
 
 
 def store(name: str, stream: Modality, weights: Path, labels: tuple[str, ...], source: str) -> None:
-    """As a model that every verb takes by name."""
+    """Store the weights as a model, which every command takes by name."""
     from safetensors.numpy import load_file
 
     from engines.weights.store import save_weights

@@ -1,4 +1,4 @@
-"""What was seen in a video as a whole, and how sure that is, in plain words: from the lines of its log."""
+"""What was seen in a whole video, and how certain that is, in plain words: from the lines of its log."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from realtime.outputs.log import Line
 
 SURE = 0.8
-"""Mean probability of the longest event from which an answer counts as sure, if it is also true for so much of the video:"""
+"""Mean probability of the longest event from which it counts as sure, if it also lasts for this share of the video:"""
 MOST = 0.5
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer that lasted longest."""
+    """The label that lasted longest."""
 
     label: str
     probability: float
-    """Mean while it lasted."""
+    """Mean over its duration."""
     start_s: float
     end_s: float
     video_s: float
     event: bool
-    """Whether it was ever likely enough to count as an event; else it is the likeliest on average."""
+    """Whether it was ever likely enough to count as an event; otherwise it is the most likely on average."""
 
     @property
     def sure(self) -> bool:
-        """An answer that is right lasts; one that is likely for a moment and gone in the next is a guess, however likely."""
+        """A correct label lasts; one that is likely only for a moment is a guess, however likely."""
         lasts = self.end_s - self.start_s >= MOST * self.video_s
         return self.event and lasts and self.probability >= SURE
 
@@ -47,7 +47,7 @@ class Verdict:
 
 
 def verdict(log: Iterable[Line]) -> Verdict | None:
-    """Of one source's log, to its end; None where there was no answer at all."""
+    """The verdict from one source's complete log; None if there was no prediction at all."""
     events: list[Line] = []
     sums: dict[str, float] = defaultdict(float)
     count, video_s = 0, 0.0
@@ -70,12 +70,12 @@ def verdict(log: Iterable[Line]) -> Verdict | None:
 
 
 def judged(found: Verdict | None, label: str | None) -> str:
-    """The verdict in words, and whether it is right for a video in which `label` is done; None: none of the known actions."""
+    """The verdict in words, and whether it is right for a video that shows `label`; None: none of the known actions."""
     said = "Nothing was seen: the video is too short." if found is None else str(found)
     if found is None:
         return said
     if label is None:
-        return f"{said} Nobody in this clip does one of the known actions: every answer is wrong, however sure it looks."
+        return f"{said} This clip shows none of the known actions: every prediction is wrong, however sure it looks."
     if found.label != label:
         return f"{said} That is wrong: this clip shows {label}."
-    return f"{said} That is right." if found.sure else f"{said} It is right all the same."
+    return f"{said} That is right." if found.sure else f"{said} It is right nevertheless."

@@ -42,10 +42,10 @@ LOOK = Only(
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Where the page is, and who may see it."""
+    """Where the page is served, and its password."""
 
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Any other than this machine's own demands a password.")
+        str, typer.Option(help="Address to listen on. Any but this machine's own requires a password.")
     ] = "127.0.0.1"
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 7860
     password_file: Annotated[
@@ -107,7 +107,7 @@ def view(
 
 
 def first_settings(engine: EngineOptions, look: RecognizerOptions) -> Settings:
-    """With what the page begins. Raises UsageError for what cannot be."""
+    """The page's initial settings. Raises UsageError for invalid ones."""
     return Settings(
         mode=engine.mode,
         streams=engine.streams,
@@ -124,9 +124,9 @@ def first_settings(engine: EngineOptions, look: RecognizerOptions) -> Settings:
 
 
 def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
-    """From the file, the environment or the terminal; None where none is needed and none is given.
+    """The password from the file, the environment or the terminal; None if none is needed and none is given.
 
-    Never from an argument: those are seen by everybody on the machine. Raises UsageError where one is missing or too short.
+    Never from an argument, which every user of the machine can see. Raises UsageError if one is missing or too short.
     """
     password = None
     if file is not None:
@@ -155,8 +155,8 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
 def run_server(
     options: ServerOptions, password: str | None, settings: Settings, new_hub: "Callable[[], Hub]"
 ) -> None:
-    """Load the engine, so that the first answer does not wait for it; then serve until Ctrl-C."""
-    # Before gradio is imported: it would ask hosts of its maker for news.
+    """Load the engine, so that the first prediction does not wait for it; then serve until Ctrl-C."""
+    # Before gradio is imported: it would contact its maker's hosts.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
@@ -182,7 +182,7 @@ def run_server(
 
 
 def shown_address(host: str, port: int) -> str:
-    """What to type into a browser."""
+    """The address to type into a browser."""
     if host in ("0.0.0.0", "::", ""):
         host = socket.gethostname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"

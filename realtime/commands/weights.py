@@ -37,7 +37,7 @@ def fetch(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="imagenet-kinetics (rgb and flow), kinetics (rgb), or flow (of the former); default: the best to be had.",
+            help="imagenet-kinetics (rgb and flow), kinetics (rgb), or flow (of the former); default: the best available.",
         ),
     ] = None,
     stream: StreamOption = None,

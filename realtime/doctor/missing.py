@@ -1,4 +1,4 @@
-"""What is missing on this machine, and the command that mends it."""
+"""What is missing on this machine, and the command that fixes it."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ Area = Literal["backend", "extra", "weights", "source", "output"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is there or is missing."""
+    """One thing that is present or missing."""
 
     area: Area
     what: str
@@ -33,11 +33,11 @@ class Finding:
     says: str
     """What was found, or why it cannot be used."""
     mend: str = ""
-    """What to do about it, where it is missing."""
+    """What to do about it if it is missing."""
 
 
 def findings() -> Iterator[Finding]:
-    """All that this machine has and lacks. Nothing is fetched or installed."""
+    """Everything that this machine has and lacks. Nothing is fetched or installed."""
     yield from _backends()
     yield from _extras()
     yield from _weights()
@@ -96,7 +96,7 @@ def _sources() -> Iterator[Finding]:
 
 
 def webcam(devices: Sequence[str], usable: Sequence[str]) -> Finding:
-    """Whether there is a camera: `devices` are there, of which `usable` may be opened."""
+    """Whether there is a camera. `usable`: those of the `devices` that may be opened."""
     names = ", ".join("webcam:" + device.removeprefix("/dev/video") for device in usable or devices)
     if usable:
         return Finding("source", "webcam", True, names)
@@ -123,7 +123,7 @@ def _outputs() -> Iterator[Finding]:
 
 
 def _encoder_trouble() -> str | None:
-    """Whether a video can be written, found out by writing one."""
+    """Why a video cannot be written, found out by writing one; None if it can."""
     from realtime.outputs.video_file import VideoWriter
 
     try:

@@ -1,6 +1,6 @@
 """Half a minute of a source through a recogniser: what each stage costs, as a share of real time, and what to change.
 
-Decoding runs in a thread of its own, all else in one after the other: they share the cores, but not a thread.
+Decoding runs in its own thread, everything else in sequence in another: they share the cores, but not a thread.
 """
 
 import os
@@ -20,11 +20,11 @@ from realtime.types import Figures, Frame
 
 TICKS_PER_S = 25
 DECODE_SHARE = 0.2
-"""Of the time, for decoding alone."""
+"""Share of the trial's time in which only decoding is measured."""
 ENOUGH = 0.85
-"""Share of real time up to which a machine keeps up with what else it has to do."""
+"""Share of real time up to which a machine keeps up, with a margin for other work."""
 CONTINUAL_WORK, PREVIEW_WORK, WINDOW_WORK = 13.9 / 8, 32 / 8, 111.0
-"""GMAC a tick of the streaming modes, and a window."""
+"""GMAC for a tick in the streaming modes, and for a window."""
 
 Open = Callable[[], Video]
 MakeRecognizer = Callable[[Stopwatch], Recognizer]
@@ -35,12 +35,12 @@ class Loads:
     """Shares of real time."""
 
     decode: float
-    """Of one core, converting to RGB included."""
+    """Share of one core, including conversion to RGB."""
     stages: dict[str, float] = field(default_factory=dict)
-    """Of the recogniser: resize, rgb input, flow input, and of the engines, rgb engine, flow engine, or both at once."""
+    """Of the recogniser, by stage: resize, rgb input, flow input, rgb engine, flow engine, or both engines together."""
     media_s: float = 0.0
     dropped: int = 0
-    """Frames of a live source that came too late, with nothing else left out."""
+    """Frames of a live source that were dropped as late, with nothing else left out."""
     decoded: int = 0
 
     @property
@@ -49,7 +49,7 @@ class Loads:
 
     @property
     def flow(self) -> float:
-        """What would be spared without; half of what two engines take that share the processor."""
+        """What would be saved without flow: half of the time, where two engines share the processor."""
         alone = (self.stages.get(stage, 0.0) for stage in (StageName.FLOW_INPUT, StageName.FLOW_ENGINE))
         return sum(alone) + self.stages.get(StageName.BOTH_ENGINES, 0.0) / 2
 
@@ -63,14 +63,14 @@ class Loads:
 
     @property
     def would_drop(self) -> float:
-        """Share of the frames for which there is no time, if nothing else is left out."""
+        """Share of the frames that would be dropped if nothing else is left out."""
         return max(0.0, 1 - 1 / max(self.decode, self.recogniser, 1.0))
 
 
 def measure(
     open_source: Open, make_recognizer: MakeRecognizer, seconds: float, clock: Clock | None = None
 ) -> Loads:
-    """Run for so long; a shorter file is read again and again. Raises what opening and reading raises."""
+    """Run for `seconds`; a shorter file is repeated. Raises what opening and reading raise."""
     clock = clock or Clock()
     video = open_source()
     live = video.live
@@ -81,13 +81,13 @@ def measure(
     end_s = clock.now_s() + seconds * (1 - DECODE_SHARE)
     source = open_source() if live else Repeated(video.name, open_source)
     session = Session(source, recognizer, now_s=clock.now_s)
-    session.pace = None  # the question is whether all of it can be done
+    session.pace = None  # the question is whether everything can be done
     figures, stage_s = _run_until(end_s, session, stopwatch, clock)
     if not figures.steps:
         raise SourceError(
-            "no answer came in that time: the source is too short or too slow; give more --seconds"
+            "no prediction came in that time: the source is too short or too slow; give more --seconds"
         )
-    # The first step comes only when a window is full; later ones at every stride.
+    # The first step comes only when a window is full, later ones at every stride.
     stride_s, media_s = recognizer.stride_ticks / TICKS_PER_S, figures.ticks / TICKS_PER_S
     stages = {
         stage: spent / (figures.steps * stride_s if stage in ENGINE_STAGES.values() else media_s)
@@ -99,7 +99,7 @@ def measure(
 def _run_until(
     end_s: float, session: Session, stopwatch: Stopwatch, clock: Clock
 ) -> tuple[Figures, dict[str, float]]:
-    """Its figures and the seconds of each stage at that time, before the recogniser has said what it still knows."""
+    """Its figures and the seconds of each stage at that time, before the recogniser is flushed."""
     errors: list[Exception] = []
     with closing(take_turns([session], lambda _, error: errors.append(error))) as turns:
         for _ in turns:
@@ -112,7 +112,7 @@ def _run_until(
 
 
 class Repeated:
-    """Source: a file again and again, as one long video."""
+    """Source: a file repeated endlessly, as one long video."""
 
     live, corrupt_packets = False, 0
 
@@ -141,7 +141,7 @@ class Repeated:
 
 
 def _decode_share(open_source: Open, live: bool, seconds: float, clock: Clock) -> float:
-    """Seconds of all cores for a second of video."""
+    """Seconds of processor time for a second of video."""
     end_s, cpu_s, media_s = clock.now_s() + seconds, 0.0, 0.0
     while clock.now_s() < end_s and not (live and media_s):
         with open_source() as video:
@@ -164,9 +164,9 @@ def _cpu_s() -> float:
 def advice(
     loads: Loads, engines: Engines, recognizer: Recognizer, precisions: tuple[str, ...]
 ) -> Iterator[str]:
-    """Which setting to change, the one that costs the answers least first; nothing where it keeps up."""
+    """Settings to change, the one that harms predictions least first; nothing where the machine keeps up."""
     if loads.decode > ENOUGH:
-        yield "take a smaller picture: most cameras have a second stream, with an address of its own"
+        yield "take a smaller picture: most cameras have a second stream at another address"
     if loads.recogniser <= ENOUGH:
         return
     engine = next(iter(engines.by_stream.values()))
@@ -183,7 +183,7 @@ def advice(
         yield f"--stride {8 * ceil(stride / 8 - 1e-6)}: fewer windows, each as it is"
     elif recognizer.mode == "preview":
         continual = loads.engine * CONTINUAL_WORK / PREVIEW_WORK
-        yield f"--mode continual: no provisional answers; all together about {percent(others + continual)}"
+        yield f"--mode continual: no provisional predictions; all together about {percent(others + continual)}"
     if "flow" in recognizer.streams and len(recognizer.streams) > 1:
         yield f"--streams rgb: without flow it is {percent(loads.recogniser - loads.flow)}"
     if others > ENOUGH:

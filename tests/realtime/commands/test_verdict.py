@@ -35,19 +35,19 @@ SAID: dict[str, tuple[list[dict[str, Any]], str | None, str]] = {
     "likely, but for a moment": (
         [event("throwing axe", 4.16, 5.76, 0.89), event("parkour", 0.0, 0.96, 0.58), summary(7.7)],
         None,
-        "Unsure: what lasted longest is throwing axe with 0.89, for 1.6 of 7.7 s. Nobody in this clip does one of the known "
-        "actions: every answer is wrong, however sure it looks.",
+        "Unsure: what lasted longest is throwing axe with 0.89, for 1.6 of 7.7 s. This clip shows none of the known "
+        "actions: every prediction is wrong, however sure it looks.",
     ),
     "sure, and nothing known is done": (
         [JUGGLING, summary(10.0)],
         None,
-        "Seen: juggling, 0.98, from 0.0 to 9.6 s. Nobody in this clip does one of the known actions: every answer is wrong, "
+        "Seen: juggling, 0.98, from 0.0 to 9.6 s. This clip shows none of the known actions: every prediction is wrong, "
         "however sure it looks.",
     ),
     "long, but not likely": (
         [event("tai chi", 0.0, 10.0, 0.55), summary(10.0)],
         "tai chi",
-        "Unsure: what lasted longest is tai chi with 0.55, for 10.0 of 10.0 s. It is right all the same.",
+        "Unsure: what lasted longest is tai chi with 0.55, for 10.0 of 10.0 s. It is right nevertheless.",
     ),
     "no event": (
         [
