@@ -1,4 +1,4 @@
-"""Wall time: asked for here and by what is handed one of these, so that tests can own it."""
+"""Wall-clock time behind an object, so that tests can supply their own."""
 
 import threading
 import time
@@ -9,19 +9,19 @@ from enum import StrEnum
 
 
 class Clock:
-    """Seconds of a clock that never runs back, and waiting by it."""
+    """A monotonic clock in seconds, and waiting on it."""
 
     def now_s(self) -> float:
         """The same clock as that of `Frame.taken_s`."""
         return time.monotonic()
 
     def wait(self, flag: threading.Event, seconds: float) -> bool:
-        """Until `flag` is set, at most so long; True if it is set."""
+        """Wait until `flag` is set, for at most `seconds`; True if it is set."""
         return flag.wait(seconds)
 
 
 class StageName(StrEnum):
-    """What wall time is spent on, by the names that the log and Prometheus have for it."""
+    """What wall-clock time is spent on, named as in the log and in Prometheus."""
 
     DECODE = "decode"
     RESIZE = "resize"

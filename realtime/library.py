@@ -11,7 +11,7 @@ from realtime.types import Frame, Prediction
 
 
 class _Kept:
-    """Sink: keeps what was recognised until it is taken."""
+    """Sink that keeps outputs until they are taken."""
 
     def __init__(self) -> None:
         self._outputs: deque[Output] = deque()
@@ -21,7 +21,7 @@ class _Kept:
             self._outputs.append(item)
 
     def close(self) -> None:
-        """What is kept can still be taken."""
+        """Outputs that were kept can still be taken."""
 
     def take(self) -> Iterator[Output]:
         while self._outputs:
@@ -31,8 +31,8 @@ class _Kept:
 def outputs(video: Source, recognizer: Recognizer) -> Iterator[Output]:
     """Predictions, events and gaps of a video as they become certain.
 
-    Files wait for the recogniser. Of a live source frames are dropped when it is late, and it does less; see
-    `realtime.overload`. Raises what the video raises, after the predictions that its frames still give.
+    Files wait for the recogniser. When it falls behind a live source, frames are dropped and it does less work; see
+    `realtime.overload`. Errors of the video are raised after the predictions of the frames before them.
     """
     kept, errors = _Kept(), list[Exception]()
     session = Session(video, recognizer, sinks=[kept])
@@ -49,6 +49,6 @@ def stream(video: Source, recognizer: Recognizer) -> Iterator[Prediction]:
 
 
 def watch(video: Source, recognizer: Recognizer, tell: Callable[[Output], object]) -> None:
-    """Call `tell` with each of `outputs`, to the end of the video."""
+    """Call `tell` with each of `outputs` until the video ends."""
     for output in outputs(video, recognizer):
         tell(output)

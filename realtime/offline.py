@@ -16,7 +16,7 @@ from realtime.worker_threads import beside
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
-    """All ticks of a video. Gaps leave no trace: a clip is one whole."""
+    """All ticks of a video. Gaps are ignored: a clip is treated as one section."""
     resample = Resample(fps)
     for frame in frames:
         yield from _ticks(resample.push(frame))
@@ -28,7 +28,7 @@ def _ticks(items: list[Resampled]) -> list[Tick]:
 
 
 def clip_inputs(frames: Iterable[Frame], spec: StreamSpec, flow: str = "tvl1") -> Iterator[NDArray[Any]]:
-    """What the network of a stream takes for each tick of a video: (224, 224, C)."""
+    """The network input (224, 224, C) of a stream for each tick of a video."""
     feed = feed_for(spec, flow, beside=beside)
     last: Frame | None = None
     for tick in ticks_of(frames, spec.fps):

@@ -1,7 +1,7 @@
-"""What a recogniser leaves out when it is late, step by step, and takes up again. No threads, no clock.
+"""What a recogniser leaves out, step by step, when it falls behind, and later resumes. No threads, no clock.
 
 Dropping frames does not help an engine that costs more than the ticks it serves: each prediction costs as much
-as before. So it gives fewer predictions first, in an order that leaves every prediction right for what it claims.
+as before. So it gives fewer predictions first, in an order that keeps every prediction true to its description.
 """
 
 import math
@@ -12,11 +12,11 @@ LATE_S = 0.75
 """A frame that waited longer than this makes the recogniser step down: before it has waited for a second, when frames
 are dropped (`realtime.reader_threads.LIVE_WAIT_S`)."""
 SETTLE_S = 1.0
-"""Seconds that a step has to show its effect before the next one down."""
+"""Seconds for a step down to take effect before the next one."""
 CALM_S = 10.0
-"""Seconds without a late frame after which it tries a step up."""
+"""Seconds without a late frame before it tries a step up."""
 LONGEST_CALM_S = 300.0
-"""A try that fails doubles the time to the next one, up to this."""
+"""A failed try doubles the time to the next one, up to this."""
 FEWER_PREVIEWS = 2
 STRIDE_FACTORS = (2, 4, 8)
 LONGEST_STRIDE_FACTOR = STRIDE_FACTORS[-1]
@@ -24,22 +24,22 @@ LONGEST_STRIDE_FACTOR = STRIDE_FACTORS[-1]
 
 @dataclass(frozen=True)
 class Level:
-    """What the recogniser may do."""
+    """How much work the recogniser may do."""
 
     name: str
     preview_every: int = 1
-    """In `preview` mode every so-many-th step has a preview; 0: none has."""
+    """In `preview` mode every n-th step has a preview; 0: none has."""
     flow: bool = True
-    """Without, the predictions come from RGB alone and no flow is computed."""
+    """If False, predictions come from RGB alone and no flow is computed."""
     stride_factor: int = 1
-    """In `window` mode windows are so many times as far apart."""
+    """In `window` mode the stride is multiplied by this."""
     pieces: bool = False
-    """In the other modes the stream is cut into pieces of a window's length, each a clip by itself: frames can be
-    dropped between pieces without anything else being seen in their place."""
+    """In the other modes the stream is cut into pieces of a window's length, each a separate clip: frames dropped
+    between pieces are not replaced by repeated ones in any prediction."""
 
 
 def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
-    """From all that was asked for down to the least that still gives predictions."""
+    """From everything that was asked for down to the least that still gives predictions."""
     levels = [Level("all")]
     if mode == "preview":
         levels += [Level("fewer previews", FEWER_PREVIEWS), Level("no previews", 0)]
@@ -55,10 +55,10 @@ def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
 
 
 class Ladder:
-    """How long frames waited goes in, the level to work at comes out.
+    """Chooses the level to work at from how long frames waited.
 
-    Down immediately, up after a while without a late frame; from the bottom, where frames may always be late, after a
-    while in any case.
+    It steps down immediately, and up after some time without a late frame; from the bottom, where frames may always be
+    late, it tries a step up after that time in any case.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -75,8 +75,8 @@ class Ladder:
         return self._levels[self.place]
 
     def update(self, lag_s: float, now_s: float) -> Level | None:
-        """The next frame waited for `lag_s`, and it is `now_s`, on a clock that never runs back -> the level, if it is
-        new."""
+        """The new level, or None if it stays. `lag_s`: how long the next frame waited. `now_s`: of a monotonic
+        clock."""
         if self._tried_s is not None and now_s - self._tried_s >= self._patience_s:
             self._tried_s, self._patience_s = None, CALM_S
         if lag_s > LATE_S and self.place + 1 < len(self._levels):

@@ -1,4 +1,4 @@
-"""Resizing, cutting and compressing of pictures."""
+"""Resizing, cropping and compressing pictures."""
 
 from typing import TypeVar
 

@@ -4,9 +4,9 @@
     for frame in video: put ──────→ [ . . . . ] ───┬─→ take, recognizer.push ───→ outputs
     for frame in video: put ──────→ [ . . . . ] ───┘
 
-A file waits while its mailbox is full, so nothing of it is lost. A live source does not wait: the oldest frames in the
-mailbox make room, are counted, and the frame behind them says how many they were. Flow of two pairs of frames at a
-time is computed by a few threads that all recognisers share; see `beside`.
+A file waits while its mailbox is full, so none of its frames are lost. A live source does not wait: the oldest frames
+in the mailbox are dropped and counted, and the frame after them says how many there were. A few worker threads, shared
+by all recognisers, compute the flow of two pairs of frames at a time; see `worker_threads`.
 """
 
 import threading
@@ -26,9 +26,9 @@ WhenFull = Literal["wait", "drop oldest"]
 
 FILE_MAILBOX = 4
 LIVE_MAILBOX = 64
-"""Frames: a second of any usual camera."""
+"""Frames: at least a second of any common camera."""
 LIVE_WAIT_S = 1.0
-"""As long a frame of a live source may wait; who is slower gets newer ones."""
+"""How long a frame of a live source may wait; a slower recogniser gets newer ones."""
 
 
 class Source(Protocol):
@@ -37,21 +37,21 @@ class Source(Protocol):
     name: str
     """Safe to print."""
     live: bool
-    """What is not read in time is lost."""
+    """Frames that are not read in time are lost."""
 
     @property
     def corrupt_packets(self) -> int:
-        """Packets and pictures so far that were damaged."""
+        """Damaged packets and pictures so far."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """From any thread: the iteration ends."""
+        """End the iteration; may be called from any thread."""
 
 
 class End:
-    """Comes after the last frame of a source. `error`: why it ended early, or None. `stopped`: because it was asked
-    to."""
+    """Comes after the last frame of a source. `error`: why it ended early, or None. `stopped`: whether it was asked to
+    end."""
 
     def __init__(self, error: BaseException | None = None, *, stopped: bool = False) -> None:
         self.error, self.stopped = error, stopped
@@ -70,7 +70,7 @@ class Mailbox:
         """`now_s`: the clock of `Frame.taken_s`."""
         self._capacity, self._when_full, self._now_s = capacity, when_full, now_s
         self.changed = threading.Condition()
-        """May be replaced before the first use, to wait for several mailboxes at once."""
+        """May be replaced before the first use, to wait for several mailboxes together."""
         self._frames: deque[Frame] = deque()
         self._end: End | None = None
         self._dropped_before = 0
@@ -78,10 +78,10 @@ class Mailbox:
         self.received = 0
         """Frames that were put into it."""
         self.dropped = 0
-        """Those that made room for newer ones, or waited for too long."""
+        """Frames that made room for newer ones, or waited too long."""
 
     def put(self, frame: Frame) -> bool:
-        """Add a frame; False when nobody takes frames any more."""
+        """Add a frame; False once frames are no longer taken."""
         with self.changed:
             while len(self._frames) >= self._capacity and self._end is None:
                 if self._when_full == "drop oldest":
@@ -97,13 +97,13 @@ class Mailbox:
             return True
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more frames come; those that are there can still be taken."""
+        """No more frames will come; those in the mailbox can still be taken."""
         with self.changed:
             self._end = self._end or End(error)
             self.changed.notify_all()
 
     def stop(self) -> None:
-        """No more frames are taken: the end comes next. May be called by a signal handler, in any thread."""
+        """Take no more frames: the next item is the end. May be called from a signal handler and from any thread."""
         with self.changed:
             if self._end is None or self._end.error is None:
                 self._end = End(stopped=True)
@@ -126,14 +126,14 @@ class Mailbox:
 
     @property
     def ready(self) -> bool:
-        """Whether `take` has something."""
+        """Whether `take` would return something."""
         return bool(self._frames) or self._end is not None
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def _drop_oldest(self) -> None:
-        """The frame behind it has to say what was lost with it."""
+        """The next frame carries the count of those dropped before it."""
         self._after_gap = self._frames.popleft().after_gap or self._after_gap
         self._dropped_before += 1
         self.dropped += 1
@@ -150,14 +150,14 @@ def _taken_before(frame: Frame, seconds: float) -> bool:
 
 
 def mailbox_for(video: Source, now_s: Callable[[], float] = time.monotonic) -> Mailbox:
-    """Where the frames of this video wait. `now_s`: the clock of `Frame.taken_s`."""
+    """A mailbox suited to this video. `now_s`: the clock of `Frame.taken_s`."""
     if video.live:
         return Mailbox(LIVE_MAILBOX, "drop oldest", now_s)
     return Mailbox(FILE_MAILBOX, "wait", now_s)
 
 
 class Reader:
-    """Reads a video in a thread of its own. A context manager: leaving it stops the thread and waits for it."""
+    """Reads a video in a separate thread. A context manager: leaving it stops the thread and waits for it."""
 
     def __init__(self, video: Source, mailbox: Mailbox) -> None:
         self._video, self.mailbox = video, mailbox
@@ -186,11 +186,11 @@ class Reader:
 def read_or_idle(
     videos: Sequence[Source], mailboxes: Sequence[Mailbox], idle_s: float | None
 ) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
-    """Frames of several videos as they come, each with the video's place in the list and its mailbox; last an `End`
-    each.
+    """Frames of several videos as they come, each with the video's index in the list and its mailbox; finally an `End`
+    for each.
 
-    They take turns, so that one with many frames waiting does not hold up the others. An `Idle`, with any place, comes
-    whenever nothing came from any of them for `idle_s`.
+    Videos take turns, so that one with many waiting frames does not hold up the others. An `Idle`, with an arbitrary
+    index, comes whenever none of them delivered anything for `idle_s`.
     """
     changed = mailboxes[0].changed
     with ExitStack() as stack:
@@ -212,7 +212,7 @@ def read_or_idle(
 
 
 class Pace:
-    """Keeps a recogniser at the level that it can hold. Only for live sources: files wait."""
+    """Keeps a recogniser at a level that it can sustain. Only for live sources: files wait."""
 
     def __init__(self, recognizer: Recognizer, now_s: Callable[[], float] = time.monotonic) -> None:
         self._recognizer, self._now_s = recognizer, now_s
@@ -221,7 +221,7 @@ class Pace:
         """How long the last frame waited."""
 
     def before(self, frame: Frame) -> bool:
-        """To be called before each frame is pushed: whether the recogniser is now at another level."""
+        """Call before each frame is pushed: whether the recogniser changed its level."""
         now_s = self._now_s()
         self.lag_s = 0.0 if frame.taken_s is None else now_s - frame.taken_s
         level = self.ladder.update(self.lag_s, now_s)

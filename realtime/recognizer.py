@@ -3,8 +3,7 @@
     Frame → Resample → Tick ─→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
                      └ Gap: flushes the row behind it ─────────────────────────────→ Gap
 
-What a stage far down needs to know travels the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to
-`Predictions`.
+Messages to a later stage travel the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to `Predictions`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +37,7 @@ Output = Prediction | Event | Gap
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
-"""Predictions that are averaged: a window is a mean over 2.56 s already, a position is not."""
+"""Predictions that are averaged: a window is already a mean over 2.56 s, a position is not."""
 
 
 @dataclass
@@ -56,7 +55,7 @@ class Counts:
 
 
 class Recognizer:
-    """`push` frames in order of pts, `flush` at the end; any number of frames at a time gives the same predictions."""
+    """`push` frames in order of pts, `flush` at the end."""
 
     def __init__(
         self,
@@ -95,7 +94,7 @@ class Recognizer:
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
         self.smooth = smooth or DEFAULT_SMOOTH[self.mode]
         self.level = self._level = Level("all")
-        """What it may do; set it between two frames when it is late, see `realtime.overload`."""
+        """How much work it may do; set it between two frames when it is late, see `realtime.overload`."""
         self._counts = Counts()
 
         def feed_of(spec: StreamSpec) -> Feed:
@@ -145,22 +144,23 @@ class Recognizer:
 
     @property
     def delay_s(self) -> Fraction:
-        """Media time after which it is known at the latest that an action has begun or ended: that of a window, or of
-        the look-ahead, of the predictions that are averaged, and two seconds for flow that waits for its frames."""
+        """Longest media time until it is known that an action has begun or ended: that of a window, or of the
+        look-ahead, and of the predictions that are averaged, plus two seconds for flow that waits for its frames."""
         apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
         return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 2
 
     def push(self, frame: Frame) -> list[Output]:
-        """The next frame -> what has become certain with it."""
+        """The next frame -> the outputs that it completes."""
         self._counts.frames += 1
         out = self._change_level() if self._level != self.level else []
         return self._count(out + self._run(self._resample.push(frame)))
 
     def flush(self, *, whole: bool = True) -> list[Output]:
-        """End of the video: what is still to come. Afterwards the recogniser is as new, but for its counts and level.
+        """End of the video: the remaining outputs. Afterwards the recogniser is as new, except for its counts and
+        level.
 
-        `whole`: that was all of it, and not just what was seen when somebody stopped it; only then a clip shorter than
-        the window gets its prediction, which takes as long as that of a whole window.
+        `whole`: the video was seen to its end and not stopped earlier; only then does a clip shorter than the window
+        get a prediction, which costs as much as that of a whole window.
         """
         out = self._run(self._resample.flush())
         if whole:
@@ -175,7 +175,7 @@ class Recognizer:
         self._row.reset()
 
     def _change_level(self) -> list[Output]:
-        """Engines that go over to pieces, or back, begin anew."""
+        """Engines that change to pieces, or back, start over."""
         out = self._row.flush() if self._level.pieces != self.level.pieces else []
         self._level = self.level
         return out + self._row.push(self._level)

@@ -1,7 +1,7 @@
-"""The one driver, of files, cameras, the page, `doctor` and calls from programs: from sources to logs and sinks.
+"""The one driver behind files, cameras, the page, `doctor` and library calls: from sources to logs and sinks.
 
-A session pushes frames to a recogniser and says what came of them; `take_turns` brings the frames of several sessions as
-they come. What each source has seen, said and cost is in its `figures`.
+A session pushes frames to a recogniser and reports the outputs; `take_turns` delivers the frames of several sessions as
+they come. `figures` holds what each session has processed, produced and cost.
 """
 
 import platform
@@ -25,22 +25,23 @@ from realtime.types import Figures, Frame
 
 IDLE_S = 1.0
 WHOLE, STOPPED = "end of the video", "stopped"
-"""Ends that are nobody's fault."""
+"""Normal ends."""
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 
 
 class Sink(Protocol):
-    """Whatever wants to see frames and answers: each frame, then what became certain with it."""
+    """Receives each frame, then the outputs that it completed."""
 
     def push(self, item: Frame | Output) -> None:
-        """The next frame or answer."""
+        """The next frame or output."""
 
     def close(self) -> None:
         """Nothing follows: finish the file."""
 
 
 class Session:
-    """One source, its recogniser, and who is told. `write` takes each line of the log, `progress` the media seconds done."""
+    """One source, its recogniser and its sinks. `write` gets each line of the log, `progress` the media seconds
+    done."""
 
     def __init__(
         self,
@@ -56,19 +57,19 @@ class Session:
         renew: Callable[[], Recognizer | None] = lambda: None,
         frames: Source | None = None,
     ) -> None:
-        """`recognizer`: None where `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
-        clock of `Frame.taken_s`. `renew`: asked before each frame; a recogniser that it gives takes over with that
-        frame. `frames`: what is read in place of `video`, such as `video` at another pace.
+        """`recognizer`: None if `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
+        clock of `Frame.taken_s`. `renew`: called before each frame; if it returns a recogniser, that one takes over
+        from this frame on. `frames`: read in place of `video`, such as `video` at another pace.
         """
         self.video, self.frames, self.name = video, video if frames is None else frames, name
         self.stopwatch = stopwatch or Stopwatch()
         self.mailbox = mailbox_for(video, now_s)
-        """Where its frames wait."""
+        """Where frames wait."""
         self.recognizer: Recognizer | None = None
         self.pace: Pace | None = None
-        """What a live source's recogniser leaves out when it is late; without one it leaves out nothing."""
+        """For a live source: what the recogniser leaves out when it is late. None: nothing."""
         self.level_steps: Counter[str] = Counter()
-        """How often it stepped to each level of its pace."""
+        """How often the pace changed to each level."""
         self.last_frame_s = self._start_s = now_s()
         """When the newest frame was pushed."""
         self.ended: str | None = None
@@ -77,7 +78,7 @@ class Session:
         self._renew = renew
         self._media_s = self._busy_s = 0.0
         self._counts_before, self._unseen_before = Counts(), 0
-        """Of the recognisers before this one."""
+        """Totals of the recognisers before this one."""
         if recognizer is not None:
             self._use(recognizer)
 
@@ -101,12 +102,12 @@ class Session:
             self._emit(outputs, frame.taken_s)
 
     def look(self) -> None:
-        """Tell of a connection that was lost or is back. To be called about once a second, also where no frames come."""
+        """Report a connection that was lost or is back. Call about once a second, even while no frames come."""
         while isinstance(self.video, Reconnecting) and self.video.changes:
             self.write(connection_line(self.video.changes.popleft(), self._media_s))
 
     def end(self, ended: str) -> None:
-        """Nothing follows, for the reason `ended`: say what is still to be said, and close. Closing again does nothing."""
+        """Flush, report the end with its reason `ended`, and close. Calling it again does nothing."""
         if self.ended is not None:
             return
         self.ended = ended
@@ -123,16 +124,16 @@ class Session:
             self.write(summary_line(self.figures()))
 
     def write(self, line: Line) -> None:
-        """A line of the log, with the name of the source where it has one."""
+        """Write a line of the log, with the name of the source if it has one."""
         self._write(line if self.name is None else {"kind": line["kind"], "name": self.name} | line)
 
     @property
     def connection(self) -> Connection | None:
-        """None where a loss is the end."""
+        """State of the connection; None if the source ends when it is lost."""
         return self.video.connection if isinstance(self.video, Reconnecting) else None
 
     def figures(self) -> Figures:
-        """What has become of the source so far. From any thread."""
+        """Counts and times of the source so far. May be called from any thread."""
         mailbox, pace, connection = self.mailbox, self.pace, self.connection
         counts, unseen = self._totals()
         flow = self.recognizer.flow_health if self.recognizer else None
@@ -170,7 +171,7 @@ class Session:
         )
 
     def _use(self, recognizer: Recognizer) -> None:
-        """It takes over, once the one before it has said what it still knows."""
+        """Switch to this recogniser, after the one before it was flushed."""
         if self.recognizer is not None:
             self._emit(self.recognizer.flush(), None)
             self._counts_before, self._unseen_before = self._totals()
@@ -204,9 +205,10 @@ def run_sessions(
     sessions: Sequence[Session],
     failed: Callable[[Session, Exception], None] = lambda session, error: None,
 ) -> list[Exception]:
-    """Run all sources to their ends, in turns. One that fails ends alone: `failed` is told at once, the errors are returned.
+    """Run all sources to their ends, in turns. One that fails ends alone: `failed` is called immediately, and the
+    errors are returned.
 
-    Whatever ends it early (a stop, a full disk), each log gets its summary and each file is closed first.
+    However it ends (a stop, a full disk), each log gets its summary and each file is closed first.
     """
     errors: list[Exception] = []
 
@@ -229,9 +231,9 @@ def run_sessions(
 def take_turns(
     sessions: Sequence[Session], failed: Callable[[Session, Exception], None], *, idle_s: float = IDLE_S
 ) -> Generator[None]:
-    """Drive all sessions to their ends. Yields after each frame, after each end, and where nothing came for `idle_s`.
+    """Drive all sessions to their ends. Yields after each frame, after each end, and after `idle_s` without either.
 
-    One that fails ends, and `failed` is told. A caller that stops early has to end the sessions itself.
+    A session that fails is ended and passed to `failed`. A caller that stops early has to end the sessions itself.
     """
     videos, mailboxes = [s.frames for s in sessions], [s.mailbox for s in sessions]
     with closing(read_or_idle(videos, mailboxes, idle_s)) as items:
@@ -284,7 +286,7 @@ def session_line(video: Source, engines: Engines, recognizer: Recognizer) -> Lin
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that shape an answer; a bundle runs with fewer of them."""
+    """Versions of the packages that shape a prediction; a bundle runs with fewer of them."""
     found = {}
     for name in VERSIONS:
         with suppress(PackageNotFoundError):

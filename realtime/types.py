@@ -18,15 +18,15 @@ T = TypeVar("T")
 
 
 class Beside(Protocol):
-    """Runs a call while the caller goes on; `realtime.worker_threads.beside` is one."""
+    """Runs a call on another thread while the caller goes on; `realtime.worker_threads.beside` is one."""
 
     def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-        """What is returned waits for the call's result, as often as it is asked, and raises what the call raised."""
+        """Returns a function that blocks until the result is ready; may be called repeatedly; re-raises."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture as the source gave it."""
+    """One picture of the source."""
 
     rgb: Image
     """uint8 (H, W, 3), R G B, upright."""
@@ -37,11 +37,11 @@ class Frame:
     after_gap: bool = False
     """True where frames before this one are known or likely to be missing (reconnect, damage, `stamps_jump`)."""
     taken_s: float | None = None
-    """`time.monotonic()` when the frame was read; only the pump looks at it."""
+    """`time.monotonic()` when the frame was read; only `realtime.reader_threads` and the page use it."""
     dropped_before: int = 0
-    """Frames between this one and the one before that were read but dropped, because the recogniser is too slow."""
+    """Frames read but dropped between the previous frame and this one, because the recogniser is too slow."""
     stamps_jump: bool = False
-    """True where the source's time stamps begin anew: how far this frame is from the one before is not known."""
+    """True where the source's time stamps start over: the time since the previous frame is unknown."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
@@ -70,16 +70,16 @@ class Tick:
 
 @dataclass(frozen=True, eq=False)
 class ResizedTick:
-    """A tick and a view of its frame at the size that the networks' crops are cut from."""
+    """A tick and a view of its frame, resized for cropping."""
 
     tick: Tick
     image: Image
-    """uint8 (H, W, 3), its shorter side as long as `StreamSpec.short_side_px` says."""
+    """uint8 (H, W, 3), its shorter side `StreamSpec.short_side_px` long."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch of media time without frames. No answer spans one."""
+    """A stretch of media time without frames. No prediction spans one."""
 
     start: Fraction
     """Seconds: end of the last frame before it."""
@@ -87,17 +87,17 @@ class Gap:
     """Seconds: first frame after it."""
     cause: str
     """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, damage).
-    "time stamps jump": a clock was set, or recordings were joined; what lies between is not known.
-    "frames dropped": they came, but the recogniser was too slow for them."""
+    "time stamps jump": a clock was set, or recordings were joined; how much is missing is unknown.
+    "frames dropped": they arrived, but the recogniser was too slow for them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the recogniser says of one span of media time."""
+    """The recogniser's result for one span of media time."""
 
     start_tick: int
     stop_tick: int
-    """It speaks of the ticks [start_tick, stop_tick)."""
+    """It covers the ticks [start_tick, stop_tick)."""
     start_s: float
     end_s: float
     """Seconds of media time, start_tick / fps and stop_tick / fps."""
@@ -110,11 +110,11 @@ class Prediction:
     mode: str
     """Mode of the engine: "window", "continual", "preview"."""
     settled: bool = True
-    """False for a provisional answer that a later one will replace."""
+    """False for a provisional prediction that a later one will replace."""
     dropped_frames: int = 0
-    """Frames that should have been seen for it and were dropped; in their place it saw the frame before them again."""
+    """Dropped frames within what it saw; the frame before each was repeated in its place."""
     by_stream: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
-    """What each stream says by itself, as in `top`."""
+    """The same as `top` for each stream alone."""
 
     @property
     def label(self) -> str:
@@ -142,18 +142,17 @@ class Event:
 
 @dataclass(frozen=True)
 class Figures:
-    """What has become of a source so far: computed once, read by the summary, by Prometheus, by health reports and by
-    the page.
+    """Counts and times of a source so far: computed once, read by the summary, Prometheus, health reports and the page.
 
-    By default: of a source that is not open yet.
+    The defaults are those of a source that is not open yet.
     """
 
     frames: int = 0
     """Decoded."""
     used: int = 0
-    """Frames that an answer could see."""
+    """Frames that a prediction could see."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Frames that none could see, by cause. After the end these and `used` are all of `frames`."""
+    """Frames that no prediction could see, by cause. After the end these and `used` add up to `frames`."""
     corrupt_packets: int = 0
     ticks: int = 0
     repeated_ticks: int = 0
@@ -164,17 +163,17 @@ class Figures:
     gaps: int = 0
     reconnects: int = 0
     level_steps: Mapping[str, int] = field(default_factory=dict)
-    """How often it stepped to each level of its pace."""
+    """How often the pace changed to each level."""
     stage_s: Mapping[str, float] = field(default_factory=dict)
-    """Wall seconds by stage."""
+    """Wall-clock seconds by stage."""
     busy_s: float = 0.0
-    """Wall seconds that the recogniser worked on frames."""
+    """Wall-clock seconds for which the recogniser worked on frames."""
     media_s: float = 0.0
-    """Of the source, up to the end of the newest frame."""
+    """Media seconds up to the end of the newest frame."""
     wall_s: float = 0.0
-    """Since the session was made."""
+    """Wall-clock seconds since the session was created."""
     flow: Mapping[str, object] | None = None
-    """What the flow looks like, as in the log; None without a flow stream."""
+    """Statistics of the flow, as in the log; None without a flow stream."""
     waiting: int = 0
     """Frames in the mailbox."""
     lag_s: float = 0.0
@@ -182,12 +181,12 @@ class Figures:
     level: str = "all"
     """Name of the level of work."""
     steps_down: int = 0
-    """How far that level is below all that was asked for."""
+    """How many steps that level is below the top."""
     lost: str | None = None
-    """Why the source is lost at the moment, or None while it is there."""
+    """Why the source is currently lost; None while it is connected."""
     last_frame_s: float = 0.0
     """`time.monotonic()` when the newest frame was pushed."""
     ended: str | None = None
-    """Why nothing follows."""
+    """Why it ended; None while it runs."""
     failed: bool = False
     """Whether it ended because of an error."""

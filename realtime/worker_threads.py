@@ -1,4 +1,4 @@
-"""Threads of one's own, and those that all share."""
+"""A thread for one task, and a pool of worker threads that everything shares."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Runs `work` in a thread of its own, once. What it raises is the work's own business."""
+    """Runs `work` once in a new thread. `work` handles its own errors."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._thread = threading.Thread(target=work, name="i3d-live worker", daemon=True)
@@ -22,7 +22,7 @@ class Worker:
         return self._thread.is_alive()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for its end; False if it has not come by then."""
+        """Wait until it ends; False if it still runs after `timeout_s`."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -33,5 +33,5 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def beside(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-    """See `realtime.types.Beside`. One thread a core, for the whole process and to its end."""
+    """See `realtime.types.Beside`. One thread a core, for the life of the process."""
     return _pool().submit(call, *arguments).result
