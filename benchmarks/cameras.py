@@ -27,7 +27,7 @@ from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
 from realtime.types import Frame
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 
 MODE = "continual"
 CLIP_S = 20.0
@@ -79,7 +79,7 @@ def trial(engines: Engines, path: Path, count: int, seconds: float) -> dict[str,
         # Staggered, as real cameras are.
         Session(
             Camera(path, seconds, starts_s + 0.32 * i / count),  # type: ignore[arg-type]
-            Recognizer(engines.by_stream, beside=beside),
+            Recognizer(engines.by_stream, submit=submit),
             name=f"camera {i}",
             write=write,
         )

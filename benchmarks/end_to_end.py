@@ -42,7 +42,7 @@ from realtime.reader_threads import End, read_or_idle
 from realtime.recognizer import Recognizer
 from realtime.session import WHOLE, Session, session_line
 from realtime.sources.open import open_video
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 
 MODE = "continual"
 UNEXPLAINED = 0.05
@@ -63,7 +63,7 @@ def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
     """Process the file once, as `i3d-live run` does. Seconds by stage of the main thread."""
     engines = load_engines(MODEL, "auto", precision, MODE, "both", at_once=True)
     stopwatch = Stopwatch()
-    recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
+    recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
     # Two stages that the recogniser has no name for, as each takes next to nothing.
     recognizer._resample.push = timed(stopwatch, "resample", recognizer._resample.push)  # type: ignore[method-assign]
     recognizer._predictions.push = timed(stopwatch, "fuse", recognizer._predictions.push)  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import rtsp_server
 from tests.support.watching import assert_whole, killed_and_started
@@ -61,7 +61,7 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
                 lines.append(line)
 
         stopwatch = Stopwatch()
-        recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, beside=beside)
+        recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
         clips = EventClips(
             folder / "clips",
             VideoWriter,

@@ -103,7 +103,7 @@ def load_engines(
         streams: "auto" uses those with weights, and says in `reason` which are missing.
         clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without one.
         rebuild: build even if the cache has the engine.
-        at_once: the engines of two streams will run concurrently, each on half of the CPU; a `Recognizer` with `beside`
+        at_once: the engines of two streams will run concurrently, each on half of the CPU; a `Recognizer` with `submit`
             runs them so.
 
     Raises:

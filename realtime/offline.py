@@ -12,7 +12,7 @@ from realtime.pictures import resize_short_side
 from realtime.stages.inputs import feed_for
 from realtime.stages.resample import Resample, Resampled
 from realtime.types import Frame, ResizedTick, Tick
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:
@@ -29,7 +29,7 @@ def _ticks(items: list[Resampled]) -> list[Tick]:
 
 def clip_inputs(frames: Iterable[Frame], spec: StreamSpec, flow: str = "tvl1") -> Iterator[NDArray[Any]]:
     """The network input (224, 224, C) of a stream for each tick of a video."""
-    feed = feed_for(spec, flow, beside=beside)
+    feed = feed_for(spec, flow, submit=submit)
     last: Frame | None = None
     for tick in ticks_of(frames, spec.fps):
         if last is not tick.frame:

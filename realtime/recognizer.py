@@ -28,7 +28,7 @@ from realtime.stages.resample import MAX_GAP, Resample, Resampled
 from realtime.stages.row import Row
 from realtime.stages.run_engines import RunEngines
 from realtime.stages.spans import EndOfClip, Spans
-from realtime.types import Beside, Event, FlowRegion, Frame, Gap, Prediction, Tick
+from realtime.types import Event, FlowRegion, Frame, Gap, Prediction, Submit, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
@@ -71,7 +71,7 @@ class Recognizer:
         region: Region = None,
         watch: Sequence[str] | None = None,
         stopwatch: Timer = lambda stage: nullcontext(),
-        beside: Beside | None = None,
+        submit: Submit | None = None,
         new_feed: NewFeed | None = None,
     ) -> None:
         """`engines`: by stream, "rgb" or "flow" or both; all of one mode, with the same labels.
@@ -80,7 +80,7 @@ class Recognizer:
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `flow`: a method of `realtime.flow.methods`,
         and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its
-        name. `beside`: where flow is computed, by default in the caller's thread; the predictions are the same.
+        name. `submit`: where flow is computed, by default in the caller's thread; the predictions are the same.
         `new_feed`: makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
 
         Raises UsageError for labels to watch that are not in the model.
@@ -98,14 +98,14 @@ class Recognizer:
         self._counts = Counts()
 
         def feed_of(spec: StreamSpec) -> Feed:
-            return feed_for(spec, flow, flow_region, beside)
+            return feed_for(spec, flow, flow_region, submit)
 
         specs = {stream: engine.spec for stream, engine in engines.items()}
         weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
         self._resample = Resample(self._spec.fps, max_gap=max_gap)
         self._inputs = Inputs(specs, region, new_feed or feed_of, stopwatch)
         self._spans = Spans(engines, self.stride_ticks, view_count(region))
-        self._engines = RunEngines(engines, stopwatch, beside)
+        self._engines = RunEngines(engines, stopwatch, submit)
         self._predictions = Predictions(self._spec.fps, classes, self.labels, self.mode, weights, self.smooth)
         self._events = Events(events or EventOptions(), self.labels)
         self._row = Row(self._inputs, self._spans, self._engines, self._predictions, self._events)

@@ -70,7 +70,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
     from realtime.session import Session, run_sessions, session_line
     from realtime.signals import stop_on_signals
     from realtime.sources.reconnect import keep_open
-    from realtime.worker_threads import beside
+    from realtime.worker_threads import submit
 
     check_apart([source], {"--log": log})
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
         stack.callback(video.close)
         write: Callable[[Line], None] = stack.enter_context(Log(log or "-")).write
         engines = load_bundle(folder)
-        recognizer = Recognizer(engines.by_stream, beside=beside)
+        recognizer = Recognizer(engines.by_stream, submit=submit)
         session = Session(video, recognizer, write=write)
         session.write(session_line(video, engines, recognizer))
         with stop_on_signals([session.mailbox.stop]) as came:

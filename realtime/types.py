@@ -17,8 +17,8 @@ centre."""
 T = TypeVar("T")
 
 
-class Beside(Protocol):
-    """Runs a call on another thread while the caller goes on; `realtime.worker_threads.beside` is one."""
+class Submit(Protocol):
+    """Runs a call on another thread while the caller goes on; `realtime.worker_threads.submit` is one."""
 
     def __call__(self, call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
         """Returns a function that blocks until the result is ready; may be called repeatedly; re-raises."""

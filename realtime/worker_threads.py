@@ -29,9 +29,9 @@ class Worker:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="i3d-live beside")
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="i3d-live pool")
 
 
-def beside(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
-    """See `realtime.types.Beside`. One thread a core, for the life of the process."""
+def submit(call: Callable[..., T], /, *arguments: Any) -> Callable[[], T]:
+    """See `realtime.types.Submit`. One thread a core, for the life of the process."""
     return _pool().submit(call, *arguments).result

@@ -15,7 +15,7 @@ from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
 from realtime.types import FlowRegion
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 
 Layers = Literal["last", "all"]
 FlowName = Literal["tvl1", "tvl1-cuda", "opencv-tvl1", "dis"]
@@ -100,5 +100,5 @@ class RecognizerOptions:
             region=parse_region(self.region),
             watch=self.watch or None,
             stopwatch=stopwatch,
-            beside=beside,
+            submit=submit,
         )

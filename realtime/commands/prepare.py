@@ -59,7 +59,7 @@ class Prepare:
     ) -> Engines:
         """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: if it is already chosen. `at_once`: for a recogniser with `beside`.
+        `model`: if it is already chosen. `at_once`: for a recogniser with `submit`.
         """
         from engines.backends.registry import choose_backend
         from engines.load import engines_of

@@ -17,7 +17,7 @@ from engines.spec import StreamSpec
 from realtime.flow.methods import Field, Flow, Grey, flow_method
 from realtime.flow.residuals import residuals
 from realtime.pictures import centre_crop
-from realtime.types import Beside, FlowRegion, Image, ResizedTick
+from realtime.types import FlowRegion, Image, ResizedTick, Submit
 
 T = TypeVar("T")
 
@@ -101,16 +101,16 @@ class FlowStage:
         side_px: int = 256,
         bound_px: float = 20.0,
         region: FlowRegion = "square",
-        beside: Beside | None = None,
+        submit: Submit | None = None,
     ) -> None:
         """`method`: a name for `flow_method`, or a function that makes a method. `region`: "square" takes the central
         side_px x side_px, "frame" the whole resized frame, as in the paper's release.
 
-        `beside`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
+        `submit`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
         """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
-        self._beside: Beside = beside or _at_once
-        self._behind = BEHIND if beside else 0
+        self._submit: Submit = submit or _immediately
+        self._behind = BEHIND if submit else 0
         # Each has its scratch memory, and serves one pair at a time.
         new_flow = method if callable(method) else partial(flow_method, method)
         self._flows = deque(new_flow() for _ in range(self._behind + 1))
@@ -158,7 +158,7 @@ class FlowStage:
     def _begin(self, before: Grey, after: Grey, ticks_between: float) -> None:
         measured = None
         if before.shape == after.shape:
-            measured = self._beside(_measure, self._flows[0], before, after)
+            measured = self._submit(_measure, self._flows[0], before, after)
             self._flows.rotate()
         self._pairs.append(Pair(before.shape, self._owed, ticks_between, measured))
 
@@ -211,8 +211,8 @@ def _measure(flow: Flow, before: Grey, after: Grey) -> tuple[Field, float, float
     return raw, *residuals(before, after, raw)
 
 
-def _at_once(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
-    """A `Beside` that computes in the caller's thread, before it returns."""
+def _immediately(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
+    """A `Submit` that computes in the caller's thread, before it returns."""
     done = call(*arguments)
     return lambda: done
 
@@ -228,12 +228,12 @@ class FlowFeed:
         *,
         region: FlowRegion = "square",
         quantise: bool = True,
-        beside: Beside | None = None,
+        submit: Submit | None = None,
     ) -> None:
         self._spec, self._quantise = spec, quantise
         side_px, bound_px = spec.short_side_px, spec.flow_bound_px
         self.stage = FlowStage(
-            spec.fps, method, side_px=side_px, bound_px=bound_px, region=region, beside=beside
+            spec.fps, method, side_px=side_px, bound_px=bound_px, region=region, submit=submit
         )
 
     def push(self, resized: ResizedTick) -> list[tuple[int, NDArray[np.float16]]]:

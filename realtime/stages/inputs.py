@@ -14,7 +14,7 @@ from realtime.clock import INPUT_STAGES, StageName, Timer
 from realtime.overload import Level
 from realtime.pictures import resize_short_side
 from realtime.stages.region import Region, rgb_input, view_count, views
-from realtime.types import Beside, FlowRegion, Frame, Image, ResizedTick, Tick
+from realtime.types import FlowRegion, Frame, Image, ResizedTick, Submit, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
@@ -92,14 +92,14 @@ NewFeed = Callable[[StreamSpec], Feed]
 
 
 def feed_for(
-    spec: StreamSpec, flow: str, flow_region: FlowRegion = "square", beside: Beside | None = None
+    spec: StreamSpec, flow: str, flow_region: FlowRegion = "square", submit: Submit | None = None
 ) -> Feed:
     """The feed of a stream. The other arguments say how flow is computed, see `realtime.flow.stage`."""
     if spec.modality == "rgb":
         return RgbFeed(spec)
     from realtime.flow.stage import FlowFeed
 
-    feed = FlowFeed(spec, flow, region=flow_region, beside=beside)
+    feed = FlowFeed(spec, flow, region=flow_region, submit=submit)
     return JointFeed(spec, feed) if spec.with_rgb else feed
 
 

@@ -12,7 +12,7 @@ from engines.runtime.whole_clip import clip_logits, repeat_to
 from realtime.clock import ENGINE_STAGES, StageName, Timer
 from realtime.stages.smooth import Logits
 from realtime.stages.spans import Span
-from realtime.types import Beside
+from realtime.types import Submit
 
 T = TypeVar("T")
 
@@ -36,11 +36,11 @@ class Scores:
 class RunEngines:
     """Stage: `Span`s in, `Scores` out. Logits of several views of a stream are averaged."""
 
-    def __init__(self, engines: Mapping[str, Engine], timer: Timer, beside: Beside | None) -> None:
-        """`engines`: by stream. `beside`: runs those at the same time that were loaded for it; others run in turn."""
+    def __init__(self, engines: Mapping[str, Engine], timer: Timer, submit: Submit | None) -> None:
+        """`engines`: by stream. `submit`: runs engines that were loaded for it concurrently; others run in turn."""
         self._engines, self._timer = engines, timer
         shared = len(engines) > 1 and all(engine.at_once > 1 for engine in engines.values())
-        self._beside = beside if shared else None
+        self._submit = submit if shared else None
         self._states: dict[str, list[Any]] = {}
         """By stream, of each view; a stream that is missing has none, and starts over."""
         self.steps = 0
@@ -121,7 +121,7 @@ class RunEngines:
         def of(stream: str) -> list[T]:
             return [work(stream, view, ticks) for view, ticks in enumerate(span.inputs[stream])]
 
-        if self._beside is None or len(span.inputs) < 2:
+        if self._submit is None or len(span.inputs) < 2:
             found = {}
             for stream in span.inputs:
                 with self._timer(ENGINE_STAGES[self._engines[stream].spec.modality]):
@@ -129,7 +129,7 @@ class RunEngines:
             return found
         first, *others = span.inputs
         with self._timer(StageName.BOTH_ENGINES):
-            begun = {stream: self._beside(of, stream) for stream in others}
+            begun = {stream: self._submit(of, stream) for stream in others}
             try:
                 found = {first: of(first)}
             finally:  # no engine is left running

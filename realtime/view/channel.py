@@ -23,7 +23,7 @@ from realtime.view.latest_value import Latest
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
-from realtime.worker_threads import Worker, beside
+from realtime.worker_threads import Worker, submit
 
 Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
 """`waiting`: the source is open and its first frame has not arrived. `engine`: frames arrive while the engine is being
@@ -167,7 +167,7 @@ class Channel:
                 region=settings.region,
                 watch=settings.watch or None,
                 stopwatch=self._stopwatch,
-                beside=beside,
+                submit=submit,
             )
         except I3DLiveError as error:
             if self._session is None or self._session.recognizer is None:

@@ -14,7 +14,7 @@ from engines.spec import FLOW, RGB, StreamSpec
 from realtime.clock import ENGINE_STAGES, StageName
 from realtime.recognizer import Recognizer
 from realtime.types import Prediction
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 from tests.support.doubles import SawTicks, constant_rate
 
 TICKS = 100
@@ -65,7 +65,7 @@ def test_engines_that_share_the_processor_work_at_the_same_time() -> None:
         yield
 
     engines = {"rgb": Meeting(), "flow": Meeting(FLOW)}
-    said = answers(Recognizer(engines, flow="dis", stopwatch=timer, beside=beside))
+    said = answers(Recognizer(engines, flow="dis", stopwatch=timer, submit=submit))
     assert set(stages) & set(ENGINE_STAGES.values()) == {StageName.BOTH_ENGINES}
     in_turn = {"rgb": SawTicks(), "flow": SawTicks(FLOW)}
     expected = answers(Recognizer(in_turn, flow="dis"))
@@ -87,12 +87,12 @@ def test_engines_of_a_whole_processor_work_in_turn(side_by_side: bool) -> None:
             assert inside == []
 
     engines = {"rgb": Alone(), "flow": Alone(FLOW)}
-    assert answers(Recognizer(engines, flow="dis", beside=beside if side_by_side else None))
+    assert answers(Recognizer(engines, flow="dis", submit=submit if side_by_side else None))
 
 
 def test_the_views_of_a_stream_are_in_turn() -> None:
     engines = {"rgb": Shared(), "flow": Shared(FLOW)}
-    assert answers(Recognizer(engines, flow="dis", region="full", beside=beside))
+    assert answers(Recognizer(engines, flow="dis", region="full", submit=submit))
     assert [engine.most_inside for engine in engines.values()] == [1, 1]
 
 
@@ -107,5 +107,5 @@ def test_where_one_fails_the_other_is_not_left_running() -> None:
 
     slow = Slow(FLOW)
     with pytest.raises(RuntimeError, match="this one fails"):
-        answers(Recognizer({"rgb": Fails(), "flow": slow}, flow="dis", beside=beside))
+        answers(Recognizer({"rgb": Fails(), "flow": slow}, flow="dis", submit=submit))
     assert (slow.most_inside, slow.inside) == (1, 0)

@@ -16,7 +16,7 @@ from realtime.pictures import resize_short_side
 from realtime.recognizer import Recognizer
 from realtime.stages.inputs import RgbFeed
 from realtime.types import FlowRegion, Frame, Prediction, ResizedTick, Tick
-from realtime.worker_threads import beside
+from realtime.worker_threads import submit
 from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0
@@ -105,7 +105,7 @@ def test_health_tells_a_wrong_sign() -> None:
 def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
     frames = [*moving(Fraction(fps), 0.4, seed=1)]
     frames += [Frame(f.rgb, f.pts + Fraction(2, 5), f.duration) for f in moving(Fraction(fps), 0.4, seed=2)]
-    alone, two = FlowStage(FPS, "tvl1"), FlowStage(FPS, "tvl1", beside=beside)
+    alone, two = FlowStage(FPS, "tvl1"), FlowStage(FPS, "tvl1", submit=submit)
     expected, fields = fields_of(alone, frames), fields_of(two, frames)
     assert list(fields) == list(expected)
     assert all(np.array_equal(fields[i], expected[i]) for i in expected)
@@ -115,7 +115,7 @@ def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
 
 def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_way() -> None:
     first, second = moving(FPS, 0.2, seed=1), moving(FPS, 0.2, seed=2)
-    stage = FlowStage(FPS, "tvl1", beside=beside)
+    stage = FlowStage(FPS, "tvl1", submit=submit)
     came = [[i for i, _ in stage.push(resized(t))] for t in ticks_of(first, FPS)]
     assert came == [[], [], [0], [1], [2]]
     stage.reset()
@@ -125,7 +125,7 @@ def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_
 
 
 def test_what_flow_raises_beside_the_caller_reaches_the_caller() -> None:
-    stage = FlowStage(FPS, "dis", side_px=4, beside=beside)
+    stage = FlowStage(FPS, "dis", side_px=4, submit=submit)
     tiny = [replace(f, rgb=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
     first, second, third, *_ = ticks_of(tiny, FPS)
     assert stage.push(resized(first, 4)) == stage.push(resized(second, 4)) == []
