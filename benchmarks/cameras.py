@@ -139,7 +139,7 @@ def main() -> None:
         for streams in (given.streams,) if given.streams else ("both", "rgb"):
             for precision in (given.precision,) if given.precision else precisions():
                 checked_engines(precision, MODE, streams)
-                engines = load_engines(MODEL, "auto", precision, MODE, streams, at_once=True)
+                engines = load_engines(MODEL, "auto", precision, MODE, streams, concurrent=True)
                 warm(engines, path)
                 if given.count:
                     found = trial(engines, path, given.count, given.seconds)

@@ -61,7 +61,7 @@ def timed(stopwatch: Stopwatch, stage: str, call: Callable[..., Any]) -> Callabl
 
 def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
     """Process the file once, as `i3d-live run` does. Seconds by stage of the main thread."""
-    engines = load_engines(MODEL, "auto", precision, MODE, "both", at_once=True)
+    engines = load_engines(MODEL, "auto", precision, MODE, "both", concurrent=True)
     stopwatch = Stopwatch()
     recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
     # Two stages that the recogniser has no name for, as each takes next to nothing.

@@ -43,7 +43,7 @@ MOST_GROWTH = 0.01
 
 def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> dict[str, Any]:
     """A camera for `seconds`, through a real engine and all outputs."""
-    engines = load_engines("kinetics", precision=precision, mode=mode, at_once=True)  # type: ignore[arg-type]
+    engines = load_engines("kinetics", precision=precision, mode=mode, concurrent=True)  # type: ignore[arg-type]
     memory, lags, lines = Memory(), [], []
     done = threading.Event()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:

@@ -47,7 +47,7 @@ def build_engine(
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         module.build(plan, tensors, scratch, clip)
-        engine = module.load(replace(plan, at_once=1), scratch, None)
+        engine = module.load(replace(plan, engines_at_a_time=1), scratch, None)
         failures = check(engine, tensors, {} if clip is None else {"clip": clip}).failures
         if failures:
             raise EngineError(

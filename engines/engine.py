@@ -82,7 +82,7 @@ class Engine(Protocol):
         """Ticks in one step: 64 in `window` mode, else 8."""
 
     @property
-    def at_once(self) -> int:
+    def engines_at_a_time(self) -> int:
         """How many engines, this one included, run concurrently; each gets an equal share of the CPU."""
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:

@@ -91,7 +91,7 @@ def load_engines(
     *,
     clips: Clips | None = None,
     rebuild: bool = False,
-    at_once: bool = False,
+    concurrent: bool = False,
 ) -> Engines:
     """Engines for the weights that are stored under the name `model`, from the cache or built now.
 
@@ -103,8 +103,8 @@ def load_engines(
         streams: "auto" uses those with weights, and says in `reason` which are missing.
         clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without one.
         rebuild: build even if the cache has the engine.
-        at_once: the engines of two streams will run concurrently, each on half of the CPU; a `Recognizer` with `submit`
-            runs them so.
+        concurrent: the engines of two streams will run at the same time, each on half of the CPU; a `Recognizer` with
+            `submit` runs them so.
 
     Raises:
         UsageError: unknown mode, backend, precision or stream.
@@ -114,7 +114,7 @@ def load_engines(
     from engines.weights.store import find_model
 
     options = EngineOptions(backend, precision, mode, streams)
-    return engines_of(find_model(model), options, clips=clips, rebuild=rebuild, at_once=at_once)
+    return engines_of(find_model(model), options, clips=clips, rebuild=rebuild, concurrent=concurrent)
 
 
 def engines_of(
@@ -123,7 +123,7 @@ def engines_of(
     *,
     clips: Clips | None = None,
     rebuild: bool = False,
-    at_once: bool = False,
+    concurrent: bool = False,
 ) -> Engines:
     """`load_engines` for a model that has already been looked up."""
     _check_choice("mode", options.mode, MODES)
@@ -134,7 +134,7 @@ def engines_of(
     precision = options.precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
     modalities, without = choose_streams(model, options.streams)
-    share = len(modalities) if at_once else 1
+    share = len(modalities) if concurrent else 1
     chosen = replace(options, backend=name, precision=precision)
     engines: dict[str, Engine] = {}
     notes = []
@@ -170,7 +170,7 @@ def _load_engine(
     options: EngineOptions,
     clip: NDArray[Any] | None,
     rebuild: bool,
-    at_once: int,
+    engines_at_a_time: int,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache. `options`: backend and precision are chosen."""
     from engines.weights.heads import feature_tensors, feature_weights
@@ -178,10 +178,10 @@ def _load_engine(
     stored, backend, precision = model.stored(modality), options.backend, options.precision
     assert precision is not None
     if precision == "int8" or not stored.shared_trunk:  # int8 is calibrated as a whole
-        plan = Plan(stored.spec, model.weights(modality), options.mode, precision, at_once)
+        plan = Plan(stored.spec, model.weights(modality), options.mode, precision, engines_at_a_time)
         return _load_plan(plan, backend, lambda: model.load(modality)[1], clip, rebuild)
     weights, tensors = model.load(modality)
-    plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, at_once)
+    plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, engines_at_a_time)
     engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
     return replace(engine, head=head_of(tensors), weights=weights), note
 

@@ -40,7 +40,7 @@ class Plan:
     mode: Mode
     precision: str
     """"float32", "bfloat16", "float16" or "int8"."""
-    at_once: int = 1
+    engines_at_a_time: int = 1
     """How many engines, this one included, run concurrently; each gets an equal share of the CPU. Does not affect the
     build."""
 

@@ -69,7 +69,7 @@ class StreamingEngine:
     graphs: Graphs
     head: Head
     chunk_ticks: int = POSITION_TICKS
-    at_once: int = 1
+    engines_at_a_time: int = 1
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> StreamState:
         waiting, seen = (

@@ -51,8 +51,8 @@ class SharedEngine:
         return self.engine.chunk_ticks
 
     @property
-    def at_once(self) -> int:
-        return self.engine.at_once
+    def engines_at_a_time(self) -> int:
+        return self.engine.engines_at_a_time
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         return self.engine.start(batch, lead_ticks)

@@ -37,7 +37,7 @@ class WindowEngine:
     """Chunk (B, 64, 224, 224, C) -> cells (B, positions, 7, 7, features)."""
     head: Head
     mode: Mode = "window"
-    at_once: int = 1
+    engines_at_a_time: int = 1
 
     @property
     def chunk_ticks(self) -> int:

@@ -48,7 +48,7 @@ def doctor(
         raise EngineError("no backend can run here; install one of those above")
     name, mode = source or "the demo clip", model.engine.mode
     opener = partial(how.opener(), source or demo())
-    engines = prepare.engines(model, at_once=True)
+    engines = prepare.engines(model, concurrent=True)
 
     def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
         return look.recognizer(engines, stopwatch)

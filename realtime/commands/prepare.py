@@ -55,11 +55,11 @@ class Prepare:
         return network(architecture, classes, stream=stream)
 
     def engines(
-        self, options: ModelOptions, model: "Model | None" = None, *, at_once: bool = False
+        self, options: ModelOptions, model: "Model | None" = None, *, concurrent: bool = False
     ) -> Engines:
         """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: if it is already chosen. `at_once`: for a recogniser with `submit`.
+        `model`: if it is already chosen. `concurrent`: for a recogniser with `submit`.
         """
         from engines.backends.registry import choose_backend
         from engines.load import engines_of
@@ -68,9 +68,9 @@ class Prepare:
         model = model or self.model(options.model, options.engine.streams)
         with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
             with suppress(NoClip):
-                return engines_of(model, options.engine, at_once=at_once)
+                return engines_of(model, options.engine, concurrent=concurrent)
             clips = calibration_clips(model, options.engine.streams)
-            return engines_of(model, options.engine, clips=clips, at_once=at_once)
+            return engines_of(model, options.engine, clips=clips, concurrent=concurrent)
 
 
 PREPARE = Prepare()

@@ -78,7 +78,7 @@ def run(
         writers = [log_writer(stack, log.log, log)] if log.log and not on_stdout else []
         writers += [mqtt_writer(stack, outputs.mqtt)] if outputs.mqtt else []
         server = metrics_server(stack, outputs.metrics) if outputs.metrics else None
-        engines = prepare.engines(model, at_once=True)
+        engines = prepare.engines(model, concurrent=True)
         make_ready(opened, engines, time.monotonic() - began_s)
 
         def make_recognizer(stopwatch: Stopwatch) -> Recognizer:

@@ -97,7 +97,7 @@ def view(
         chosen = prepare.model(model.model, settings.streams)
 
         def load(wanted: Settings) -> Engines:
-            return prepare.engines(ModelOptions(engine=wanted.engine), chosen, at_once=True)
+            return prepare.engines(ModelOptions(engine=wanted.engine), chosen, concurrent=True)
 
         return Hub(
             sources or [], load, open_source, fetch_demo_clip, record_to=record, new_writer=VideoWriter

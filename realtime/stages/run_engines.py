@@ -39,7 +39,7 @@ class RunEngines:
     def __init__(self, engines: Mapping[str, Engine], timer: Timer, submit: Submit | None) -> None:
         """`engines`: by stream. `submit`: runs engines that were loaded for it concurrently; others run in turn."""
         self._engines, self._timer = engines, timer
-        shared = len(engines) > 1 and all(engine.at_once > 1 for engine in engines.values())
+        shared = len(engines) > 1 and all(engine.engines_at_a_time > 1 for engine in engines.values())
         self._submit = submit if shared else None
         self._states: dict[str, list[Any]] = {}
         """By stream, of each view; a stream that is missing has none, and starts over."""

@@ -191,12 +191,12 @@ def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
 def test_engines_that_run_at_once_have_half_of_the_processor_each(made: Made) -> None:
     """And one alone has all of it. What is built is the same."""
     save("mine", "flow", tuple("abcde"))
-    for at_once, share in ((False, 1), (True, 2)):
-        both = load_engines("mine", "openvino", mode="preview", at_once=at_once)
-        assert [engine.at_once for engine in both.by_stream.values()] == [share, share]
+    for concurrent, share in ((False, 1), (True, 2)):
+        both = load_engines("mine", "openvino", mode="preview", concurrent=concurrent)
+        assert [engine.engines_at_a_time for engine in both.by_stream.values()] == [share, share]
     assert made.builds == 2
-    alone = load_engines("mine", "openvino", mode="preview", streams="rgb", at_once=True)
-    assert [engine.at_once for engine in alone.by_stream.values()] == [1]
+    alone = load_engines("mine", "openvino", mode="preview", streams="rgb", concurrent=True)
+    assert [engine.engines_at_a_time for engine in alone.by_stream.values()] == [1]
 
 
 def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None:

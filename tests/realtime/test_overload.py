@@ -116,7 +116,7 @@ class Chunks:
     right."""
 
     backend, precision, device = "double", "none", "none"
-    at_once = 1
+    engines_at_a_time = 1
     labels = tuple(str(i) for i in range(64))
 
     def __init__(self, mode: Mode, spec: StreamSpec = SMALL["rgb"]) -> None:

@@ -23,7 +23,7 @@ TICKS = 100
 class Shared(SawTicks):
     """Double of an engine that counts how often it is in use at once."""
 
-    at_once = 2
+    engines_at_a_time = 2
 
     def __init__(self, spec: StreamSpec = RGB) -> None:
         super().__init__(spec)
@@ -78,7 +78,7 @@ def test_engines_of_a_whole_processor_work_in_turn(side_by_side: bool) -> None:
     inside: list[str] = []
 
     class Alone(Shared):
-        at_once = 2 if not side_by_side else 1
+        engines_at_a_time = 2 if not side_by_side else 1
 
         def work(self) -> None:
             inside.append(self.spec.modality)

@@ -37,7 +37,9 @@ class Doubles(Stored):
         self.asked: list[str | None] = []
         """The models that they were asked for."""
 
-    def engines(self, options: ModelOptions, model: Model | None = None, *, at_once: bool = False) -> Engines:
+    def engines(
+        self, options: ModelOptions, model: Model | None = None, *, concurrent: bool = False
+    ) -> Engines:
         self.asked.append(options.model)
         return self.made
 

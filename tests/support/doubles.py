@@ -65,7 +65,7 @@ class SawTicks:
     the count of ticks, and 1 where all numbers rise by one, so a test can read off exactly what it was given."""
 
     backend, precision, device = "double", "none", "none"
-    at_once = 1
+    engines_at_a_time = 1
 
     def __init__(self, spec: StreamSpec = RGB, chunk_ticks: int = 64, mode: Mode = "window") -> None:
         self.spec, self.mode, self.chunk_ticks = spec, mode, chunk_ticks

@@ -29,7 +29,7 @@ class Colours:
     """Double of an engine: the mean colour of a position's ticks decides among the first three labels."""
 
     backend, precision, device = "double", "float32", "none"
-    at_once = 1
+    engines_at_a_time = 1
 
     def __init__(self, mode: Mode = "preview", spec: StreamSpec = RGB) -> None:
         self.mode, self.spec = mode, spec

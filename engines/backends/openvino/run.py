@@ -48,7 +48,9 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert folder is not None
     if plan.mode != "window":
-        graphs = OpenVINOGraphs(folder, plan.precision, preview=plan.mode == "preview", at_once=plan.at_once)
+        graphs = OpenVINOGraphs(
+            folder, plan.precision, preview=plan.mode == "preview", engines_at_a_time=plan.engines_at_a_time
+        )
         return StreamingEngine(
             plan.spec,
             plan.weights,
@@ -58,9 +60,9 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
             device(),
             graphs,
             load_head(folder),
-            at_once=plan.at_once,
+            engines_at_a_time=plan.engines_at_a_time,
         )
-    request = _compile(folder / "window.xml", plan.precision, plan.at_once).create_infer_request()
+    request = _compile(folder / "window.xml", plan.precision, plan.engines_at_a_time).create_infer_request()
 
     def run(chunk: NDArray[Any]) -> Floats:
         cells = []
@@ -70,7 +72,9 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
         return _joined(cells)
 
     facts = "openvino", plan.precision, device()
-    return WindowEngine(plan.spec, plan.weights, *facts, run, load_head(folder), at_once=plan.at_once)
+    return WindowEngine(
+        plan.spec, plan.weights, *facts, run, load_head(folder), engines_at_a_time=plan.engines_at_a_time
+    )
 
 
 class Remembered:
@@ -86,9 +90,9 @@ class OpenVINOGraphs:
     """See `engines.runtime.continual.Graphs`. A memory is a list of one `Remembered` a stream, swapped in place by a
     step."""
 
-    def __init__(self, folder: Path, precision: str, *, preview: bool, at_once: int) -> None:
+    def __init__(self, folder: Path, precision: str, *, preview: bool, engines_at_a_time: int) -> None:
         names = ("edge", "midst", "preview") if preview else ("edge", "midst")
-        compiled = {name: _compile(folder / f"{name}.xml", precision, at_once) for name in names}
+        compiled = {name: _compile(folder / f"{name}.xml", precision, engines_at_a_time) for name in names}
         self.requests = {name: model.create_infer_request() for name, model in compiled.items()}
         self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
 
@@ -123,10 +127,13 @@ def _joined(cells: list[Floats]) -> Floats:
     return cells[0] if len(cells) == 1 else np.concatenate(cells)
 
 
-def _compile(path: Path, precision: str, at_once: int) -> Any:
+def _compile(path: Path, precision: str, engines_at_a_time: int) -> Any:
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint(precision), "PERFORMANCE_HINT": "LATENCY"}
-    if at_once > 1:  # without pinning, or all engines would be pinned to the same cores
-        hints |= {"INFERENCE_NUM_THREADS": max(1, threads() // at_once), "ENABLE_CPU_PINNING": False}
+    if engines_at_a_time > 1:  # without pinning, or all engines would be pinned to the same cores
+        hints |= {
+            "INFERENCE_NUM_THREADS": max(1, threads() // engines_at_a_time),
+            "ENABLE_CPU_PINNING": False,
+        }
     if (path.parent / "manifest.json").exists():  # in the cache, to stay
         hints["CACHE_DIR"] = str(path.parent / COMPILED)
     shared = path.parent / SHARED

@@ -116,7 +116,7 @@ def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
             assert cells.shape[1] == 1
             return cells
 
-    graphs = Watched(folder("continual", 3), "float32", preview=False, at_once=1)
+    graphs = Watched(folder("continual", 3), "float32", preview=False, engines_at_a_time=1)
     made = plan("continual")
     engine = StreamingEngine(
         made.spec, made.weights, made.mode, "openvino", "float32", "CPU", graphs, head_of(TENSORS[3])
@@ -184,9 +184,9 @@ assert not heavy, heavy
 def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
     """Each has half of the threads that one alone would have, and the same answers."""
     alone, shared = (
-        openvino.load(replace(plan(mode), at_once=count), folder(mode), None) for count in (1, 2)
+        openvino.load(replace(plan(mode), engines_at_a_time=count), folder(mode), None) for count in (1, 2)
     )
-    assert (alone.at_once, shared.at_once) == (1, 2)
+    assert (alone.engines_at_a_time, shared.engines_at_a_time) == (1, 2)
     if isinstance(alone, StreamingEngine) and isinstance(shared, StreamingEngine):
         counts = [
             one.graphs.requests["midst"].get_compiled_model().get_property("INFERENCE_NUM_THREADS")

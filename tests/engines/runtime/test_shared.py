@@ -54,7 +54,17 @@ def test_two_threads_are_never_in_it_together(use: Callable[[Engine], object]) -
 def test_it_says_what_the_engine_says() -> None:
     plain = PositionTicks("preview")
     shared = SharedEngine(plain)
-    names = ("spec", "weights", "head", "mode", "backend", "precision", "device", "chunk_ticks", "at_once")
+    names = (
+        "spec",
+        "weights",
+        "head",
+        "mode",
+        "backend",
+        "precision",
+        "device",
+        "chunk_ticks",
+        "engines_at_a_time",
+    )
     assert [getattr(shared, name) for name in names] == [getattr(plain, name) for name in names]
     state, other = plain.start(), shared.start()
     for preview in (True, False):

@@ -187,8 +187,8 @@ def test_flow_a_preview_the_precision_and_the_picture_are_named_where_they_cost(
         hint.startswith("--streams rgb: without flow it is 30 %")
         for hint in hints(flow, SawTicks(), "rgb", "flow")
     )
-    at_once = Loads(0.2, {"flow input": 0.7, "rgb and flow engine": 0.6})
-    assert (at_once.flow, at_once.engine) == (1.0, 0.6)
+    both = Loads(0.2, {"flow input": 0.7, "rgb and flow engine": 0.6})
+    assert (both.flow, both.engine) == (1.0, 0.6)
     mode: Mode = "preview"
     preview = hints(Loads(0.2, {"rgb engine": 1.2}), PositionTicks(mode))
     assert any(hint.startswith("--mode continual: no provisional answers") for hint in preview)

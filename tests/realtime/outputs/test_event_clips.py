@@ -214,7 +214,7 @@ class Brightness:
     """Double of an engine: dark or bright, by the mean of a position's own ticks."""
 
     backend, precision, device = "double", "none", "none"
-    at_once = 1
+    engines_at_a_time = 1
 
     def __init__(self, mode: Mode) -> None:
         self.mode, self.spec = mode, RGB

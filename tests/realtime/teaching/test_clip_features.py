@@ -61,9 +61,9 @@ def test_read_in_any_way_a_file_gives_the_same_answers(clips: Path, engines: Loa
     with open_video(path) as video:
         frames = list(video)
     recognizer = Recognizer(engines("continual").by_stream)
-    at_once = [out for frame in frames for out in recognizer.push(frame)] + recognizer.flush()
-    at_once = [item for item in at_once if isinstance(item, Prediction)]
-    assert [p.probabilities.tobytes() for p in by_frame] == [p.probabilities.tobytes() for p in at_once]
+    whole = [out for frame in frames for out in recognizer.push(frame)] + recognizer.flush()
+    whole = [item for item in whole if isinstance(item, Prediction)]
+    assert [p.probabilities.tobytes() for p in by_frame] == [p.probabilities.tobytes() for p in whole]
     command = (
         "run",
         path.resolve(),
