@@ -68,8 +68,8 @@ def length(engine: Engine, count: int) -> dict[str, Any]:
 
 def eager_step(tensors: Tensors) -> Callable[[], Any]:
     """A step of `continual` in the interior of a stream, in eager PyTorch."""
-    midst = graphs(RGB, "continual", tensors)[-1]
-    net, memories, head = TorchGraph(midst), fresh(midst), head_of(tensors)
+    interior = graphs(RGB, "continual", tensors)[-1]
+    net, memories, head = TorchGraph(interior), fresh(interior), head_of(tensors)
     chunk = torch.from_numpy(random_ticks(RGB, STEP_TICKS)[None])
 
     def call() -> Any:

@@ -1,7 +1,8 @@
 """The graphs of an engine: their names, inputs and outputs, and the network that each computes.
 
-A `window` engine is one graph. The other engines have `edge` for steps in which a video begins or ends, `midst` for all
-other steps and, in `preview` mode, `preview` for those that look ahead. Only the batch size may vary. Imports no torch.
+A `window` engine is one graph. The other engines have `boundary` for steps in which a video begins or ends, `interior`
+for all other steps and, in `preview` mode, `preview` for those that look ahead. Only the batch size may vary. Imports
+no torch.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -43,7 +44,7 @@ class Graph:
     """One graph, to be run or compiled."""
 
     name: str
-    """ "window", "midst", "edge" or "preview"."""
+    """ "window", "interior", "boundary" or "preview"."""
     inputs: Mapping[str, Port]
     """`chunk`, and `bounds` if a video may begin or end. `memory0`, `memory1` and so on follow."""
     weights: Mapping[str, NDArray[Any]]
@@ -83,8 +84,8 @@ def graphs(
     ahead = mode == "preview"
     bounds = {"bounds": Port((2,), "int32")}
     found = [
-        Graph("edge", chunk | bounds, weights, dtype, replaced, looks_ahead=ahead),
-        Graph("midst", chunk, weights, dtype, replaced),
+        Graph("boundary", chunk | bounds, weights, dtype, replaced, looks_ahead=ahead),
+        Graph("interior", chunk, weights, dtype, replaced),
     ]
     return [*found, Graph("preview", chunk, weights, dtype, replaced, looks_ahead=True)] if ahead else found
 

@@ -17,7 +17,7 @@ from engines.backends.torch_operations import TorchGraph, fresh
 from engines.errors import UsageError, WeightsError
 from engines.head import head_of
 from engines.nets.i3d import I3D, to_video
-from engines.runtime.continual import Bounds, StreamingEngine, midst
+from engines.runtime.continual import Bounds, StreamingEngine, interior
 from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
 
@@ -143,7 +143,7 @@ class TorchGraphs:
 
     def __init__(self, by_name: Mapping[str, Graph], make: Callable[[Graph], Callable[..., Any]]) -> None:
         """`make`: returns a function that computes a graph, from tensors on any device."""
-        self._layout = [(m.shape[1:], m.dtype) for m in fresh(by_name["midst"])]
+        self._layout = [(m.shape[1:], m.dtype) for m in fresh(by_name["interior"])]
         self._run = {name: make(graph) for name, graph in by_name.items()}
 
     def fresh(self, batch: int) -> list[Tensor]:
@@ -155,10 +155,10 @@ class TorchGraphs:
     ) -> tuple[NDArray[np.float32], list[Tensor]]:
         ticks = torch.from_numpy(chunk)
         with torch.inference_mode():
-            if midst(bounds).all():
-                cells, *memory = self._run["preview" if preview else "midst"](ticks, *memory)
+            if interior(bounds).all():
+                cells, *memory = self._run["preview" if preview else "interior"](ticks, *memory)
             else:
-                cells, *memory = self._run["edge"](ticks, torch.from_numpy(bounds), *memory)
+                cells, *memory = self._run["boundary"](ticks, torch.from_numpy(bounds), *memory)
         return to_numpy(cells), memory
 
 

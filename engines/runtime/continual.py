@@ -30,12 +30,12 @@ class Graphs(Protocol):
         """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> cells (B, positions, 7, 7,
         features) and the next memory.
 
-        In the interior of a video (see `midst`) there is one position, or 7 with a `preview`, which only an engine of
-        that mode requests; at its boundaries one or 7, the settled one first.
+        In the interior of a video (see `interior`) there is one position, or 7 with a `preview`, which only an engine
+        of that mode requests; at its boundaries one or 7, the settled one first.
         """
 
 
-def midst(bounds: Bounds) -> NDArray[np.bool_]:
+def interior(bounds: Bounds) -> NDArray[np.bool_]:
     """(B,): whether everything that the network remembers, at most 64 ticks, and the whole chunk are inside the
     video."""
     return (bounds[:, 0] <= -POSITION_TICKS * SETTLED_AFTER_STEPS) & (bounds[:, 1] >= POSITION_TICKS)

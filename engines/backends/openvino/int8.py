@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.backends.openvino.device import core
 from engines.engine import POSITION_TICKS, SEEN_TICKS, STEP_TICKS
 from engines.errors import EngineError, NoClip
-from engines.runtime.continual import midst
+from engines.runtime.continual import interior
 
 nncf.set_log_level(logging.WARNING)  # otherwise it prints a page on what it leaves unchanged
 
@@ -30,9 +30,9 @@ a clip of boxing were off by 0.17 on average instead of 0.28, those of two other
 SUMS = ["Add", "Subtract", "Multiply"]
 KEPT = {
     "window": nncf.IgnoredScope(patterns=[r".*Conv3d_[12].*", r".*Mixed_3b.*", r".*\.b3b/.*"]),
-    "midst": nncf.IgnoredScope(types=SUMS),
+    "interior": nncf.IgnoredScope(types=SUMS),
     "preview": nncf.IgnoredScope(types=SUMS),
-    "edge": nncf.IgnoredScope(patterns=[r".*Mixed_[45].*"], types=SUMS),
+    "boundary": nncf.IgnoredScope(patterns=[r".*Mixed_[45].*"], types=SUMS),
 }
 """Layers that are not put in 8 bits, by graph. Logits of windows from three clips were off by 0.32, 0.23 and 0.22 on
 average with the first layer and those after the pools left out, by 0.29, 0.20 and 0.20 with the next three left out as
@@ -59,10 +59,11 @@ def quantised(models: Mapping[str, Any], clip: NDArray[Any]) -> dict[str, Any]:
     set the ranges."""
     if "window" in models:
         return {"window": _quantised("window", models["window"], _windows(clip))}
-    steps = _steps(models["edge"], clip)
+    steps = _steps(models["boundary"], clip)
     plain = [[chunk, *memories] for chunk, _, *memories in steps]
     return {
-        name: _quantised(name, model, steps if name == "edge" else plain) for name, model in models.items()
+        name: _quantised(name, model, steps if name == "boundary" else plain)
+        for name, model in models.items()
     }
 
 
@@ -83,19 +84,21 @@ def _windows(clip: NDArray[Any]) -> list[list[Any]]:
     return [[clip[None, start : start + 64]] for start in starts]
 
 
-def _steps(edge: Any, clip: NDArray[Any]) -> list[list[Any]]:
+def _steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
     """Inputs of some steps spread over the clip, away from its start and end: chunk, bounds and memories.
 
     Steps at the start and end would distort the ranges: the largest differences lie between a picture and nothing.
     """
-    request = core().compile_model(edge, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
-    memories = [np.zeros(port.shape, port.element_type.to_dtype()) for port in edge.inputs[2:]]
+    request = (
+        core().compile_model(boundary, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    )
+    memories = [np.zeros(port.shape, port.element_type.to_dtype()) for port in boundary.inputs[2:]]
     found = []
     ticks = np.concatenate((np.zeros((SEEN_TICKS, *clip.shape[1:]), clip.dtype), clip))
     for start in range(0, len(clip) - POSITION_TICKS + 1, POSITION_TICKS):
         chunk = ticks[None, start : start + STEP_TICKS]
         bounds = np.array([[-start, len(clip) - start]], np.int32)
-        if midst(bounds).all():
+        if interior(bounds).all():
             found.append([chunk, bounds, *memories])
         outputs = request.infer([chunk, bounds, *memories])
         memories = [outputs[1 + i].copy() for i in range(len(memories))]

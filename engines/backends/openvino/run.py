@@ -20,7 +20,7 @@ from engines.backends.openvino.device import versions as versions
 from engines.backends.registry import LoadedEngine, Plan
 from engines.errors import EngineError
 from engines.head import Floats, load_head
-from engines.runtime.continual import Bounds, StreamingEngine, midst
+from engines.runtime.continual import Bounds, StreamingEngine, interior
 from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
 
@@ -91,10 +91,10 @@ class OpenVINOGraphs:
     step."""
 
     def __init__(self, folder: Path, precision: str, *, preview: bool, engines_at_a_time: int) -> None:
-        names = ("edge", "midst", "preview") if preview else ("edge", "midst")
+        names = ("boundary", "interior", "preview") if preview else ("boundary", "interior")
         compiled = {name: _compile(folder / f"{name}.xml", precision, engines_at_a_time) for name in names}
         self.requests = {name: model.create_infer_request() for name, model in compiled.items()}
-        self._layout = [(x.element_type, x.shape) for x in compiled["midst"].inputs[1:]]
+        self._layout = [(x.element_type, x.shape) for x in compiled["interior"].inputs[1:]]
 
     def fresh(self, batch: int) -> list[Remembered]:
         return [Remembered(self._layout) for _ in range(batch)]
@@ -103,9 +103,9 @@ class OpenVINOGraphs:
         self, chunk: NDArray[Any], bounds: Bounds, memory: list[Remembered], preview: bool
     ) -> tuple[Floats, list[Remembered]]:
         cells = []
-        for i, (remembered, settled) in enumerate(zip(memory, midst(bounds), strict=True)):
+        for i, (remembered, settled) in enumerate(zip(memory, interior(bounds), strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
-            name = ("preview" if preview else "midst") if settled else "edge"
+            name = ("preview" if preview else "interior") if settled else "boundary"
             cells.append(self.step(name, inputs, remembered))
         return _joined(cells), memory
 

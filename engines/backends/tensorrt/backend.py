@@ -155,7 +155,7 @@ class TensorRT:
         if plan.mode == "window":
             run = ResidentWindow(self._program(folder / f"window{SUFFIX}"))
             return WindowEngine(plan.spec, plan.weights, *facts, run, load_head(folder))
-        names = ("midst", "edge", "preview") if plan.mode == "preview" else ("midst", "edge")
+        names = ("interior", "boundary", "preview") if plan.mode == "preview" else ("interior", "boundary")
         programs = {name: self._program(folder / f"{name}{SUFFIX}") for name in names}
         graphs = ResidentGraphs(self._driver(), programs)
         return StreamingEngine(plan.spec, plan.weights, plan.mode, *facts, graphs, load_head(folder))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.backends.tensorrt.cuda import Cuda, DeviceMemory, Graph, PinnedArray
 from engines.errors import EngineError
-from engines.runtime.continual import Bounds, midst
+from engines.runtime.continual import Bounds, interior
 
 MAX_BATCH = 8
 """Most streams in one launch; more need several launches."""
@@ -194,9 +194,9 @@ class ResidentGraphs:
     """See `engines.runtime.continual.Graphs`. A memory is a list of blocks, swapped in place by a step."""
 
     def __init__(self, cuda: Cuda, programs: Mapping[str, Program]) -> None:
-        """`programs`: "midst", "edge" and, in `preview` mode, "preview"."""
+        """`programs`: "interior", "boundary" and, in `preview` mode, "preview"."""
         self._cuda, self._programs = cuda, programs
-        self._layout = programs["midst"].layout
+        self._layout = programs["interior"].layout
         if any(program.layout != self._layout for program in programs.values()):
             raise EngineError("the engine's graphs do not remember the same; build it again with --rebuild")
 
@@ -211,10 +211,10 @@ class ResidentGraphs:
         start = 0
         for block in memory:
             part = slice(start, start + block.batch)
-            if midst(bounds[part]).all():
-                program, inputs = self._programs["preview" if preview else "midst"], {"chunk": chunk[part]}
+            if interior(bounds[part]).all():
+                program, inputs = self._programs["preview" if preview else "interior"], {"chunk": chunk[part]}
             else:
-                program, inputs = self._programs["edge"], {"chunk": chunk[part], "bounds": bounds[part]}
+                program, inputs = self._programs["boundary"], {"chunk": chunk[part], "bounds": bounds[part]}
             cells.append(block.step(program, inputs))
             start += block.batch
         return np.concatenate(cells), memory

@@ -19,7 +19,7 @@ from engines.spec import RGB, Mode, Weights
 from tests.support.networks import noise, random_tensors, small_spec
 
 TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
-NAMES = ("window", "midst", "edge", "preview")
+NAMES = ("window", "interior", "boundary", "preview")
 TOLERANCE = 1e-4
 """Logits of about 1 in float32, summed in another order."""
 
@@ -74,7 +74,7 @@ def test_the_graph_computes_what_torch_computes(name: str, channels: int) -> Non
     assert np.abs(found[0]).max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["window", "midst", "edge"])
+@pytest.mark.parametrize("name", ["window", "interior", "boundary"])
 def test_openvino_reads_what_onnxruntime_reads(name: str) -> None:
     """With fewer multiplications too, as its engines have them."""
     from engines.backends.openvino import build as openvino_build
@@ -122,7 +122,7 @@ def test_padding_is_inside_the_layers(name: str, channels: int) -> None:
         if node.op_type in ("Conv", "MaxPool")
     }
     first, pool, *_ = pads.values()
-    time = {"window": (2, 3), "midst": (0, 0), "edge": (0, 3), "preview": (0, 3)}[name]
+    time = {"window": (2, 3), "interior": (0, 0), "boundary": (0, 3), "preview": (0, 3)}[name]
     assert first == [time[0], 2, 2, time[1], 3, 3]  # of seven, stride two: the smaller half in front
     assert pool == [0, 0, 0, 0, 1, 1]
 
@@ -144,7 +144,7 @@ def test_only_the_batch_varies(name: str) -> None:
     assert [port.name for port in body.output] == ["cells", *(f"next{i}" for i in range(count))]
 
 
-@pytest.mark.parametrize("name", ["window", "edge"])
+@pytest.mark.parametrize("name", ["window", "boundary"])
 def test_half_precision_is_the_type_of_the_graph(name: str) -> None:
     made, data = graph(name, 3, "float16"), model(name, 3, "float16")
     body = onnx.load_from_string(data).graph

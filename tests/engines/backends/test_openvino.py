@@ -124,9 +124,9 @@ def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
     state, ticks = engine.start(), noise(80)
     for start in range(0, 80, 8):
         _, state = engine.step(ticks[:, start : start + 8], state)
-    assert ran == ["edge"] * 8 + ["midst"] * 2
+    assert ran == ["boundary"] * 8 + ["interior"] * 2
     assert engine.flush(ticks[:, :3], state).logits.shape[1] == 7
-    assert ran[10:] == ["edge"] * 7
+    assert ran[10:] == ["boundary"] * 7
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -189,7 +189,7 @@ def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., 
     assert (alone.engines_at_a_time, shared.engines_at_a_time) == (1, 2)
     if isinstance(alone, StreamingEngine) and isinstance(shared, StreamingEngine):
         counts = [
-            one.graphs.requests["midst"].get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+            one.graphs.requests["interior"].get_compiled_model().get_property("INFERENCE_NUM_THREADS")
             for one in (alone, shared)
         ]
         assert counts == [device.threads(), max(1, device.threads() // 2)]
@@ -239,7 +239,7 @@ def test_bfloat16_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
     openvino.build(plan(mode, precision="bfloat16"), TENSORS[3], tmp_path, None)
     one = openvino.load(plan(mode, precision="bfloat16"), tmp_path, None)
     if mode != "window":
-        memories = device.core().read_model(tmp_path / "midst.xml").inputs[1:]
+        memories = device.core().read_model(tmp_path / "interior.xml").inputs[1:]
         halves = {port.element_type.to_string() for port in memories if port.shape[2] > 1}
         whole = {port.element_type.to_string() for port in memories if port.shape[2] == 1}
         assert (halves, whole) == ({"bf16"}, {"f32"})
@@ -319,8 +319,8 @@ def test_golden_logits_per_position(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
     """120 ticks, step by step through the masked graph: every position of them all."""
-    edge = graphs(RGB, "preview", kinetics)[0]
-    model = openvino_build.read(float_ticks(edge))
+    boundary = graphs(RGB, "preview", kinetics)[0]
+    model = openvino_build.read(float_ticks(boundary))
     request = device.core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     memories = [np.zeros(port.shape, np.float32) for port in model.inputs[2:]]
     ticks = golden_input(120)
@@ -350,7 +350,7 @@ def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
     openvino.build(plan(mode, precision="int8"), TENSORS[3], tmp_path, ticks[0])
     one = openvino.load(plan(mode, precision="int8"), tmp_path, None)
     in_8_bits = (
-        (tmp_path / ("window.xml" if mode == "window" else "midst.xml")).read_text().count("FakeQuantize")
+        (tmp_path / ("window.xml" if mode == "window" else "interior.xml")).read_text().count("FakeQuantize")
     )
     assert in_8_bits > 40
     found = clip_logits(one, iter(ticks[0]), 128)

@@ -41,7 +41,7 @@ def full_size(stream: str, mode: Mode) -> dict[str, tuple[Graph, bytes]]:
     spec = SPECS[stream]
     tensors = random_tensors(spec.channels, CLASSES, divide=1)
     made = {graph.name: graph for graph in graphs(spec, mode, tensors, "float16")}
-    known = {"midst": full_size(stream, "continual")["midst"]} if mode == "preview" else {}
+    known = {"interior": full_size(stream, "continual")["interior"]} if mode == "preview" else {}
     return {name: known.get(name) or (graph, to_onnx(graph)) for name, graph in made.items()}
 
 
@@ -87,7 +87,7 @@ def wanted_ports(graph: Graph) -> dict[str, tuple[str, tuple[int, ...]]]:
 @pytest.mark.parametrize(("stream", "mode"), ENGINES)
 def test_every_engine_builds_for_every_gpu(stream: str, mode: Mode) -> None:
     """In one go for all of them; that each must be possible is the next test. Weights in half precision are 25 MB."""
-    built_already = {"midst"} if mode == "preview" else set()
+    built_already = {"interior"} if mode == "preview" else set()
     for name, (_, onnx) in full_size(stream, mode).items():
         if name not in built_already:
             assert 25e6 < len(tensorrt.RTX.compile(onnx, *GPUS)) < 40e6
@@ -118,9 +118,9 @@ def test_what_is_no_network_is_an_error_in_tensorrts_words() -> None:
 def test_files_are_left_for_every_graph(tmp_path: Path) -> None:
     rtx_on((8, 9)).build(plan("preview", 2, "float16"), TENSORS[2], tmp_path, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "edge.engine",
+        "boundary.engine",
         "head.npy",
-        "midst.engine",
+        "interior.engine",
         "preview.engine",
     ]
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 4

@@ -26,8 +26,8 @@ TOLERANCE = 1e-4
 FEATURES = head_of(TENSORS[3]).kernel.shape[1]
 PARTS: dict[Mode, tuple[str, ...]] = {
     "window": ("window",),
-    "continual": ("midst", "edge"),
-    "preview": ("midst", "edge", "preview"),
+    "continual": ("interior", "boundary"),
+    "preview": ("interior", "boundary", "preview"),
 }
 
 
@@ -160,7 +160,7 @@ def test_a_step_that_fails_tells_why(
 
 def test_graphs_that_do_not_fit_together_are_refused(backend: tensorrt.TensorRT, tmp_path: Path) -> None:
     stored(tmp_path, "continual")
-    (tmp_path / "edge.engine").write_bytes(model("window"))
+    (tmp_path / "boundary.engine").write_bytes(model("window"))
     with pytest.raises(EngineError, match="do not remember the same"):
         backend.load(plan("continual"), tmp_path, None)
 
@@ -169,7 +169,7 @@ def test_a_bundle_holds_the_same_files(backend: tensorrt.TensorRT, tmp_path: Pat
     out = tmp_path / "out"
     out.mkdir()
     backend.pack(plan("continual"), TENSORS[3], stored(tmp_path, "continual"), out)
-    assert sorted(path.name for path in out.iterdir()) == ["edge.engine", "head.npy", "midst.engine"]
+    assert sorted(path.name for path in out.iterdir()) == ["boundary.engine", "head.npy", "interior.engine"]
     backend.load(plan("continual"), out, None)
 
 

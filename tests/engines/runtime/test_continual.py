@@ -130,7 +130,7 @@ def test_what_a_stream_remembers_does_not_grow() -> None:
     for _ in range(40):
         _, state = engine.step(VIDEO[2][:, :8], state)
         sizes.add(sum(m.untyped_storage().nbytes() for m in state.memory) + state.waiting.nbytes)
-    assert len(sizes) <= 2  # while the video begins, and in the midst of it
+    assert len(sizes) <= 2  # while the video begins, and in its interior
 
 
 def test_memories_and_lags_are_those_of_the_published_table() -> None:
@@ -155,10 +155,10 @@ def test_memories_and_lags_are_those_of_the_published_table() -> None:
 
 
 def test_bounds_are_needed_no_longer_than_the_engine_gives_them() -> None:
-    """From the step on that `midst` calls settled, the two graphs agree: nothing that is remembered lies outside."""
-    edge, midst = graphs(small_spec(3), "continual", TENSORS[3])
-    masked, plain = TorchGraph(edge), TorchGraph(midst)
-    memories = fresh(midst)
+    """From the step on that `interior` calls settled, the two graphs agree: nothing that is remembered lies outside."""
+    boundary, interior = graphs(small_spec(3), "continual", TENSORS[3])
+    masked, plain = TorchGraph(boundary), TorchGraph(interior)
+    memories = fresh(interior)
     ticks = np.concatenate((np.zeros_like(VIDEO[3][:, :SEEN_TICKS]), VIDEO[3]), axis=1)
     differences = []
     for step in range(12):
@@ -178,7 +178,7 @@ def test_a_chunk_of_another_shape_is_refused() -> None:
             engine.step(wrong, engine.start())
 
 
-@pytest.mark.parametrize("name", ["edge", "midst", "preview"])
+@pytest.mark.parametrize("name", ["boundary", "interior", "preview"])
 def test_every_graph_recalls_what_it_keeps(name: str) -> None:
     """Memory by memory of one shape, and the same in all three."""
     made = {graph.name: graph for graph in graphs(small_spec(3), "preview", TENSORS[3])}
@@ -187,7 +187,9 @@ def test_every_graph_recalls_what_it_keeps(name: str) -> None:
     ]
     memories = fresh(made[name])
     _, *kept = TorchGraph(made[name])(*inputs, *memories)
-    assert [x.shape for x in kept] == [x.shape for x in memories] == [x.shape for x in fresh(made["midst"])]
+    assert (
+        [x.shape for x in kept] == [x.shape for x in memories] == [x.shape for x in fresh(made["interior"])]
+    )
 
 
 def test_lead_ticks_fill_up_to_a_multiple_of_four() -> None:

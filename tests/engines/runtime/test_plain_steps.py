@@ -37,7 +37,7 @@ def test_a_step_without_a_preview_gives_the_settled_answer_alone_and_changes_not
         np.testing.assert_allclose(got, full[:, : got.shape[1]], rtol=0, atol=1e-5)
 
 
-def test_in_the_midst_of_a_video_it_costs_what_a_continual_step_costs() -> None:
+def test_in_the_interior_of_a_video_it_costs_what_a_continual_step_costs() -> None:
     ran: list[str] = []
 
     def noting(graph: Graph) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def test_in_the_midst_of_a_video_it_costs_what_a_continual_step_costs() -> None:
     engine = torch_backend.engine(plan("preview", 3), TENSORS, "torch", noting)
     assert isinstance(engine, StreamingEngine)
     answers(engine, [i % 2 == 0 for i in range(STEPS)])
-    assert ran == ["edge"] * 8 + ["preview", "midst"] * 3
+    assert ran == ["boundary"] * 8 + ["preview", "interior"] * 3
 
 
 def test_a_position_sees_44_ticks_back_and_no_further() -> None:
