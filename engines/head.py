@@ -53,7 +53,8 @@ def cell_scores(cells: Floats, head: Head, number: int) -> Floats:
     Returns:
         float32 (..., rows, columns), in units of a logit. Its mean over rows and columns is the logit.
     """
-    return _products(cells, head.kernel[number : number + 1])[..., 0] + head.bias[number]
+    scores: Floats = _products(cells, head.kernel[number : number + 1])[..., 0] + head.bias[number]
+    return scores
 
 
 def _products(features: Floats, kernel: Floats) -> Floats:

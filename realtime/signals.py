@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run cleanly."""
+"""Ctrl-C, SIGTERM and the hang-up of the terminal: what runs comes to a good end first."""
 
 import os
 import signal
@@ -13,9 +13,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, *(() if HANG_UP is None else (HANG_UP
 
 
 @contextmanager
-def stop_on_signals(stops: Sequence[Callable[[], None]]) -> Iterator[list[int]]:
-    """Within the block the first Ctrl-C or SIGTERM calls all `stops`, and a second one interrupts immediately. Yields
-    the list of signals received."""
+def stop_on_signals(
+    stops: Sequence[Callable[[], None]], numbers: Sequence[int] = STOPPING
+) -> Iterator[list[int]]:
+    """Inside, the first of the signals calls all `stops`, a second Ctrl-C or SIGTERM interrupts immediately. Yields the
+    signals that came.
+
+    `numbers`: without `HANG_UP` that signal stays as it is, for other uses.
+    """
     came: list[int] = []
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
@@ -32,7 +37,7 @@ def stop_on_signals(stops: Sequence[Callable[[], None]]) -> Iterator[list[int]]:
                 stop()
 
     if threading.current_thread() is not threading.main_thread():
-        yield came  # Python allows handlers in the main thread only
+        yield came  # elsewhere Python allows no handlers
         return
     # A hang-up that is ignored is to be ignored: nohup.
     numbers = [n for n in numbers if n != HANG_UP or signal.getsignal(n) != signal.SIG_IGN]

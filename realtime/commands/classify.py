@@ -78,16 +78,17 @@ def expand(given: list[str]) -> Iterator[str]:
     for text in given:
         if os.path.isdir(text):
             try:
-                found = sorted(str(p) for p in Path(text).iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+                inside = list(Path(text).iterdir())
             except OSError as error:
                 raise SourceError(
                     f"{text}: cannot be read ({error.strerror}); give a folder that can"
                 ) from error
+            found = sorted(str(p) for p in inside if p.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
                 raise SourceError(
                     f"no videos in the folder {text}; it must hold some of {', '.join(sorted(VIDEO_SUFFIXES))}"
                 )
-            if left_out := not_videos(path.iterdir()):
+            if left_out := not_videos(inside):
                 print(f"i3d-live: {left_out}", file=sys.stderr)
             yield from found
         elif not os.path.lexists(text) and (matches := sorted(glob(text, recursive=True))):

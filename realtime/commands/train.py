@@ -11,6 +11,7 @@ import typer
 from engines.extras import absent
 from engines.spec import Modality
 from realtime.commands.options import Layers
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.errors import UsageError, one_line
 from realtime.outputs.apart import check_apart
 

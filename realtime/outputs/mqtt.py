@@ -8,6 +8,7 @@ house/garden/cam1/event              the same for sources with names
 """
 
 import errno
+import re
 import ssl
 import threading
 from collections import deque
@@ -26,6 +27,8 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 DEFAULT_TOPIC = "i3d-live"
 START_LIMIT_S = 5.0
 KEEP_ALIVE_S = 20
+LONGEST_TOPIC_BYTES = 60_000
+"""A message's topic may have 65535; names of sources and kinds of lines are added to it."""
 MOST_WAITING = 1000
 """Event messages kept while the broker is unreachable. Predictions are not kept: they soon lose their value."""
 LAST_WORDS_S = 2.0
@@ -63,7 +66,16 @@ class Mqtt:
             client.tls_set()
         try:
             client.connect(host, port, KEEP_ALIVE_S)
-        except (OSError, ssl.SSLError, ValueError) as error:
+        except ssl.SSLCertVerificationError as error:
+            raise OutputError(
+                f"{self._shown}: the certificate of the broker is not trusted: {error.verify_message}; for one of your own "
+                "set SSL_CERT_FILE to its PEM file, and give the host by the name that stands in it"
+            ) from error
+        except ssl.SSLError as error:
+            raise OutputError(
+                f"{self._shown}: no TLS at that port; give the broker's port for TLS, {PORTS['mqtts']} as a rule, or mqtt://"
+            ) from error
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             if not (isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", 0) in DOWN):
                 raise self._failed(reason) from error
@@ -87,11 +99,9 @@ class Mqtt:
         if kind != "event" and not self.connected:
             self.lost += 1
             return
-        place = f"{line['name']}/{kind}" if "name" in line else kind
+        place = f"{topic_level(line['name'])}/{kind}" if "name" in line else kind
         payload = as_json(line)
-        sent = self._client.publish(
-            f"{self._topic}/{_level(place)}", payload, qos=1 if kind == "event" else 0
-        )
+        sent = self._client.publish(f"{self._topic}/{place}", payload, qos=1 if kind == "event" else 0)
         if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             self.lost += 1
         elif kind == "event":
