@@ -3,7 +3,7 @@
     git worktree add ../before COMMIT
     python -m benchmarks.beside_run ../before [PRECISION ...]      results/beside_run.json
 
-Half a minute of 720p25 with both streams, mode `continual`, and a log. Each run is a process of its own, in a cache folder
+A short 720p25 file with both streams, mode `continual`, and a log. Each run is a process of its own, in a cache folder
 of its checkout, after one run of each that builds the engines and does not count. A ratio is the median over the turns
 of new by old; `stages` has it for each stage of the summary, TV-L1 ("flow input") among them.
 """
