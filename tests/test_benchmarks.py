@@ -1,4 +1,4 @@
-"""What the benchmarks count, on answers whose figures are known."""
+"""What the benchmarks count, on predictions whose figures are known."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ LABELS = ["a", "b", "a", "b"]
 
 
 def said(delay_ticks: int, every_ticks: int = 8) -> list[tuple[int, str]]:
-    """Answers that name what was shown so long ago."""
+    """Predictions that name what was shown some ticks ago."""
     ticks = range(every_ticks - 1, len(LABELS) * PIECE_TICKS, every_ticks)
     return [(tick, LABELS[max(0, tick - delay_ticks) // PIECE_TICKS]) for tick in ticks]
 

@@ -30,7 +30,7 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "READM
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CARRIED_OUT = ("run", "classify", "list", "info", "flow")
 """Verbs that are carried out where their sources are files here: `run` and `classify` with a double for the engine.
-`build`, `check`, `demo`, `bundle`, `view` and `weights` have tests of their own; here their calls are read."""
+`build`, `check`, `demo`, `bundle`, `view` and `weights` have their own tests; here their calls are read."""
 ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
 OF_THE_SYSTEM = {
     "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", ".venv/bin/pip", "python3",

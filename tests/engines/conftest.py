@@ -1,4 +1,4 @@
-"""A cache folder of its own and a network of three tensors, for tests of how weights are kept."""
+"""A separate cache folder and a network of three tensors, for tests of how weights are stored."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeSet]:
-    """A public set named `made` on a server of its own."""
+    """A public set named `made` on its own server."""
     with file_server() as server:
         site = MadeSet(server, tmp_path)
         monkeypatch.setitem(public.PUBLIC, "made", site.table)

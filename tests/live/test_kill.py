@@ -83,7 +83,7 @@ def test_a_server_that_freezes_counts_as_lost_after_its_limit(server: Server) ->
         server.start()
         watching.wait_for(lambda: any(line["up"] for line in watching.kinds("connection")))
         watching.wait_for(lambda: watching.frames[-1][0] > 10)
-    assert lost_s >= STALL_LIMIT_S["rtsp"] - 1  # and not at once
+    assert lost_s >= STALL_LIMIT_S["rtsp"] - 1  # and not immediately
     assert_whole(watching)
 
 

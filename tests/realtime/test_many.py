@@ -268,7 +268,7 @@ def test_a_camera_that_is_lost_and_found_is_told_at_once_also_while_another_one_
 
 
 def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """The command line in a process of its own, with a double for the engine."""
+    """The command line in a separate process, with a double for the engine."""
     code = (
         "import time\nfrom realtime import cli\nfrom engines.load import Engines\n"
         "from tests.support.command_line import Doubles\nfrom tests.support.doubles import SawTicks\n"

@@ -28,7 +28,7 @@ for folder, package, arguments in json.loads(sys.argv[1]):
     sys.argv = ["i3d-live", *arguments]
     main()
 """
-"""Each call in a process of its own, forked where the command line has been imported: that takes longer than all
+"""Each call in a separate process, forked where the command line has been imported: that takes longer than all
 else."""
 COMMANDS = [
     ("view", "gradio", 1, ("view",)),

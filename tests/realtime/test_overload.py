@@ -347,7 +347,7 @@ def test_a_frame_that_waited_too_long_is_dropped_and_what_it_said_is_passed_on()
 
 
 class Slow(Chunks):
-    """Each step takes so long."""
+    """Each step takes a given time."""
 
     def __init__(self, clock: ManualClock, step_s: float, mode: Mode) -> None:
         super().__init__(mode)

@@ -17,7 +17,7 @@ from tests.support.doubles import SawTicks, constant_rate, exact, frame
 
 
 class MadeVideo:
-    """Double of `realtime.sources.open.Video` that gives made frames, at once, and can fail at the end."""
+    """Double of `realtime.sources.open.Video` that gives generated frames without delay, and can fail at the end."""
 
     name, corrupt_packets = "made", 0
 

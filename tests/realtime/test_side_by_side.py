@@ -1,4 +1,4 @@
-"""Two engines that share the processor are stepped at the same time, and no engine twice at once."""
+"""Two engines that share the processor are stepped concurrently, but no engine concurrently with itself."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ TICKS = 100
 
 
 class Shared(SawTicks):
-    """Double of an engine that counts how often it is in use at once."""
+    """Double of an engine that counts its concurrent uses."""
 
     engines_at_a_time = 2
 

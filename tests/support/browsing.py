@@ -66,7 +66,7 @@ IDLE_CONTEXTS: WeakKeyDictionary[Any, dict[str, list[Any]]] = WeakKeyDictionary(
 def page_of(
     browser: Any, server: Served, before: Callable[[Any], object] = lambda page: None, **options: Any
 ) -> Iterator[Any]:
-    """The page as in a browser of its own. Ends with an error if the page had one, or asked for anything elsewhere.
+    """The page as in a separate browser. Ends with an error if the page had one, or contacted another host.
 
     `before`: called with the page before it is opened. What an earlier page fetched (77 files) is cached.
     """

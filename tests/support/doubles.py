@@ -96,7 +96,7 @@ class SawTicks:
 
 
 class PositionTicks(SawTicks):
-    """Double of a `continual` or `preview` engine with a delay of 7 positions: position t answers with the number of
+    """Double of a `continual` or `preview` engine with a delay of 7 positions: position t gives the number of
     the frame at tick 8 t, ready once tick 8 t + 63 is in. `preview` adds provisional answers for the younger
     positions."""
 

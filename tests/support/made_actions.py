@@ -35,7 +35,7 @@ ACTIONS: Mapping[str, Action] = {
     "rings down": Action(3, rings=True),
 }
 SIDEWAYS: Mapping[str, Action] = {"left": Action(-3, upright=False), "right": Action(3, upright=False)}
-"""Each is the other in a mirror: whoever learnt from mirrored pictures takes one for the other."""
+"""Each is the other in a mirror: a model taught on mirrored pictures confuses them."""
 
 
 def frames(
@@ -107,7 +107,7 @@ def write_folder(
     size_px: tuple[int, int] = SIZE_PX,
     seed: int = 0,
 ) -> Path:
-    """A subfolder for each action, with so many clips of it, no two alike."""
+    """A subfolder for each action with some clips of it, no two alike."""
     for number, (name, action) in enumerate(actions.items()):
         (folder / name).mkdir(parents=True)
         for clip in range(clips):

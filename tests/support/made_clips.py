@@ -70,7 +70,7 @@ def write_clip(
     """One frame a stamp; the suffix says which container.
 
     rotation: degrees to the left that a player must turn it. colour: (matrix, range) in the numbers of ITU-T H.273.
-    sound_s: with a sound track of silence, so long. time_base_s: of the encoder; MPEG-4 wants 1/1000 s, MPEG-2 1/25 s.
+    sound_s: length of a silent sound track. time_base_s: of the encoder; MPEG-4 wants 1/1000 s, MPEG-2 1/25 s.
     """
     options = {"max_interleave_delta": "0"}  # sound and pictures side by side, however long the sound
     if path.suffix == ".mp4":

@@ -16,7 +16,7 @@ SMALL_PX = 32
 """After the strides of 32 one cell is left, where 224 leaves 7 x 7; every layer pads both alike."""
 CLASSES = 5
 DIVIDE = 8
-"""So many times narrower than the real network."""
+"""How many times narrower than the real network."""
 Tensors = dict[str, np.ndarray]
 
 

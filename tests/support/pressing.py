@@ -38,7 +38,7 @@ def press(
 ) -> tuple[list[Any] | None, str]:
     """What comes of it: the outputs and no message, or none and the message that the page shows.
 
-    `stream`: an event that goes on until it is closed, which is done at once.
+    `stream`: an event that goes on until it is closed, which is done immediately.
     """
     session = secrets.token_hex(6)
     body = json.dumps({"data": data, "fn_index": number, "session_hash": session})
@@ -82,7 +82,7 @@ def start(
 
 
 def ask_for_start(server: Served, body: str | bytes) -> tuple[int, dict[str, str]]:
-    """Status and answer."""
+    """Status and response."""
     status, _, answer = ask(server, "/live/start", method="POST", body=body, content_type="application/json")
     told: dict[str, str] = json.loads(answer)
     return status, told

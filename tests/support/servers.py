@@ -1,4 +1,4 @@
-"""Real servers for tests, each a process of its own, so that it can be frozen and killed like one.
+"""Real servers for tests, each a separate process, so that it can be frozen and killed.
 
 with rtsp_server(folder) as server:
     video = open_video(server.url("clip.mp4"))

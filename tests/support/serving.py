@@ -1,4 +1,4 @@
-"""A real server of the live view in a process of its own, and what can be asked of it.
+"""A real server of the live view in a separate process, and requests to it.
 
 python -m tests.support.serving [SOURCE...]     the server, with an engine that costs nothing
 
@@ -36,7 +36,7 @@ class Served:
         return self._tell("")
 
     def clear(self) -> None:
-        """Let go at once of all that was started."""
+        """Let go of everything that was started, immediately."""
         self._tell("clear")
 
     def _tell(self, word: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Served:
 def served(
     *sources: str | Path, password: str | None = None, record_to: Path | None = None
 ) -> Iterator[Served]:
-    """Runs from here to the end of the block; it must end by itself then, and without a complaint of its own."""
+    """Runs from here to the end of the block; it must then end by itself, without errors."""
     environment = os.environ | {"PASSWORD": password or "", "RECORD": str(record_to or "")}
     command = [sys.executable, "-m", "tests.support.serving", *map(str, sources)]
     with (

@@ -1,4 +1,4 @@
-"""A camera watched for a while in a thread of its own, and what it leaves behind."""
+"""A camera watched for a while in a separate thread, and what that leaves behind."""
 
 import os
 import random
@@ -76,7 +76,7 @@ def resident_mb() -> float:
 
 
 def assert_whole(watching: Watching, *, numbered: bool = True) -> None:
-    """No frame is missing that nobody told of, no answer spans a gap, and the counts add up."""
+    """Every missing frame is reported, no prediction spans a gap, and the counts add up."""
     for (number, _), (following, after_gap) in pairwise(watching.frames) if numbered else ():
         assert after_gap or following == (number + 1) % 256
     spans = [
@@ -94,7 +94,7 @@ def assert_whole(watching: Watching, *, numbered: bool = True) -> None:
 
 
 def killed_and_started(server: Server, times: int, chance: random.Random) -> tuple[Watching, list[float]]:
-    """Kill and start it at random moments; what was watched, and how long after each start an answer came."""
+    """Kill and start it at random moments; what was watched, and how long after each start a prediction came."""
     took_s: list[float] = []
     video = keep_open(server.url("clip.mp4?play_count=0"))
     with Watching(video, Recognizer({"rgb": PositionTicks("preview")})) as watching:

@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_are_named(fault: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", ["window", "continual", "preview"])
 def test_torch_on_cuda_is_within_the_tolerance_of_half_precision(mode: str) -> None:
-    """CUDA graphs, channels last, float16 against float32 on the CPU, two streams at once."""
+    """CUDA graphs, channels last, float16 against float32 on the CPU, two streams together."""
     from engines.check import check
 
     tensors = random_tensors(divide=1)

@@ -1,4 +1,4 @@
-"""The network against independent answers, and its padding against a model of TensorFlow's rule."""
+"""The network against independent results, and its padding against a model of TensorFlow's rule."""
 
 import numpy as np
 import pytest

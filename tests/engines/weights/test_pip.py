@@ -28,7 +28,7 @@ WHEEL_MEMBER = "made/demo.mp4"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own, and packages from this folder alone."""
+    """A separate cache, and packages only from this folder."""
     (tmp_path / "packages").mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

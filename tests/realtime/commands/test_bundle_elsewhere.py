@@ -1,4 +1,4 @@
-"""A bundle in an environment of its own, without torch: the same logits to the last bit."""
+"""A bundle in a separate environment without torch: the same logits, bit for bit."""
 
 import json
 import re

@@ -244,7 +244,7 @@ def test_classify_takes_folders_and_patterns(invoke: Invoke, tmp_path: Path) -> 
 
 @pytest.fixture
 def long_run(tmp_path: Path, engines: object) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own that lasts, with its log in log.jsonl and its first answers written."""
+    """A long run in a separate process, with its log in log.jsonl and its first predictions written."""
     clip = write_clip(tmp_path / "long.mp4", every(FPS25, 3000))
     command = [
         *I3D_LIVE,

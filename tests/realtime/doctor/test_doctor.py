@@ -1,4 +1,4 @@
-"""What is missing is named with what mends it, and half a minute tells whether a machine keeps up."""
+"""What is missing is named with its fix, and half a minute tells whether a machine keeps up."""
 
 import json
 import sys

@@ -45,7 +45,7 @@ def play(
     going: dict[str, Any],
     told: Sequence[tuple[float, Callable[[], None]]] = (),
 ) -> None:
-    """Frames for so long; at each of the times something happens."""
+    """Frames for some seconds; at each of the times something happens."""
     waiting = sorted(told, key=lambda each: each[0])
     for item in numbered(round(seconds * 25)):
         while waiting and waiting[0][0] <= item.pts:

@@ -55,7 +55,7 @@ def test_windows_say_the_same(clip: str, clips: Path, engines: Load) -> None:
 
 
 def test_read_in_any_way_a_file_gives_the_same_answers(clips: Path, engines: Load, i3d_live: Run) -> None:
-    """Frame by frame here, in one go here, and through the pump and the log of a process of its own."""
+    """Frame by frame here, in one go here, and through the mailbox and the log of a separate process."""
     path = clips / "v_Punch_g03_c01.avi"
     by_frame = [item for item in outputs_of(path, engines("continual")) if isinstance(item, Prediction)]
     with open_video(path) as video:

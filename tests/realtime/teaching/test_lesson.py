@@ -47,7 +47,7 @@ Teach = Callable[..., tuple[int, str, str]]
 
 
 def write_noise(path: Path, levels: Sequence[int], frames: int, seed: int) -> Path:
-    """Noise around each level in turn, so many frames of it."""
+    """Frames of noise around each level in turn."""
     rng = np.random.default_rng(seed)
     writer = VideoWriter(path, TINY_PX)
     for number, level in enumerate(np.repeat(levels, frames)):

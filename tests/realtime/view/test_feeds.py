@@ -18,7 +18,7 @@ from tests.support.doubles import constant_rate
 
 
 class Listed:
-    """Source: frames that are there at once."""
+    """Source: frames that are available immediately."""
 
     name = "listed"
 

@@ -81,7 +81,7 @@ class Held:
         raise AssertionError("the page has not asked for it")
 
     def give_and_see_it_let_go(self, page: Any) -> None:
-        """At once: the hub would do it too, when it has waited for a page to look."""
+        """Immediately: the hub would do it too, after waiting for a page to connect."""
         assert self._kept is not None
         route, answer = self._kept
         with page.expect_request(f"**/live/{answer.json()['token']}/stop"):
