@@ -41,7 +41,7 @@ def clips() -> Path:
 
 @pytest.fixture(scope="session")
 def golden() -> dict[str, np.ndarray]:
-    """Reference answers of an independent implementation; tests/data/README.md tells how they were made."""
+    """Reference results of an independent implementation; tests/data/README.md tells how they were made."""
     with np.load(ROOT / "tests" / "data" / "rgb_i3d_kinetics400.npz") as arrays:
         return dict(arrays)
 

@@ -15,7 +15,7 @@ TENSORS = {3: random_tensors(3), 2: random_tensors(2)}
 
 
 def off_by(engine: StreamingEngine, difference: np.ndarray) -> StreamingEngine:
-    """The same engine with something added to every answer."""
+    """The same engine with something added to all logits."""
     return replace(engine, head=replace(engine.head, bias=engine.head.bias + difference))
 
 

@@ -44,7 +44,7 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 def assert_nothing_left_behind(server: Server, times: int, chance: random.Random) -> list[float]:
-    """Kill and start it; the seconds until each answer after that."""
+    """Kill and start it; the seconds until each prediction after that."""
     threads, files = threading.active_count(), open_files()
     watching, took_s = killed_and_started(server, times, chance)
     assert_whole(watching)

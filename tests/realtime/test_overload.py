@@ -186,7 +186,7 @@ def numbered(spec: StreamSpec) -> Feed:
 def run(
     mode: Mode, count: int, levels: dict[int, Level], *streams: str, smooth: int = 1
 ) -> list[tuple[int, Prediction]]:
-    """(frame that decided it, answer); `levels`: before which frame which level is set."""
+    """(frame that completed it, prediction); `levels`: before which frame which level is set."""
     engines = {name: Chunks(mode, SMALL[name]) for name in streams}
     recognizer = Recognizer(engines, smooth=smooth, new_feed=numbered)
     found: list[tuple[int, Output]] = []
@@ -211,7 +211,7 @@ def test_without_previews_the_settled_answers_are_the_same(way: Level) -> None:
 
 
 def assert_right(found: list[tuple[int, Prediction]], mode: Mode) -> None:
-    """Each stream that an answer claims says the chunk that the answer speaks of, and the fused answer too."""
+    """Each stream that a prediction names gives the chunk that it covers, and so does the fused prediction."""
     for _, p in found:
         assert tuple(p.by_stream) == p.streams
         for top in p.by_stream.values():

@@ -123,7 +123,7 @@ def press(page: Any, button: str) -> None:
 
 
 def wait_for_label(page: Any, label: str) -> None:
-    """Until the page shows it as the answer."""
+    """Until the page shows it as the prediction."""
     page.wait_for_function("label => document.getElementById('label')?.textContent === label", arg=label)
 
 

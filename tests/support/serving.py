@@ -79,7 +79,7 @@ def served(
 def ask(
     server: Served, path: str, *, method: str = "GET", body: str | bytes = "", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and the answer; of one without a stated length its first bytes."""
+    """Status, headers and body; without a stated length, its first bytes."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -92,7 +92,7 @@ def ask(
 
 
 def send_raw(server: Served, data: bytes) -> bytes:
-    """Whatever bytes, over a connection; the first of the answer, none where it was only closed."""
+    """Send any bytes over a connection; the first bytes of the response, none if it was only closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(data)
         try:

@@ -182,7 +182,7 @@ assert not heavy, heavy
 
 @pytest.mark.parametrize("mode", MODES)
 def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
-    """Each has half of the threads that one alone would have, and the same answers."""
+    """Each has half of the threads that one alone would have, and the same logits."""
     alone, shared = (
         openvino.load(replace(plan(mode), engines_at_a_time=count), folder(mode), None) for count in (1, 2)
     )

@@ -203,7 +203,7 @@ EXPORTED: list[tuple[str, Modality | None]] = [
 
 
 def exported_case(name: str, stream: Modality | None) -> tuple[nn.Module, tuple[Tensor, ...], Tensor]:
-    """A network whose signal does not die on the way (with a fresh one any comparison would pass), input, answer."""
+    """A network whose signal does not die on the way (with a fresh one any comparison would pass), input, result."""
     net = tiny(name, stream, classes=5).eval()
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):

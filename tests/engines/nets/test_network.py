@@ -1,4 +1,4 @@
-"""The network that engines are made from against the one that is trained: two descriptions, one answer."""
+"""The network that engines are made from against the one that is trained: two descriptions, one result."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Fewer multiplications, the same answer."""
+"""Fewer multiplications, the same result."""
 
 from itertools import product
 

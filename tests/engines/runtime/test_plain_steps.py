@@ -51,7 +51,7 @@ def test_in_the_interior_of_a_video_it_costs_what_a_continual_step_costs() -> No
 
 
 def test_a_position_sees_44_ticks_back_and_no_further() -> None:
-    """What the recogniser goes by when it tells whether an answer saw dropped frames."""
+    """What the recogniser goes by when it tells whether a prediction saw dropped frames."""
     engine = small_engine(TENSORS, "continual", 3)
     position = STEPS - 8
     first = 8 * position - POSITION_BEHIND_TICKS

@@ -1,4 +1,4 @@
-"""What a log says in plain words: sure only where an answer lasts, and never right where nothing known is done."""
+"""What a log says in plain words: sure only where a label lasts, and never right where nothing known is done."""
 
 from typing import Any
 

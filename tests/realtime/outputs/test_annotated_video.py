@@ -65,7 +65,7 @@ def test_the_labels_of_these_tests_differ_in_colour() -> None:
 def test_a_frame_shows_the_newest_answer_whose_span_has_ended(
     frames: int, span: int, stride: int, early: bool
 ) -> None:
-    """`early`: answers come before the frame that made them certain instead of after it; it makes no difference."""
+    """`early`: predictions come before the frame that made them certain instead of after it; it makes no difference."""
     writer = Kept()
     annotator = Annotator(writer)
     stops = list(range(span, frames, stride))

@@ -1,4 +1,4 @@
-"""The answer drawn over the picture: evidence in the pixels."""
+"""The prediction drawn over the picture: evidence in the pixels."""
 
 import subprocess
 import sys
