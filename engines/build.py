@@ -53,7 +53,7 @@ def build_engine(
             raise EngineError(
                 f"{backend} {plan.precision} built for {plan.mode} is not right: {'; '.join(failures)}"
             )
-        facts = manifest(plan, backend, clip) | {"files": _sizes(scratch)}
+        facts = manifest(plan, backend, clip) | {"files": _hashes(scratch)}
         (scratch / "manifest.json").write_text(json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
@@ -90,20 +90,24 @@ def stale_field(folder: Path, wanted: Mapping[str, Any]) -> str | None:
         found = json.loads((folder / "manifest.json").read_text())
     except FileNotFoundError:
         return "not in the cache"
-    except ValueError:
+    except (OSError, ValueError):
+        return "its manifest cannot be read"
+    if not isinstance(found, dict):
         return "its manifest cannot be read"
     for field, value in wanted.items():
         if found.get(field) != value:
             hashed = field.endswith("sha256")
             return f"{field} differs" if hashed else f"{field} was {found.get(field)}, is {value}"
-    if found.get("files") != _sizes(folder):
+    if found.get("files") != _hashes(folder):
         return "its files are not those that were stored"
     return None
 
 
-def _sizes(folder: Path) -> dict[str, int]:
+def _hashes(folder: Path) -> dict[str, str | None]:
+    from engines.cache_folder import sha256_of
+
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "manifest.json")
-    return {path.name: path.stat().st_size for path in files}
+    return {path.name: sha256_of(path) for path in files}
 
 
 SHAPING = ("backends", "nets", "runtime", "weights")

@@ -3,15 +3,20 @@ right."""
 
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engines.errors import EngineError
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being fetched, bytes so far, and bytes in all where known."""
+
+
+HASHES = "sha256.json"
+"""In a folder of compiled files: the hash of each."""
 
 
 def silent(what: str, done_bytes: int, total_bytes: int | None) -> None:
@@ -72,6 +77,42 @@ def replace_file(path: Path, data: bytes) -> None:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def intact(folder: Path) -> Iterator[None]:
+    """For files that a library compiles and later runs: inside, `folder` holds only those whose hash is the one of when
+    they were made, and what is made inside is recorded. Others are deleted, so that they are made again.
+
+    One process at a time. Raises EngineError where the folder cannot be written.
+    """
+    with locked(f"{folder.parent.name}-{folder.name}"):
+        kept: dict[str, str | None] = {}
+        with writing(folder):
+            known = _recorded(folder / HASHES)
+            for name, path in _files(folder):
+                if (found := sha256_of(path)) is not None and known.get(name) == found:
+                    kept[name] = found
+                else:
+                    path.unlink(missing_ok=True)
+        yield
+        made = {name: kept.get(name) or sha256_of(path) for name, path in _files(folder)}
+        if made != known:
+            with suppress(EngineError):  # a full disk: they are made again
+                replace_file(folder / HASHES, json.dumps(made).encode())
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)
+    return [(path.relative_to(folder).as_posix(), path) for path in sorted(found)]
+
+
+def _recorded(path: Path) -> dict[str, str | None]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sha256_of(path: Path) -> str | None:

@@ -33,7 +33,7 @@ CODE = (
 OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run")
 """The files that run its engines, not those that build them."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
-FOR_FLOW = ("numba", "platformdirs")
+FOR_FLOW = ("numba", "platformdirs", "filelock")
 RUNTIMES = {
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt-cu13",),

@@ -2,12 +2,14 @@
 Numba."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.compiler import Compiler
 
-from engines.cache_folder import cache_dir
+from engines.cache_folder import cache_dir, intact
+from engines.errors import EngineError
 from realtime.flow.tvl1_plan import CUBIC, FLAT, RELAXATION
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -52,8 +54,9 @@ def compiled(*signature: Any) -> Callable[[Call], Call]:
         settings: Any = numba.config
         chosen, settings.CACHE_DIR = settings.CACHE_DIR, settings.CACHE_DIR or str(CACHE)
         try:
-            return cast(Call, numba.njit(signature, cache=True, nogil=True, **_FAST)(function))
-        except (OSError, RuntimeError):  # no folder is writable: compile for this process alone
+            with nullcontext() if chosen else intact(CACHE):
+                return cast(Call, numba.njit(signature, cache=True, nogil=True, **_FAST)(function))
+        except (OSError, RuntimeError, EngineError):  # no folder is writable: compile for this process alone
             return cast(Call, numba.njit(signature, nogil=True, **_FAST)(function))
         finally:
             settings.CACHE_DIR = chosen

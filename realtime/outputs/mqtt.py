@@ -11,7 +11,6 @@ import errno
 import re
 import ssl
 import threading
-from collections import deque
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -50,12 +49,14 @@ class Mqtt:
         """Messages discarded because the broker was unreachable; after `close` also those that still waited for it."""
         self.waits_for: str | None = None
         """What to say where the broker is down at the start."""
-        self._events: deque[paho.MQTTMessageInfo] = deque()
-        """Those that may not have arrived yet."""
+        self._events: set[int] = set()
+        """Numbers of events that may not have arrived yet."""
+        self._arrived: set[int] = set()
+        """Numbers of messages that the broker has taken; filled by paho's thread."""
         self._answer = threading.Event()
         self._refused: str | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
-        client.on_connect = self._on_connect
+        client.on_connect, client.on_publish = self._on_connect, self._on_publish
         client.connect_timeout = start_limit_s
         client.max_queued_messages_set(MOST_WAITING)
         client.reconnect_delay_set(1, 30)
@@ -105,9 +106,8 @@ class Mqtt:
         if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             self.lost += 1
         elif kind == "event":
-            self._events.append(sent)
-            while self._events and self._events[0].is_published():
-                self._events.popleft()
+            self._events.add(sent.mid)
+            self._settle()
 
     def close(self) -> None:
         """Send what is still queued, then disconnect."""
@@ -115,7 +115,8 @@ class Mqtt:
         if self.connected and goodbye.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             goodbye.wait_for_publish(LAST_WORDS_S)
         self._stop()
-        self.lost += sum(not event.is_published() for event in self._events)
+        self._settle()
+        self.lost += len(self._events)
 
     def __enter__(self) -> "Mqtt":
         return self
@@ -129,6 +130,14 @@ class Mqtt:
     def _stop(self) -> None:
         self._client.disconnect()
         self._worker.join(timeout_s=5.0)
+
+    def _settle(self) -> None:
+        arrived = set(self._arrived)
+        self._events -= arrived
+        self._arrived -= arrived
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason: Any, properties: Any) -> None:
+        self._arrived.add(mid)
 
     def _on_connect(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any

@@ -101,6 +101,9 @@ def test_files_that_are_not_those_stored_are_noticed(built: Path, tmp_path: Path
         if path.is_file():
             (tmp_path / path.name).write_bytes(path.read_bytes())
     assert stale_field(tmp_path, wanted) is None
+    whole = (tmp_path / "window.bin").read_bytes()
+    (tmp_path / "window.bin").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert stale_field(tmp_path, wanted) == "its files are not those that were stored"
     (tmp_path / "window.bin").write_bytes(b"short")
     assert stale_field(tmp_path, wanted) == "its files are not those that were stored"
     (tmp_path / "manifest.json").write_text("{")

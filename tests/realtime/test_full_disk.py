@@ -1,5 +1,6 @@
 """A disk that is full: whatever it holds, the other outputs get their lines, and the summary says which disk it was."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,12 @@ def test_of_a_picture(when: str) -> None:
 def test_of_the_log(place: int) -> None:
     lines: list[Line] = []
     writers = [lines.append]
-    writers.insert(place, Log("/dev/full").write)
+    log = Log("/dev/full")
+    writers.insert(place, log.write)
     with pytest.raises(OutputError, match="/dev/full"):
         run([Full("never")], together(writers))
+    with suppress(OutputError):
+        log.close()
     assert lines[-1]["kind"] == "summary"
     assert "No space left on device: the disk at /dev is full" in lines[-1]["ended"]
 

@@ -29,7 +29,7 @@ def test_the_first_one_stops(number: int) -> None:
     assert (stopped, came) == ([1, 2], [number])
 
 
-@pytest.mark.parametrize(("first", "second"), permutations(STOPPING, 2))
+@pytest.mark.parametrize(("first", "second"), list(permutations(STOPPING, 2)))
 def test_a_second_one_interrupts_unless_a_terminal_is_hung_up(first: int, second: int) -> None:
     stopped: list[int] = []
     with stop_on_signals([lambda: stopped.append(1)]):

@@ -5,6 +5,7 @@ the other streams.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +135,17 @@ def _compile(path: Path, precision: str, engines_at_a_time: int) -> Any:
             "INFERENCE_NUM_THREADS": max(1, threads() // engines_at_a_time),
             "ENABLE_CPU_PINNING": False,
         }
-    if (path.parent / "manifest.json").exists():  # in the cache, to stay
-        hints["CACHE_DIR"] = str(path.parent / COMPILED)
     shared = path.parent / SHARED
-    try:
-        model = core().read_model(path, shared) if shared.exists() else path
-        return core().compile_model(model, "CPU", hints)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error
+    with ExitStack() as stack:
+        if (path.parent / "manifest.json").exists():  # in the cache, to stay
+            from engines.cache_folder import intact
+
+            with suppress(EngineError):  # a cache that can only be read: compiled for this process alone
+                stack.enter_context(intact(path.parent / COMPILED))
+                hints["CACHE_DIR"] = str(path.parent / COMPILED)
+        try:
+            model = core().read_model(path, shared) if shared.exists() else path
+            return core().compile_model(model, "CPU", hints)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error

@@ -62,7 +62,7 @@ ODD: dict[str, Callable[[], str]] = {
     "device": lambda: "/dev/null",
     "address too long": lambda: "https://127.0.0.1:9/live.m3u8?token=" + "s3cret" * 800,
     "address of no encoding": lambda: os.fsdecode(b"http://127.0.0.1:9/\xff?token=s3crets3cret"),
-    "address of no host": lambda: "rtsp://a..b/?token=s3crets3cret",
+    "address of no host": lambda: "http://a..b/?token=s3crets3cret",
 }
 CALLS: dict[str, tuple[str, ...]] = {
     "run": ("run", "{}"),
