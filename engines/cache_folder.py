@@ -27,11 +27,13 @@ def cache_dir() -> Path:
     """The user's cache folder of this project; it need not exist yet. Raises EngineError for a user without a home."""
     import platformdirs
 
-    folder = platformdirs.user_cache_path("i3d-live", appauthor=False)
-    if folder.parts[0].startswith("~"):  # it stays as it is where it stands for nothing
-        raise EngineError(
-            "there is no home folder to hold the cache; set HOME, or XDG_CACHE_HOME to a folder"
-        )
+    no_home = "there is no home folder to hold the cache; set HOME, or XDG_CACHE_HOME to a folder"
+    try:
+        folder = platformdirs.user_cache_path("i3d-live", appauthor=False)
+    except RuntimeError as error:
+        raise EngineError(no_home) from error
+    if folder.parts[0].startswith("~"):  # older platformdirs leave it as it is
+        raise EngineError(no_home)
     return folder
 
 

@@ -29,7 +29,7 @@ from realtime.commands import (
 from realtime.commands.flags import flat
 from realtime.commands.prepare import Prepare
 from realtime.errors import I3DLiveError, one_line
-from realtime.sources.address import masked
+from realtime.sources.address import masked, masked_within
 from realtime.standard_streams import make_usable
 
 app = typer.Typer(
@@ -178,5 +178,5 @@ def _of_the_system(error: OSError | UnicodeError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"i3d-live: {one_line(message)}", file=sys.stderr)
+    print(f"i3d-live: {masked_within(one_line(message))}", file=sys.stderr)
     return code

@@ -3,6 +3,7 @@
 Decoding and the engine are passed in as one function; everything else is arithmetic on its scores.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,10 @@ def confusion_picture(found: Report, labels: Sequence[str], path: Path) -> None:
                 color="w" if dark else "k",
             )
     try:
-        figure.savefig(path)
+        with warnings.catch_warnings():
+            # Letters that its font does not have become boxes.
+            warnings.filterwarnings("ignore", message=r"Glyph \d+")
+            figure.savefig(path)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the picture {path} cannot be written: {error}; give a file ending in .png"

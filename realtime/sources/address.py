@@ -32,6 +32,8 @@ _SECRET = re.compile(
     r"(?i)((?:user(?:name)?|login|pass(?:word|wd)?|pwd|token|secret|key|auth|sig)\w*=)[^&/;#]+"
 )
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/\S+?(?=[:;,]?(?:\s|$))")
+
 
 @dataclass(frozen=True)
 class Address:
@@ -100,6 +102,11 @@ def masked(source: str) -> str:
     if "@" in rest:
         rest = "***@" + rest.rpartition("@")[2]
     return one_line(url[0] + _SECRET.sub(r"\1***", rest))
+
+
+def masked_within(message: str) -> str:
+    """The message without the secrets of addresses in it, also of those that were taken for paths (https:/...)."""
+    return _ADDRESS.sub(lambda found: _SECRET.sub(r"\1***", found[0]), message)
 
 
 def _webcam(text: str) -> Address:

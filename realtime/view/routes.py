@@ -158,7 +158,8 @@ async def _upload(request: Request, hub: Hub) -> Response:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return JSONResponse({"upload": hub.uploads.add(path, request.query_params.get("name", ""))})
+        name = request.query_params.get("name", "")
+        return JSONResponse({"upload": await run_in_threadpool(hub.uploads.add, path, name)})
     except _TooLarge:
         return _problem(413, too_large)
     except UsageError as error:

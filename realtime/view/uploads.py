@@ -8,6 +8,7 @@ from pathlib import Path
 
 from realtime.clock import Clock
 from realtime.errors import UsageError
+from realtime.sources.container import is_video
 
 MOST_FILES = 8
 UNUSED_S = 60.0
@@ -23,8 +24,8 @@ STARTS = {
     b"\x00\x00\x01\xba": 0,
     b"\x47\x40": 0,
 }
-"""First bytes of the containers that are allowed: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. Not playlists and
-other text files: FFmpeg would open the files that they name."""
+"""First bytes of the usual containers: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. What begins otherwise may be
+one too, if FFmpeg can read it. Playlists and other text are never opened: FFmpeg would open the files that they name."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Uploads:
         upload = Upload(path, _clean(name), self._clock.now_s())
         with path.open("rb") as file:
             start = file.read(12)
-        if not any(start[at : at + len(magic)] == magic for magic, at in STARTS.items()):
+        if not any(start[at : at + len(magic)] == magic for magic, at in STARTS.items()) and not is_video(
+            path
+        ):
             upload.delete()
             raise UsageError(f"{upload.name}: not a video; send MP4, MOV, MKV, WebM, AVI or MPEG")
         self._ready[path.name] = upload

@@ -91,7 +91,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "bundle --out": ("bundle", "--out", "{}"),
     "build --model": ("build", "--model", "{}"),
 }
-WRITES = ("--log", "--annotate", "--timeline", "--save-clips", "--picture", "out")
+WRITES = ("--log", "--annotate", "--timeline", "--save-clips", "--picture", "out", "parts")
 """These may go well: a new file of an odd name is a file."""
 
 
@@ -119,7 +119,7 @@ def test_one_line(call: str, invoke: Invoke, tmp_path: Path, monkeypatch: pytest
             (place / name).symlink_to(tmp_path / name)
         path = make()
         code, out, err = invoke(*(word.replace("{}", path) for word in CALLS[call]))
-        if call.endswith(WRITES) and code == 0:
+        if code == 0 and (call.endswith(WRITES) or (call, odd) == ("doctor", "empty")):
             continue
         assert code in (1, 2), (odd, out, err)
         told = [line for line in err.splitlines() if line != "i3d-live: double, made for a test"]

@@ -1,5 +1,7 @@
 """Files that pages send."""
 
+import struct
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from realtime.errors import UsageError
 from realtime.view.uploads import MOST_FILES, UNUSED_S, Uploads
 from tests.support.clocks import ManualClock
+from tests.support.made_clips import every, write_clip
 
 MP4 = b"\0\0\0\x20ftypisom" + bytes(100)
 
@@ -83,3 +86,24 @@ def test_only_so_many_are_kept() -> None:
     folder = store.folder
     store.close()
     assert not folder.exists()
+
+
+HEADS = {name: struct.pack(">I4s", 8 + 24, name) + bytes(24) for name in (b"free", b"skip", b"uuid", b"udta")}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_an_mp4_that_begins_with_another_box(head: bytes, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "c.mp4", every(Fraction(1, 25), 10))
+    store = Uploads()
+    assert store.take(sent(store, HEADS[head] + clip.read_bytes()))
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"), [("c.ts", 188 * 3), ("c.ts", 100), ("c.flv", 0), ("c.nut", 0), ("c.avi", 0)]
+)
+def test_what_ffmpeg_reads_is_taken(name: str, cut: int, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / name, every(Fraction(1, 25), 50))
+    store = Uploads()
+    assert store.take(sent(store, clip.read_bytes()[cut:], name))
+    store.close()
