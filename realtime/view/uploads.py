@@ -25,7 +25,7 @@ STARTS = {
     b"\x47\x40": 0,
 }
 """First bytes of the usual containers: Matroska and WebM, MP4 and QuickTime, AVI, MPEG. What begins otherwise may be
-one too, if FFmpeg can read it. Playlists and other text are never opened: FFmpeg would open the files that they name."""
+one too, if FFmpeg can read it. Playlists and other text are never opened: FFmpeg would open the files they name."""
 
 
 @dataclass(frozen=True)
