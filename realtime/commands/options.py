@@ -78,7 +78,9 @@ class RecognizerOptions:
     """See `realtime.stages.region.parse_region`."""
     motion: FlowOptions = FlowOptions()
     watch: Annotated[list[str] | None, typer.Option(help="Choose among these labels; repeat it.")] = None
-    max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
+    max_gap: Annotated[
+        float, typer.Option(min=0, help="Seconds without frames that end a window; more for time-lapses.")
+    ] = 1.0
 
     def check(self) -> None:
         """Raises BadParameter or UsageError for options that are invalid."""

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -25,10 +26,10 @@ from realtime.commands.outputs import (
     together,
 )
 from realtime.commands.prepare import PREPARE, Prepare
-from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources
-from realtime.commands.terminal import Terminal
+from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources, rate
+from realtime.commands.terminal import STANDING, Terminal
 from realtime.errors import UsageError
-from realtime.outputs.log import Log
+from realtime.outputs.log import Line, Log
 from realtime.recognizer import Recognizer
 from realtime.session import Session, Sink, run_sessions, session_line
 from realtime.signals import stop_on_signals
@@ -66,6 +67,8 @@ def run(
     if len(sources) > 1 and (outputs.annotate or outputs.timeline):
         raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
     opener = source.opener()
+    if (images_fps := rate(source.fps)) is not None:  # each picture stands for so long: no gap
+        look = replace(look, max_gap=max(look.max_gap, float(2 / images_fps)))
     named = parse_sources(sources)
     check_outputs([each.text for each in named], log, outputs)
     readable = readable or sys.stdout.isatty()
@@ -121,6 +124,7 @@ def watch_all(
             *writers,
             *([server.write] if server else []),
             terminal.write if readable else Log("-").write,
+            *([] if readable else [GapHint().write]),
         ]
     )
     sessions = []
@@ -147,6 +151,19 @@ def watch_all(
     if signal.SIGINT in came:
         raise KeyboardInterrupt
     return errors
+
+
+class GapHint:
+    """Says on stderr, once, what a gap without frames may be."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def write(self, line: Line) -> None:
+        if line["kind"] == "gap" and line["cause"] == "no frames" and not self._told:
+            self._told = True
+            span = f"from {line['start_s']:.2f} to {line['end_s']:.2f} s"
+            print(f"i3d-live: no frames {span}: {STANDING}", file=sys.stderr)
 
 
 def tell_failed(session: Session, error: Exception) -> None:

@@ -14,6 +14,8 @@ from rich.text import Text
 from realtime.outputs.log import Line
 
 BAR_WIDTH = 20
+STANDING = "where the picture simply stands (screen recording, time-lapse), raise --max-gap"
+"""What a gap without frames may be."""
 
 
 class Terminal:
@@ -76,7 +78,8 @@ class Terminal:
         )
 
     def _gap(self, line: Line) -> Text:
-        return _noted(line["end_s"], "gap", f"since {line['start_s']:.2f} s: {line['cause']}")
+        hint = f"; {STANDING}" if line["cause"] == "no frames" else ""
+        return _noted(line["end_s"], "gap", f"since {line['start_s']:.2f} s: {line['cause']}{hint}")
 
     def _level(self, line: Line) -> Text:
         change = f"late by {line['lag_s']:.1f} s" if line["steps_down"] else "in time again"

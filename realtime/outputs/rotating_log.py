@@ -105,7 +105,7 @@ class RotatedLog:
 
 def is_part(log: Path, name: str) -> bool:
     """Whether a file of that name in the log's folder counts as an older part of it."""
-    return part_of(log, log.with_name(name)) is not None
+    return part_of(log, Path(name)) is not None
 
 
 def part_of(log: Path, path: Path) -> tuple[str, int, Path] | None:

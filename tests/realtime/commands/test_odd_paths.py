@@ -13,7 +13,7 @@ from engines.load import Engines
 from tests.realtime.conftest import I3D_LIVE
 from tests.support.command_line import Doubles, Invoke, invoke_with
 from tests.support.doubles import SawTicks
-from tests.support.made_clips import every, write_clip
+from tests.support.made_clips import every, write_clip, write_images
 
 
 def file(name: str, contents: bytes) -> str:
@@ -23,7 +23,7 @@ def file(name: str, contents: bytes) -> str:
 
 def folder(name: str, mode: int = 0o755) -> str:
     Path(name).mkdir()
-    Path(name, "clip.mp4").write_bytes(b"no video")
+    Path(name, "clip.mp4").write_bytes(b"none")
     Path(name).chmod(mode)
     return name
 
@@ -42,9 +42,9 @@ def listening() -> str:
 ODD: dict[str, Callable[[], str]] = {
     "missing": lambda: "missing.mp4",
     "of no encoding, missing": lambda: os.fsdecode(b"\xff\xfe.mp4"),
-    "of no encoding": lambda: file(os.fsdecode(b"bad\xff.mp4"), b"no video"),
+    "of no encoding": lambda: file(os.fsdecode(b"bad\xff.mp4"), b"none"),
     "in a folder of no encoding": lambda: os.path.join(folder(os.fsdecode(b"\xff")), "clip.mp4"),
-    "line feed": lambda: file("a\nb.mp4", b"no video"),
+    "line feed": lambda: file("a\nb.mp4", b"none"),
     "brackets": lambda: "clips[1].mp4",
     "too long a name": lambda: "a" * 300 + ".mp4",
     "too long a path": lambda: "a/" * 3000 + "b.mp4",
@@ -162,3 +162,21 @@ def test_nobody_at_home(call: str, tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert "XDG_CACHE_HOME" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["ok.mp4"]
+
+
+def test_a_picture_that_stands_is_no_gap(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time-lapse as images has none; one as a file says once what to do."""
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "images", 4)
+    code, out, err = invoke("run", "images", "--fps", "0.5")
+    assert (code, '"gap"' in out, err) == (
+        0,
+        False,
+        "i3d-live: double, made for a test\n" if "double" in err else "",
+    )
+    write_clip(tmp_path / "lapse.mp4", every(Fraction(3), 4))
+    code, out, err = invoke("run", "lapse.mp4")
+    assert (code, err.count("--max-gap")) == (0, 1)
+    assert out.count('"kind": "gap"') == 3
