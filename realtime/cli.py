@@ -21,6 +21,7 @@ from realtime.commands import (
     evaluate,
     flow,
     run,
+    site,
     teach,
     train,
     view,
@@ -96,6 +97,11 @@ _add(
     to=_sets,
 )
 app.add_typer(_sets, name="weights")
+_site = typer.Typer(help="Cameras and settings in one file: write it, check it.", no_args_is_help=True)
+_add(site.init, "site init door=rtsp://camera/stream webcam:0", to=_site)
+_add(site.check, "site check site.toml", to=_site)
+_add(site.print_schema, "site schema > site.schema.json", name="schema", to=_site)
+app.add_typer(_site, name="site")
 
 
 def version(wanted: bool) -> None:

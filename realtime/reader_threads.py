@@ -12,7 +12,7 @@ by all recognisers, compute the flow of two pairs of frames at a time; see `work
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
@@ -184,29 +184,44 @@ class Reader:
 
 
 def read_or_idle(
-    videos: Sequence[Source], mailboxes: Sequence[Mailbox], idle_s: float | None
+    videos: Sequence[Source],
+    mailboxes: Sequence[Mailbox],
+    idle_s: float | None,
+    joining: Callable[[], Iterable[tuple[Source, Mailbox]]] = tuple,
 ) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
     """Frames of several videos as they come, each with the video's index in the list and its mailbox; finally an `End`
     for each.
 
     Videos take turns, so that one with many waiting frames does not hold up the others. An `Idle`, with an arbitrary
-    index, comes whenever none of them delivered anything for `idle_s`.
+    index, comes whenever none of them delivered anything for `idle_s`. `joining` is called before each round for more
+    videos, which get the indices behind the others.
     """
-    changed = mailboxes[0].changed
+    changed = threading.Condition()
+    every: list[Mailbox] = []
+    open_places: list[int] = []
     with ExitStack() as stack:
-        for video, mailbox in zip(videos, mailboxes, strict=True):
+
+        def begin(video: Source, mailbox: Mailbox) -> None:
             mailbox.changed = changed
             stack.enter_context(Reader(video, mailbox))
-        open_places = list(range(len(videos)))
-        while open_places:
+            open_places.append(len(every))
+            every.append(mailbox)
+
+        for video, mailbox in zip(videos, mailboxes, strict=True):
+            begin(video, mailbox)
+        while True:
+            for video, mailbox in joining():
+                begin(video, mailbox)
+            if not open_places:
+                return
             with changed:
-                came = any(mailboxes[i].ready for i in open_places) or changed.wait(idle_s)
+                came = any(every[i].ready for i in open_places) or changed.wait(idle_s)
             if not came:
-                yield open_places[0], Idle(), mailboxes[open_places[0]]
+                yield open_places[0], Idle(), every[open_places[0]]
             for i in tuple(open_places):
-                item = mailboxes[i].take()
+                item = every[i].take()
                 if item is not None:
-                    yield i, item, mailboxes[i]
+                    yield i, item, every[i]
                 if isinstance(item, End):
                     open_places.remove(i)
 

@@ -8,17 +8,16 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from engines.load import Engines
 from realtime.clock import StageName, Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
-from realtime.reader_threads import End, Pace, Source, mailbox_for, read_or_idle
+from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line, versions
+from realtime.reader_threads import End, Mailbox, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
 from realtime.types import Figures, Frame
@@ -26,7 +25,6 @@ from realtime.types import Figures, Frame
 IDLE_S = 1.0
 WHOLE, STOPPED = "end of the video", "stopped"
 """Normal ends."""
-VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 
 
 class Sink(Protocol):
@@ -103,7 +101,7 @@ class Session:
 
     def look(self) -> None:
         """Report a connection that was lost or is back. Call about once a second, even while no frames come."""
-        while isinstance(self.video, Reconnecting) and self.video.changes:
+        while self.ended is None and isinstance(self.video, Reconnecting) and self.video.changes:
             self.write(connection_line(self.video.changes.popleft(), self._media_s))
 
     def end(self, ended: str) -> None:
@@ -202,13 +200,15 @@ class Session:
 
 
 def run_sessions(
-    sessions: Sequence[Session],
+    sessions: list[Session],
     failed: Callable[[Session, Exception], None] = lambda session, error: None,
+    after_turn: Callable[[], None] = lambda: None,
 ) -> list[Exception]:
     """Run all sources to their ends, in turns. One that fails ends alone: `failed` is called immediately, and the
     errors are returned.
 
-    However it ends (a stop, a full disk), each log gets its summary and each file is closed first.
+    `after_turn` is called at least every second; it may append sessions and end others. However it ends (a stop, a
+    full disk), each log gets its summary and each file is closed first.
     """
     errors: list[Exception] = []
 
@@ -219,7 +219,7 @@ def run_sessions(
     ended = STOPPED
     try:
         for _ in take_turns(sessions, keep):
-            pass
+            after_turn()
     except I3DLiveError as error:
         ended = str(error)
         raise
@@ -229,14 +229,21 @@ def run_sessions(
 
 
 def take_turns(
-    sessions: Sequence[Session], failed: Callable[[Session, Exception], None], *, idle_s: float = IDLE_S
+    sessions: list[Session], failed: Callable[[Session, Exception], None], *, idle_s: float = IDLE_S
 ) -> Generator[None]:
     """Drive all sessions to their ends. Yields after each frame, after each end, and after `idle_s` without either.
 
-    A session that fails is ended and passed to `failed`. A caller that stops early has to end the sessions itself.
+    Sessions that are appended meanwhile take part. A session that fails is ended and passed to `failed`. A caller that
+    stops early has to end the sessions itself.
     """
-    videos, mailboxes = [s.frames for s in sessions], [s.mailbox for s in sessions]
-    with closing(read_or_idle(videos, mailboxes, idle_s)) as items:
+    begun: list[Session] = []
+
+    def joining() -> list[tuple[Source, Mailbox]]:
+        new = sessions[len(begun) :]
+        begun.extend(new)
+        return [(session.frames, session.mailbox) for session in new]
+
+    with closing(read_or_idle([], [], idle_s, joining)) as items:
         for place, item, _ in items:
             if isinstance(item, Frame):
                 sessions[place].push(item)
@@ -283,12 +290,3 @@ def session_line(video: Source, engines: Engines, recognizer: Recognizer) -> Lin
         "fps": float(engine.spec.fps),
         "versions": {"python": platform.python_version()} | versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that shape a prediction; a bundle runs with fewer of them."""
-    found = {}
-    for name in VERSIONS:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

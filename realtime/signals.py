@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and the hang-up of the terminal: what runs comes to a good end first."""
+"""Ctrl-C, SIGTERM and SIGHUP: what runs comes to a good end first, or reads its settings again."""
 
 import os
 import signal
@@ -14,17 +14,24 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, *(() if HANG_UP is None else (HANG_UP
 
 @contextmanager
 def stop_on_signals(
-    stops: Sequence[Callable[[], None]], numbers: Sequence[int] = STOPPING
+    stops: Sequence[Callable[[], None]],
+    numbers: Sequence[int] = STOPPING,
+    reload: Callable[[], None] | None = None,
 ) -> Iterator[list[int]]:
     """Inside, the first of the signals calls all `stops`, a second Ctrl-C or SIGTERM interrupts immediately. Yields the
     signals that came.
 
-    `numbers`: without `HANG_UP` that signal stays as it is, for other uses.
+    `numbers`: without `HANG_UP` that signal stays as it is, for other uses. `reload`: called at a `HANG_UP` that does
+    not come of a terminal that was closed: then it tells a service to read its settings again.
     """
     came: list[int] = []
     terminals = [number for number in (1, 2) if os.isatty(number)]
+    terminal = has_terminal()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if number == HANG_UP and reload is not None and (has_terminal() or not terminal):
+            reload()
+            return
         came.append(number)
         if (
             number == HANG_UP
@@ -47,6 +54,15 @@ def stop_on_signals(
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def has_terminal() -> bool:
+    """Whether the process has a controlling terminal, and it is not closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except (OSError, AttributeError):  # no O_NOCTTY on Windows
+        return False
+    return True
 
 
 def _leave(terminals: Sequence[int]) -> None:

@@ -18,7 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from realtime.commands.view import PASSWORD_VARIABLE, find_password
+from realtime.commands.server import PASSWORD_VARIABLE, find_password
 from realtime.errors import I3DLiveError, UsageError
 from realtime.run_bundle import _parser
 from realtime.view.access import is_local

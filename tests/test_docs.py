@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from engines.load import Engines
-from realtime.commands.view import PASSWORD_VARIABLE
+from realtime.commands.server import PASSWORD_VARIABLE
 from realtime.run_bundle import _parser
 from tests.conftest import ROOT
 from tests.support.command_line import Doubles, Stored, invoke_with, understood

@@ -60,9 +60,8 @@ def show(
     run(
         [str(clip.path)],
         LogOptions(log),
-        OutputOptions(annotate=out / "annotated.mp4", timeline=out / "timeline.png"),
+        OutputOptions(annotate=out / "annotated.mp4", timeline=out / "timeline.png", readable=True),
         ModelOptions(weights.name),
-        readable=True,
         prepare=prepare,
     )
     print(f"\n{judged(verdict(last_run(log)), clip.label)}")

@@ -139,7 +139,7 @@ def machine_facts() -> dict[str, Any]:
     from engines.backends.registry import REGISTRY, backend_module
     from engines.errors import EngineError
     from engines.weights.fetch import cache_dir, list_models
-    from realtime.session import VERSIONS
+    from realtime.outputs.log import VERSIONS
 
     backends = {}
     for name in REGISTRY:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
 
 import typer
 
+T = TypeVar("T")
 FLAG = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -22,21 +23,33 @@ class Only:
     """Help specific to this command, by name of the field."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """What was typed, by the names of the fields: it wins over what a file says."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def over(self, options: T, said: Mapping[str, Any]) -> T:
+        """The options as a file says them, by the names of their fields, and as they were typed."""
+        return cast(T, _filled(options, {**said, **self.values}))
+
+
 def flat(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command in Typer's form: a parameter whose default is a dataclass is replaced by one flag for each field.
 
     A field describes its flag by `Annotated[..., typer.Option(...)]`, or, in a room that does not import Typer, by
     metadata: the keywords of `typer.Option`, and "flag" if its name differs from the field's. Nested dataclasses are
-    flattened too. A keyword-only parameter is not a flag: it gets the `obj` of Typer's context, if the program was
-    called with one.
+    flattened too. A keyword-only parameter is not a flag: `Given` gets what was typed, any other the `obj` of Typer's
+    context, if the program was called with one.
     """
     hints = get_type_hints(command, include_extras=True)
     flags = [inspect.Parameter("context", FLAG, annotation=typer.Context)]
     groups: dict[str, Any] = {}
-    doors = []
+    doors: list[str] = []
+    typed: list[str] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if parameter.kind is FLAG:
-            doors.append(name)
+            (typed if hints[name] is Given else doors).append(name)
         elif is_dataclass(parameter.default):
             groups[name] = parameter.default
             flags += _flags(parameter.default, *getattr(hints[name], "__metadata__", ()))
@@ -48,11 +61,29 @@ def flat(command: Callable[..., Any]) -> Callable[..., Any]:
     def called(context: typer.Context, **given: Any) -> Any:
         arguments = {name: value for name, value in given.items() if name in plain}
         arguments |= {name: _filled(options, given) for name, options in groups.items()}
-        return command(**arguments, **({} if context.obj is None else dict.fromkeys(doors, context.obj)))
+        if context.obj is not None:
+            arguments |= dict.fromkeys(doors, context.obj)
+        return command(**arguments, **dict.fromkeys(typed, Given(_typed(context, given))))
 
     called.__annotations__ = {flag.name: flag.annotation for flag in flags}
     called.__signature__ = inspect.Signature(flags)  # type: ignore[attr-defined]
     return called
+
+
+def keys(options: Any) -> Iterator[tuple[str, inspect.Parameter]]:
+    """Each flag of the options, by its name in a file: as on the command line, with _ for -."""
+    for parameter in _flags(options):
+        _, info = get_args(parameter.annotation)
+        # In `Annotated`, what Typer calls the default is the first name.
+        flag = info.default.partition("/")[0] if isinstance(info.default, str) else parameter.name
+        yield flag.lstrip("-").replace("-", "_"), parameter
+
+
+def _typed(context: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    sources = {name: context.get_parameter_source(name) for name in given}
+    return {
+        name: value for name, value in given.items() if getattr(sources[name], "name", "") == "COMMANDLINE"
+    }
 
 
 def _flags(options: Any, only: Only | None = None) -> Iterator[inspect.Parameter]:

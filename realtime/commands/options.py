@@ -84,9 +84,17 @@ class RecognizerOptions:
 
     def check(self) -> None:
         """Raises BadParameter or UsageError for options that are invalid."""
+        self.check_events()
+        self.check_region()
+
+    def check_events(self) -> None:
+        """Raises BadParameter if an event would end above the probability at which it begins."""
         on, off = self.events.on, self.events.off
         if off > on:
             raise typer.BadParameter(f"{off} is above --on {on}; it must be at most that", param_hint="--off")
+
+    def check_region(self) -> None:
+        """Raises UsageError for text that is no region."""
         parse_region(self.region)
 
     def recognizer(self, engines: Engines, stopwatch: Stopwatch) -> Recognizer:

@@ -69,6 +69,7 @@ class OutputOptions:
     mqtt: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://user:password@host/topic.")
     ] = None
+    readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False
 
 
 class TimelinePicture:
@@ -121,6 +122,12 @@ def files_of(source: str) -> list[str]:
         return [source, *image_files(source, source)]
     except SourceError:  # opening it will say so
         return [source]
+
+
+def check_drawn(sources: int, options: OutputOptions) -> None:
+    """Raises UsageError for pictures of several sources in one."""
+    if sources > 1 and (options.annotate or options.timeline):
+        raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
 
 
 def check_writable(path: Path) -> None:

@@ -5,44 +5,37 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from threading import Event
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from engines.load import Engines
-from realtime.clock import Stopwatch
+from realtime.commands.flags import Given
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.outputs import (
     LogOptions,
     OutputOptions,
     Write,
-    check_outputs,
     log_writer,
     metrics_server,
     mqtt_writer,
-    sinks_of,
     together,
 )
 from realtime.commands.prepare import PREPARE, Prepare
-from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources, rate
+from realtime.commands.sessions import Plan, Sessions
+from realtime.commands.site_options import read_site, site_path
+from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources
 from realtime.commands.terminal import STANDING, Terminal
-from realtime.errors import UsageError
+from realtime.errors import I3DLiveError
 from realtime.outputs.log import Line, Log
-from realtime.recognizer import Recognizer
-from realtime.session import Session, Sink, run_sessions, session_line
+from realtime.session import Session, run_sessions
 from realtime.signals import stop_on_signals
-from realtime.sources.address import STALL_LIMIT_S
 from realtime.sources.reconnect import Reconnecting
-
-if TYPE_CHECKING:
-    from realtime.outputs.metrics import Metrics
 
 STALE_S = 2.0
 """A live source that waited longer than this for the engine is opened again."""
-FILE_STALL_S = 60.0
-"""Seconds without a frame of a file after which something is wrong."""
 
 
 def run(
@@ -50,7 +43,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="[NAME=]SOURCE",
-            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin.",
+            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin; or a site file (.toml).",
         ),
     ],
     log: LogOptions = LogOptions(),
@@ -58,41 +51,55 @@ def run(
     model: ModelOptions = ModelOptions(),
     look: RecognizerOptions = RecognizerOptions(),
     source: SourceOptions = SourceOptions(),
-    readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False,
     *,
     prepare: Prepare = PREPARE,
+    given: Given = Given(),
 ) -> None:
     """Watch SOURCES. On a terminal, a line whenever the leading action changes; in a pipe, JSON lines."""
-    look.check()
-    if len(sources) > 1 and (outputs.annotate or outputs.timeline):
-        raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
-    opener = source.opener()
-    if (images_fps := rate(source.fps)) is not None:  # each picture stands for so long: no gap
-        look = replace(look, max_gap=max(look.max_gap, float(2 / images_fps)))
-    named = parse_sources(sources)
-    check_outputs([each.text for each in named], log, outputs)
-    readable = readable or sys.stdout.isatty()
+    site = site_path(sources)
+
+    def plan() -> Plan:
+        if site is None:
+            return Plan(tuple(parse_sources(sources, source)), log, outputs, model, look)
+        said = read_site(site, given)
+        return Plan(
+            said.cameras,
+            given.over(log, said.said),
+            given.over(outputs, said.said),
+            given.over(model, said.said),
+            given.over(look, said.said),
+        )
+
+    first = plan()
+    first.check()
     with ExitStack() as stack:
         began_s = time.monotonic()
-        opened, failures = open_sources(named, opener, reconnect=source.reconnect)
+        opened, failures = open_sources(first.sources)
         for each in opened:
             stack.callback(each.video.close)
-        on_stdout = str(log.log) == "-" and not readable  # where the lines are anyway
-        writers = [log_writer(stack, log.log, log)] if log.log and not on_stdout else []
-        writers += [mqtt_writer(stack, outputs.mqtt)] if outputs.mqtt else []
-        server = metrics_server(stack, outputs.metrics) if outputs.metrics else None
-        engines = prepare.engines(model, concurrent=True)
+        readable = first.outputs.readable or sys.stdout.isatty()
+        writers = writers_of(stack, first, readable)
+        server = metrics_server(stack, first.outputs.metrics) if first.outputs.metrics else None
+        engines = prepare.engines(first.model, concurrent=True)
         make_ready(opened, engines, time.monotonic() - began_s)
-
-        def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
-            return look.recognizer(engines, stopwatch)
-
-        def make_sinks(each: Opened, recognizer: Recognizer) -> list[Sink]:
-            return sinks_of(outputs, each.video, recognizer, each.name)
-
-        failures += watch_all(opened, engines, make_recognizer, make_sinks, writers, server, readable)
+        terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
+        writers += [server.write] if server else []
+        shown = [terminal.write] if readable else [Log("-").write, GapHint().write]
+        write = together([*writers, *shown])
+        sessions = Sessions(first, prepare, engines, write, server, terminal.progress)
+        with terminal:
+            for each in opened:
+                sessions.begin(each)
+            failures += watch_all(sessions, None if site is None else plan)
     for error in failures:
         raise error
+
+
+def writers_of(stack: ExitStack, plan: Plan, readable: bool) -> list[Write]:
+    """Where the lines go, besides stdout and Prometheus."""
+    on_stdout = str(plan.log.log) == "-" and not readable  # where the lines are anyway
+    writers = [log_writer(stack, plan.log.log, plan.log)] if plan.log.log and not on_stdout else []
+    return writers + ([mqtt_writer(stack, plan.outputs.mqtt)] if plan.outputs.mqtt else [])
 
 
 def make_ready(opened: Sequence[Opened], engines: Engines, waited_s: float) -> None:
@@ -108,49 +115,25 @@ def make_ready(opened: Sequence[Opened], engines: Engines, waited_s: float) -> N
             video.renew()
 
 
-def watch_all(
-    opened: Sequence[Opened],
-    engines: Engines,
-    make_recognizer: Callable[[Stopwatch], Recognizer],
-    make_sinks: Callable[[Opened, Recognizer], list[Sink]],
-    writers: Sequence[Write],
-    server: "Metrics | None",
-    readable: bool,
-) -> list[Exception]:
-    """Run to the end, with progress on a terminal, and readable or JSON lines on stdout. Returns why sources failed."""
-    terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
-    write = together(
-        [
-            *writers,
-            *([server.write] if server else []),
-            terminal.write if readable else Log("-").write,
-            *([] if readable else [GapHint().write]),
-        ]
-    )
-    sessions = []
-    with terminal:
-        for source in opened:
-            stopwatch = Stopwatch()
-            recognizer = make_recognizer(stopwatch)
-            session = Session(
-                source.video,
-                recognizer,
-                name=source.name,
-                write=write,
-                sinks=make_sinks(source, recognizer),
-                stopwatch=stopwatch,
-                progress=terminal.progress,
-            )
-            session.write(session_line(source.video, engines, recognizer))
-            sessions.append(session)
-            if server:
-                stall_s = STALL_LIMIT_S.get(source.kind, FILE_STALL_S)
-                server.watch(source.name or source.video.name, session.figures, stall_s)
-        with stop_on_signals([session.mailbox.stop for session in sessions]) as came:
-            errors = run_sessions(sessions, failed=tell_failed)
+def watch_all(sessions: Sessions, read_again: Callable[[], Plan] | None) -> list[Exception]:
+    """Run to the end. What made sources fail. `read_again`: the plan as it is now, read at SIGHUP."""
+    hung_up = Event()
+
+    def after_turn() -> None:
+        if read_again is None or not hung_up.is_set():
+            return
+        hung_up.clear()
+        try:
+            sessions.follow(read_again())
+        except (I3DLiveError, typer.BadParameter) as error:
+            print(f"i3d-live: {error}; it goes on as before", file=sys.stderr)
+
+    reload = None if read_again is None else hung_up.set
+    with stop_on_signals([sessions.stop], reload=reload) as came:
+        errors = run_sessions(sessions.every, tell_failed, after_turn)
     if signal.SIGINT in came:
         raise KeyboardInterrupt
-    return errors
+    return errors + sessions.failures
 
 
 class GapHint:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from realtime.sources.address import Kind, Rotation, Transport, masked, parse_so
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import Reconnecting, keep_open
 from realtime.sources.video import Video
+from realtime.zones import Zone
 
 Open = Callable[[str | Path], Video]
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")
@@ -71,14 +72,32 @@ def rate(text: str | None) -> Fraction | None:
 
 @dataclass(frozen=True)
 class Named:
-    """A source as it was given on the command line."""
+    """A source as it was given on the command line or in a site file."""
 
-    text: str
+    text: str = field(repr=False)
     name: str | None
     """For the lines of the log; None for a single source without a name."""
+    how: SourceOptions = SourceOptions()
+    zones: tuple[Zone, ...] = ()
+
+    def open(self, *, may_be_away: bool, later: bool = False) -> Video | Reconnecting:
+        """See `keep_open`. Raises UsageError for a zone that is out of the picture."""
+        opener = self.how.opener()
+        if not self.how.reconnect:
+            video: Video | Reconnecting = opener(self.text)
+        else:
+            video = keep_open(self.text, opener, may_be_away=may_be_away, later=later)
+        if 0 not in video.size_px:
+            try:
+                for zone in self.zones:
+                    zone.in_px(video.size_px)
+            except UsageError:
+                video.close()
+                raise
+        return video
 
 
-def parse_sources(texts: Sequence[str]) -> list[Named]:
+def parse_sources(texts: Sequence[str], how: SourceOptions = SourceOptions()) -> list[Named]:
     """Parse texts of the form SOURCE or NAME=SOURCE. Raises UsageError for names that are not unique."""
     found: list[Named] = []
     for text in texts:
@@ -86,7 +105,7 @@ def parse_sources(texts: Sequence[str]) -> list[Named]:
         name, source = (match[1], match[2]) if match else (None, text)
         if len(texts) > 1 and name is None:
             name = masked(source)
-        found.append(Named(source, name))
+        found.append(Named(source, name, how))
     names = [named.name for named in found]
     for name in names:
         if names.count(name) > 1:
@@ -98,29 +117,27 @@ def parse_sources(texts: Sequence[str]) -> list[Named]:
 class Opened:
     """A source that is open, or kept open."""
 
-    name: str | None
+    named: Named
     kind: Kind
     video: Video | Reconnecting
 
+    @property
+    def name(self) -> str | None:
+        return self.named.name
 
-def open_sources(
-    sources: Sequence[Named], open_video: Open, *, reconnect: bool
-) -> tuple[list[Opened], list[Exception]]:
+
+def open_sources(sources: Sequence[Named]) -> tuple[list[Opened], list[Exception]]:
     """Sources that can be opened, and cameras that are not connected yet; and why others are left out, also on stderr.
 
     A single source that cannot be opened raises: its address is more likely wrong than its camera switched off. So does
     the last one of several.
     """
-    video: Video | Reconnecting
     opened: list[Opened] = []
     failures: list[Exception] = []
     for named in sources:
         try:
-            if reconnect:
-                video = keep_open(named.text, open_video, may_be_away=len(sources) > 1)
-            else:
-                video = open_video(named.text)
-            opened.append(Opened(named.name, parse_source(named.text).kind, video))
+            video = named.open(may_be_away=len(sources) > 1)
+            opened.append(Opened(named, parse_source(named.text).kind, video))
         except SourceError as error:
             failures.append(error)
             if len(failures) == len(sources):

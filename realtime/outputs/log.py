@@ -8,6 +8,8 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,6 +20,7 @@ from realtime.sources.reconnect import Connection
 from realtime.types import Event, Figures, Gap, Prediction
 
 Line = dict[str, Any]
+VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 SCHEMA = Path(__file__).with_name("log.schema.json")
 
 
@@ -176,3 +179,12 @@ def _last_character(path: str) -> str:
             return file.read(1).decode("latin-1")
     except OSError:
         return ""
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a prediction; a bundle runs with fewer of them."""
+    found = {}
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -66,6 +66,10 @@ class Metrics(Collector):
         """Report on this source too; after `stall_s` without a frame it counts as unhealthy."""
         self._sources = self._sources | {name: (figures, stall_s)}
 
+    def forget(self, name: str) -> None:
+        """Report on this source no longer."""
+        self._sources = {other: each for other, each in self._sources.items() if other != name}
+
     def write(self, line: Line) -> None:
         """Count a line of the log: these figures cannot be read from a session later."""
         if line["kind"] == "prediction" and line["latency_ms"] is not None:
@@ -96,6 +100,8 @@ class Metrics(Collector):
 
     def trouble(self, name: str) -> str | None:
         """What is wrong with a source, or None."""
+        if name not in self._sources:  # forgotten while somebody asked
+            return None
         read, stall_s = self._sources[name]
         figures = read()
         if figures.ended is not None:

@@ -55,21 +55,29 @@ def is_there(address: Address) -> bool:
 
 
 def keep_open(
-    source: str | Path, open_video: Callable[[str | Path], Video] | None = None, *, may_be_away: bool = False
+    source: str | Path,
+    open_video: Callable[[str | Path], Video] | None = None,
+    *,
+    may_be_away: bool = False,
+    later: bool = False,
 ) -> "Video | Reconnecting":
     """As `open_video`, but a live source is reopened whenever it is lost, without limit.
 
     `open_video`: what to open with, by default `realtime.sources.open.open_video`; a partial can carry options.
-    `may_be_away`: also wait for an RTSP stream or a camera that is not there yet. Raises what `open_video` raises.
+    `may_be_away`: also wait for an RTSP stream or a camera that is not there yet. `later`: leave also
+    the first opening of such a one to the thread that reads it. Raises what `open_video` raises.
     """
     from realtime.sources.open import open_video as plain
 
     address = parse_source(source)
     again, there = partial(open_video or plain, source), partial(is_there, address)
+    always_live = address.kind in ("rtsp", "webcam")  # HTTP may be a file
+    if later and always_live:
+        return Reconnecting(address.name, again, is_there=there, reason="not opened yet")
     try:
         video = again()
     except SourceError as error:
-        if not may_be_away or address.kind not in ("rtsp", "webcam"):  # HTTP may be a file
+        if not may_be_away or not always_live:
             raise
         return Reconnecting(address.name, again, is_there=there, reason=str(error))
     return Reconnecting(video.name, again, video, is_there=there) if video.live else video

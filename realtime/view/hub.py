@@ -1,7 +1,7 @@
 """All channels of a server: which pages hold one, which watch it, and when it is let go."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -64,7 +64,7 @@ class Hub:
 
     def __init__(
         self,
-        sources: Sequence[str],
+        sources: Sequence[str] | Mapping[str, str],
         load: Callable[[Settings], Engines],
         open_source: Callable[[str | Path], Source],
         demo: Callable[[], Path],
@@ -73,10 +73,10 @@ class Hub:
         new_writer: NewWriter | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`sources`: what the server was started with, as on the command line. `open_source`:
-        `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips that pages
-        record, written by `new_writer`; None if they may not."""
-        self.sources = _named(sources)
+        """`sources`: what the server was started with, as on the command line, or by the names that pages see.
+        `open_source`: `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips
+        that pages record, written by `new_writer`; None if they may not."""
+        self.sources = dict(sources) if isinstance(sources, Mapping) else _named(sources)
         """By the name that pages see."""
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from realtime.commands.flags import Only, flat
+from realtime.commands.flags import Given, Only, flat, keys
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Outer:
 
 
 HERE = Inner(high_s=3.0)
-OUTER, INNER = Outer(), Inner()
+OUTER, INNER, NOTHING = Outer(), Inner(), Given()
 
 
 def called(*arguments: str, obj: object = None) -> tuple[object, ...]:
@@ -87,3 +87,25 @@ def test_a_name_that_is_taken_twice_is_refused() -> None:
 
     with pytest.raises(ValueError, match="duplicate parameter name"):
         flat(command)
+
+
+def test_what_was_typed_is_told_from_what_is_by_default() -> None:
+    got: list[Given] = []
+
+    def command(outer: Outer = OUTER, *, given: Given = NOTHING) -> None:
+        got.append(given)
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(flat(command))
+    assert CliRunner().invoke(app, ["--low", "1", "--name", "n"], obj="door").exit_code == 0
+    assert got == [Given({"low": 1, "name": "n"})]
+    assert got[0].over(OUTER, {"low": 7, "high_s": 8.0}) == Outer("n", Inner(1, 8.0))
+
+
+def test_flags_have_their_names_in_a_file() -> None:
+    assert [(key, flag.name) for key, flag in keys(OUTER)] == [
+        ("name", "name"),
+        ("low", "low"),
+        ("high", "high_s"),
+        ("often", "often"),
+    ]

@@ -1,0 +1,147 @@
+"""The sessions of a run: begun from a plan, and changed where the plan has changed."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engines.load import Engines
+from realtime.clock import Stopwatch
+from realtime.commands.options import ModelOptions, RecognizerOptions
+from realtime.commands.outputs import LogOptions, OutputOptions, Write, check_drawn, check_outputs, sinks_of
+from realtime.commands.prepare import Prepare
+from realtime.commands.sources import Named, Opened, rate
+from realtime.errors import SourceError, UsageError
+from realtime.session import STOPPED, Session, session_line
+from realtime.sources.address import STALL_LIMIT_S, parse_source
+
+if TYPE_CHECKING:
+    from realtime.outputs.metrics import Metrics
+
+FILE_STALL_S = 60.0
+"""Without a frame of a file for so long something is wrong."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: the sources, and the options for all of them."""
+
+    sources: tuple[Named, ...]
+    log: LogOptions
+    outputs: OutputOptions
+    model: ModelOptions
+    look: RecognizerOptions
+
+    def check(self) -> None:
+        """Before anything is opened. Raises BadParameter or UsageError for what cannot be."""
+        self.look.check()
+        check_drawn(len(self.sources), self.outputs)
+        check_outputs([named.text for named in self.sources], self.log, self.outputs)
+        for named in self.sources:
+            named.how.opener()
+
+
+def standing(look: RecognizerOptions, named: Named) -> RecognizerOptions:
+    """The options for this source: where its rate is stated, each picture stands for that long, and is no gap."""
+    fps = rate(named.how.fps)
+    return look if fps is None else replace(look, max_gap=max(look.max_gap, float(2 / fps)))
+
+
+class Sessions:
+    """One a source. All calls but `stop` come from one thread."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        prepare: Prepare,
+        engines: Engines,
+        write: Write,
+        server: "Metrics | None",
+        progress: Callable[[float], None],
+    ) -> None:
+        self._plan, self._prepare, self._engines = plan, prepare, engines
+        self._write, self._server, self._progress = write, server, progress
+        self._running: dict[Named, Session] = {}
+        self._stopped = False
+        self.every: list[Session] = []
+        """As `run_sessions` takes them: also those that have ended."""
+        self.failures: list[Exception] = []
+        """What kept sources of a later plan from being opened."""
+
+    def begin(self, source: Opened) -> None:
+        """A session of an open source, with its first line written."""
+        stopwatch = Stopwatch()
+        recognizer = standing(self._plan.look, source.named).recognizer(self._engines, stopwatch)
+        session = Session(
+            source.video,
+            recognizer,
+            name=source.name,
+            write=self._write,
+            sinks=sinks_of(self._plan.outputs, source.video, recognizer, source.name),
+            stopwatch=stopwatch,
+            progress=self._progress,
+        )
+        session.write(session_line(source.video, self._engines, recognizer))
+        self.every.append(session)
+        self._running[source.named] = session
+        if self._server:
+            stall_s = STALL_LIMIT_S.get(source.kind, FILE_STALL_S)
+            self._server.watch(source.name or source.video.name, session.figures, stall_s)
+
+    def stop(self) -> None:
+        """All come to their ends, and none begins any more. From a signal handler, too."""
+        self._stopped = True
+        for session in tuple(self._running.values()):
+            session.mailbox.stop()
+
+    def follow(self, plan: Plan) -> None:
+        """Go over to another plan: sources that are not in it as they were end, and the others begin.
+
+        Raises, before anything is changed, what keeps the plan as a whole from being run.
+        """
+        if self._stopped:
+            return
+        plan.check()
+        before = self._plan
+        if (
+            plan.outputs.annotate
+            or plan.outputs.timeline
+            or before.outputs.annotate
+            or before.outputs.timeline
+        ):
+            raise UsageError("a picture or video of the whole cannot go on; leave out annotate and timeline")
+        engines = self._engines
+        if plan.model != before.model:
+            engines = self._prepare.engines(plan.model, concurrent=True)
+        plan.look.recognizer(engines, Stopwatch())  # labels that the model does not have
+        same = plan.look == before.look and engines is self._engines
+        if (plan.log, plan.outputs) != (before.log, before.outputs):
+            print("i3d-live: [output] has changed, which takes effect at the next start", file=sys.stderr)
+        self._plan = replace(plan, log=before.log, outputs=before.outputs)
+        self._engines = engines
+        ended = [named for named in self._running if not same or named not in plan.sources]
+        for named in ended:
+            self._end(named)
+        going_on = len(self._running)
+        self._open([named for named in plan.sources if named not in self._running])
+        begun = len(self._running) - going_on
+        print(f"i3d-live: read again: {len(ended)} ended, {begun} began, {going_on} go on", file=sys.stderr)
+
+    def _end(self, named: Named) -> None:
+        session = self._running.pop(named)
+        session.mailbox.stop()
+        session.video.close()
+        session.end(STOPPED)
+        if self._server:
+            self._server.forget(session.name or session.video.name)
+
+    def _open(self, sources: list[Named]) -> None:
+        """Those that can be opened; cameras open in the threads that read them, so that the others need not wait."""
+        for named in sources:
+            try:
+                video = named.open(may_be_away=True, later=True)
+            except (SourceError, UsageError) as error:
+                print(f"i3d-live: {named.name}: {error}", file=sys.stderr)
+                self.failures.append(error)
+            else:
+                self.begin(Opened(named, parse_source(named.text).kind, video))

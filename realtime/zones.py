@@ -1,0 +1,83 @@
+"""Named parts of a camera's picture: parsed and checked here, and placed once the size of the picture is known."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from realtime.errors import UsageError
+
+MOST_ZONES = 64
+FORM = "x,y,width,height in px of the source or, each with %, in percent of the picture"
+_NUMBER = re.compile(r"\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*(%?)\s*")
+_NAME = re.compile(r"\w[\w .-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A rectangle of the picture."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+    """In px of the source, or in percent of its width and height."""
+    percent: bool = False
+    own: bool = False
+    """Whether it is looked at by itself, apart from the rest of the picture."""
+    model: str | None = None
+    """Weights for it alone; None: those of the whole picture."""
+
+    def in_px(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
+        """x, y, width and height in a picture of (width, height) px. Raises UsageError where it reaches out of it."""
+        x, y, width, height = self.x, self.y, self.width, self.height
+        if self.percent:
+            x, width = (each * size_px[0] / 100 for each in (x, width))
+            y, height = (each * size_px[1] / 100 for each in (y, height))
+        left, top, right, bottom = (round(each) for each in (x, y, x + width, y + height))
+        if right > size_px[0] or bottom > size_px[1]:
+            raise UsageError(
+                f"zone {self.name}: it reaches to {right},{bottom}, out of the picture of {size_px[0]}x{size_px[1]} px; "
+                "make it smaller or give it in percent"
+            )
+        if right == left or bottom == top:
+            raise UsageError(
+                f"zone {self.name}: it is empty in a picture of {size_px[0]}x{size_px[1]} px; make it larger"
+            )
+        return left, top, right - left, bottom - top
+
+
+def parse_zone(name: str, given: str | Mapping[str, Any]) -> Zone:
+    """A zone from its name and either "x,y,width,height" or a table of that as `at`, `own` and `model`.
+
+    Raises UsageError for a name, a number or a size that cannot be.
+    """
+    table: Mapping[str, Any] = {"at": given} if isinstance(given, str) else given
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"zone {name[:60]!r}: give a name of at most 40 letters, digits, spaces, '.', '_' and '-'"
+        )
+    at = str(table.get("at", ""))
+    found = [_NUMBER.fullmatch(part) for part in at.split(",")]
+    numbers = [(float(match[1]), match[2]) for match in found if match]
+    if len(found) != 4 or len(numbers) != 4 or len({sign for _, sign in numbers}) != 1:
+        raise UsageError(f"zone {name}: {at[:60]!r} is no rectangle; give {FORM}")
+    (x, sign), (y, _), (width, _), (height, _) = numbers
+    if not width or not height:
+        raise UsageError(f"zone {name}: its width or height is 0; give {FORM}")
+    if sign and (x + width > 100 or y + height > 100):
+        raise UsageError(f"zone {name}: {at} reaches out of the picture; give at most 100% each way")
+    own, model = bool(table.get("own", False)), table.get("model")
+    return Zone(name, x, y, width, height, bool(sign), own, model)
+
+
+def check_names(zones: Sequence[str]) -> None:
+    """Raises UsageError for more zones than there may be, and for names that differ in case or spaces alone."""
+    if len(zones) > MOST_ZONES:
+        raise UsageError(f"{len(zones)} zones, and a camera has at most {MOST_ZONES}; leave some out")
+    seen: dict[str, str] = {}
+    for name in zones:
+        other = seen.setdefault(" ".join(name.casefold().split()), name)
+        if other is not name:
+            raise UsageError(f"zones {other!r} and {name!r} cannot be told apart; give each its own name")
