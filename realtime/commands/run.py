@@ -27,9 +27,9 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sessions import Plan, Sessions
 from realtime.commands.site_options import read_site, site_path
 from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources
-from realtime.commands.terminal import STANDING, Terminal
+from realtime.commands.terminal import Terminal
 from realtime.errors import I3DLiveError
-from realtime.outputs.log import Line, Log
+from realtime.outputs.log import Log
 from realtime.session import Session, run_sessions
 from realtime.signals import stop_on_signals
 from realtime.sources.reconnect import Reconnecting
@@ -84,8 +84,7 @@ def run(
         make_ready(opened, engines, time.monotonic() - began_s)
         terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
         writers += [server.write] if server else []
-        shown = [terminal.write] if readable else [Log("-").write, GapHint().write]
-        write = together([*writers, *shown])
+        write = together([*writers, terminal.write if readable else Log("-").write])
         sessions = Sessions(first, prepare, engines, write, server, terminal.progress)
         with terminal:
             for each in opened:
@@ -134,19 +133,6 @@ def watch_all(sessions: Sessions, read_again: Callable[[], Plan] | None) -> list
     if signal.SIGINT in came:
         raise KeyboardInterrupt
     return errors + sessions.failures
-
-
-class GapHint:
-    """Says on stderr, once, what a gap without frames may be."""
-
-    def __init__(self) -> None:
-        self._told = False
-
-    def write(self, line: Line) -> None:
-        if line["kind"] == "gap" and line["cause"] == "no frames" and not self._told:
-            self._told = True
-            span = f"from {line['start_s']:.2f} to {line['end_s']:.2f} s"
-            print(f"i3d-live: no frames {span}: {STANDING}", file=sys.stderr)
 
 
 def tell_failed(session: Session, error: Exception) -> None:
