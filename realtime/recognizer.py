@@ -22,7 +22,7 @@ from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, Events, OpenEvent
 from realtime.stages.fuse import watched_classes
 from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for
-from realtime.stages.predictions import Predictions
+from realtime.stages.predictions import Choice, Predictions
 from realtime.stages.region import Region, view_count
 from realtime.stages.resample import MAX_GAP, Resample, Resampled
 from realtime.stages.row import Row
@@ -70,6 +70,7 @@ class Recognizer:
         flow_region: FlowRegion = "square",
         region: Region = None,
         watch: Sequence[str] | None = None,
+        heat: bool = False,
         stopwatch: Timer = lambda stage: nullcontext(),
         submit: Submit | None = None,
         new_feed: NewFeed | None = None,
@@ -78,9 +79,10 @@ class Recognizer:
 
         `smooth`: predictions that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
-        choose from, by default all; probabilities sum to 1 over these. `flow`: a method of `realtime.flow.methods`,
-        and `flow_region` the part of a resized frame that it takes. `stopwatch`: entered around each stage with its
-        name. `submit`: where flow is computed, by default in the caller's thread; the predictions are the same.
+        choose from, by default all; probabilities sum to 1 over these. `heat`: predictions have it.
+        `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
+        `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
+        caller's thread; the predictions are the same.
         `new_feed`: makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
 
         Raises UsageError for labels to watch that are not in the model.
@@ -101,12 +103,14 @@ class Recognizer:
             return feed_for(spec, flow, flow_region, submit)
 
         specs = {stream: engine.spec for stream, engine in engines.items()}
+        heads = {stream: engine.head for stream, engine in engines.items()}
         weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
+        choice = Choice(classes, self.labels, heads, weights, self.mode)
         self._resample = Resample(self._spec.fps, max_gap=max_gap)
         self._inputs = Inputs(specs, region, new_feed or feed_of, stopwatch)
         self._spans = Spans(engines, self.stride_ticks, view_count(region))
         self._engines = RunEngines(engines, stopwatch, submit)
-        self._predictions = Predictions(self._spec.fps, classes, self.labels, self.mode, weights, self.smooth)
+        self._predictions = Predictions(choice, self._spec, self.smooth, region, heat=heat)
         self._events = Events(events or EventOptions(), self.labels)
         self._row = Row(self._inputs, self._spans, self._engines, self._predictions, self._events)
 

@@ -17,6 +17,23 @@ centre."""
 T = TypeVar("T")
 
 
+Box = tuple[float, float, float, float]
+"""x, y, width, height in px, of a picture whose top left corner is (0, 0)."""
+
+
+class Orientation(Protocol):
+    """How a picture that is stored was put upright: first transposed, then flipped; `realtime.sources.upright.Turn`."""
+
+    @property
+    def transposed(self) -> bool: ...
+
+    @property
+    def flip_x(self) -> bool: ...
+
+    @property
+    def flip_y(self) -> bool: ...
+
+
 class Submit(Protocol):
     """Runs a call on another thread while the caller goes on; `realtime.worker_threads.submit` is one."""
 
@@ -42,6 +59,10 @@ class Frame:
     """Frames read but dropped between the previous frame and this one, because the recogniser is too slow."""
     stamps_jump: bool = False
     """True where the source's time stamps start over: the time since the previous frame is unknown."""
+    turn: Orientation | None = None
+    """What put the picture upright; None where it is as the source has it."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width over height of a pixel of the source; here pixels are square."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
@@ -52,6 +73,17 @@ class Frame:
     def __repr__(self) -> str:
         height, width = self.rgb.shape[:2]
         return f"Frame({width}x{height}, pts={float(self.pts):.3f} s)"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What has to be known of a frame to say where something is in it."""
+
+    size_px: tuple[int, int]
+    """Height and width, upright and with square pixels."""
+    turn: Orientation | None = None
+    pixel_aspect: Fraction = Fraction(1)
+    """Both as in `Frame`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +147,12 @@ class Prediction:
     """Dropped frames within what it saw; the frame before each was repeated in its place."""
     by_stream: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
     """The same as `top` for each stream alone."""
+    where: Box | None = None
+    """Where the likeliest action is, in px of the source as it stores its pictures; None where no part of the picture
+    speaks for it."""
+    heat: NDArray[np.float32] | None = None
+    """What the likeliest label scores in each cell, float32 (7, 7), or (7, 21) for the three views of a full picture;
+    its mean is the logit. None where nobody asked."""
 
     @property
     def label(self) -> str:
@@ -138,6 +176,8 @@ class Event:
     """Seconds of media time, [start_s, end_s)."""
     probability: float
     """Mean over the predictions in it."""
+    where: Box | None = None
+    """As `Prediction.where`: the mean of each edge over the predictions in it that lead with this label."""
 
 
 @dataclass(frozen=True)

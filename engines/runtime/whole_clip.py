@@ -1,6 +1,7 @@
 """How the network is run on a clip of known length. Imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -37,18 +38,27 @@ def clip_logits(engine: Engine, ticks: Iterable[NDArray[Any]], length_ticks: int
     A `continual` or `preview` engine takes any length and gives every position of the clip, as in the paper's test; a
     `window` engine takes clips of one window. For shorter clips see `repeat_to`.
     """
-    found: list[NDArray[np.float32]] = []
+    return np.concatenate([positions.logits[0] for positions in clip_positions(engine, ticks, length_ticks)])
 
-    def keep(positions: Positions) -> None:
-        young = max(0, -int(positions.first[0]))
-        found.append(positions.logits[0, young : positions.settled])
 
+def clip_positions(engine: Engine, ticks: Iterable[NDArray[Any]], length_ticks: int) -> Iterator[Positions]:
+    """The settled positions that `clip_logits` gives the logits of, a few at a time."""
     state = engine.start(lead_ticks=lead_ticks(length_ticks))
     ticks = iter(ticks)
     while len(chunk := list(islice(ticks, engine.chunk_ticks))) == engine.chunk_ticks:
         positions, state = engine.step(np.stack(chunk)[None], state)
-        keep(positions)
+        yield _settled(positions)
     if engine.mode != "window":
         tail = np.stack(chunk) if chunk else np.empty((0, *engine.spec.tick_shape), engine.spec.dtype)
-        keep(engine.flush(tail[None], state))
-    return np.concatenate(found)
+        yield _settled(engine.flush(tail[None], state))
+
+
+def _settled(positions: Positions) -> Positions:
+    young, stop = max(0, -int(positions.first[0])), positions.settled
+    return replace(
+        positions,
+        logits=positions.logits[:, young:stop],
+        cells=positions.cells[:, young:stop],
+        first=positions.first + young,
+        settled=max(0, stop - young),
+    )

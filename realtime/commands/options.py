@@ -78,6 +78,9 @@ class RecognizerOptions:
     """See `realtime.stages.region.parse_region`."""
     motion: FlowOptions = FlowOptions()
     watch: Annotated[list[str] | None, typer.Option(help="Choose among these labels; repeat it.")] = None
+    heat: Annotated[
+        bool, typer.Option("--heat", help="Log what the label scores in each cell of the picture.")
+    ] = False
     max_gap: Annotated[
         float, typer.Option(min=0, help="Seconds without frames that end a window; more for time-lapses.")
     ] = 1.0
@@ -109,6 +112,7 @@ class RecognizerOptions:
             flow_region=self.motion.flow_region,
             region=parse_region(self.region),
             watch=self.watch or None,
+            heat=self.heat,
             stopwatch=stopwatch,
             submit=submit,
         )

@@ -13,11 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from realtime.errors import OutputError
 from realtime.outputs.why import why
 from realtime.recognizer import Output
 from realtime.sources.reconnect import Connection
-from realtime.types import Event, Figures, Gap, Prediction
+from realtime.types import Box, Event, Figures, Gap, Prediction
 
 Line = dict[str, Any]
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
@@ -33,6 +35,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
             "start_s": round(item.start_s, 3),
             "end_s": round(item.end_s, 3),
             "probability": round(item.probability, 4),
+            "where": _rounded(item.where),
         }
     if isinstance(item, Gap):
         return {
@@ -106,7 +109,18 @@ def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
         "settled": prediction.settled,
         "dropped_frames": prediction.dropped_frames,
         "latency_ms": None if latency_ms is None else round(latency_ms, 1),
+        "where": _rounded(prediction.where),
+        **({} if prediction.heat is None else {"heat": np.round(prediction.heat, 2).tolist()}),
     }
+
+
+def _rounded(where: Box | None) -> list[int] | None:
+    """A box in whole px: its edges are known no better."""
+    if where is None:
+        return None
+    x, y, width, height = where
+    left, top = round(x), round(y)
+    return [left, top, round(x + width) - left, round(y + height) - top]
 
 
 class Log:

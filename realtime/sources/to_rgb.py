@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from realtime.sources.upright import CLOCKWISE, turn_of
+from realtime.sources.upright import CLOCKWISE, Turn, turn_of
 from realtime.types import Image
 
 CONVERTIBLE_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
@@ -35,6 +35,14 @@ class ToRgb:
         # One thread: more would compete with the decoder's.
         rgb = self._reformatter.reformat(picture, width=width, height=height, format="rgb24", threads=1)
         return self._rotate(turn_of(picture)(rgb.to_ndarray()))
+
+    def turn(self, picture: Any) -> Turn:
+        """What puts it upright, `rotate` included."""
+        return turn_of(picture).then(self._rotate)
+
+    def pixel_aspect(self, picture: Any) -> Fraction:
+        """By how much its width is scaled, rounding to whole px included."""
+        return Fraction(self._square_size(picture)[0], picture.width)
 
     def _square_size(self, picture: Any) -> tuple[int, int]:
         return max(1, round(picture.width * self._aspect)), picture.height

@@ -29,6 +29,11 @@ class Turn(NamedTuple):
         upright = rgb.transpose(1, 0, 2) if self.transposed else rgb
         return np.ascontiguousarray(upright[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
 
+    def then(self, other: "Turn") -> "Turn":
+        """This one and, after it, another."""
+        flip_x, flip_y = (self.flip_y, self.flip_x) if other.transposed else (self.flip_x, self.flip_y)
+        return Turn(self.transposed != other.transposed, flip_x != other.flip_x, flip_y != other.flip_y)
+
 
 CLOCKWISE = {
     0: Turn(),

@@ -18,7 +18,7 @@ from realtime.sources.timestamps import (
     RatedTimes,
     Stamped,
 )
-from realtime.types import Frame, Image
+from realtime.types import Frame, Image, Orientation
 
 
 class Feed(Protocol):
@@ -51,6 +51,12 @@ class Converter(Protocol):
 
     def __call__(self, picture: Any) -> Image:
         """uint8 (H, W, 3)."""
+
+    def turn(self, picture: Any) -> Orientation:
+        """What puts it upright."""
+
+    def pixel_aspect(self, picture: Any) -> Fraction:
+        """By how much its width is scaled."""
 
 
 class Video:
@@ -99,9 +105,15 @@ class Video:
         if placed is None:
             raise StopIteration
         taken_s = time.monotonic()
-        rgb = self._to_rgb(placed.item)
         return Frame(
-            rgb, placed.pts, placed.duration, placed.after_gap, taken_s, stamps_jump=placed.stamps_jump
+            self._to_rgb(placed.item),
+            placed.pts,
+            placed.duration,
+            placed.after_gap,
+            taken_s,
+            stamps_jump=placed.stamps_jump,
+            turn=self._to_rgb.turn(placed.item),
+            pixel_aspect=self._to_rgb.pixel_aspect(placed.item),
         )
 
     def times(self) -> Iterator[tuple[Fraction, Fraction]]:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from realtime.stages.cells import Reading
+from realtime.stages.where import MeanBox
 from realtime.types import Event, Prediction
 
 
@@ -32,7 +35,8 @@ class OpenEvent:
 
 
 class Events:
-    """Stage: predictions in; each passes through, and the events that a settled one ends follow it.
+    """Stage: predictions or `Reading`s in; each prediction passes through, and the events that it ends follow it if it
+    is settled.
 
     A prediction covers a span; a change is placed in the middle of the first span that shows it, where half of what was
     seen is new. The first prediction after a start or gap counts from its beginning, the last one to its end.
@@ -48,6 +52,7 @@ class Events:
         self._label: str | None = None
         self._start_s = 0.0
         self._probabilities: list[float] = []
+        self._where = MeanBox()
         self._last: Prediction | None = None
 
     @property
@@ -55,7 +60,10 @@ class Events:
         """The action that is going on."""
         return None if self._label is None else OpenEvent(self._label, self._start_s)
 
-    def push(self, prediction: Prediction) -> list[Prediction | Event]:
+    def push(self, item: Any) -> list[Any]:
+        prediction = item.prediction if isinstance(item, Reading) else item
+        if not isinstance(prediction, Prediction):
+            return [item]
         return [prediction, *(self._settle(prediction) if prediction.settled else [])]
 
     def flush(self) -> list[Event]:
@@ -74,11 +82,14 @@ class Events:
             replaced = leads and prediction.label != self._label
             if probability >= self._options.off and not replaced:
                 self._probabilities.append(probability)
+                if prediction.label == self._label:
+                    self._where.add(prediction.where)
                 return []
             ended = self._end(boundary_s)
         if leads:
             self._label, self._start_s = prediction.label, boundary_s
-            self._probabilities = [prediction.probability]
+            self._probabilities, self._where = [prediction.probability], MeanBox()
+            self._where.add(prediction.where)
         return ended
 
     def _end(self, end_s: float) -> list[Event]:
@@ -86,4 +97,4 @@ class Events:
         if label is None or end_s - self._start_s < self._options.min_length_s:
             return []
         mean = sum(self._probabilities) / len(self._probabilities)
-        return [Event(label, self._start_s, end_s, mean)]
+        return [Event(label, self._start_s, end_s, mean, self._where.box)]

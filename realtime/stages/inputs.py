@@ -14,7 +14,7 @@ from realtime.clock import INPUT_STAGES, StageName, Timer
 from realtime.overload import Level
 from realtime.pictures import resize_short_side
 from realtime.stages.region import Region, rgb_input, view_count, views
-from realtime.types import FlowRegion, Frame, Image, ResizedTick, Submit, Tick
+from realtime.types import FlowRegion, Frame, Image, Picture, ResizedTick, Submit, Tick
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowFeed, FlowHealth
@@ -111,6 +111,8 @@ class TickInputs:
     """Number of the tick."""
     by_stream: Mapping[str, list[NDArray[Any]]]
     """(crop_px, crop_px, C) for each view of the frame; without streams that are paused."""
+    picture: Picture | None = None
+    """Of its frame."""
 
 
 @dataclass(eq=False)
@@ -173,6 +175,7 @@ class Inputs:
             each.reset()
         self._paused = False
         self._start: int | None = None
+        self._pictures: deque[Picture] = deque()
         self._resized: tuple[Frame, list[Image]] | None = None
 
     def push(self, item: Any) -> list[Any]:
@@ -198,10 +201,11 @@ class Inputs:
         if self._start is None:
             self._start = tick.index
         self._pause_or_resume(begins_chunk=(tick.index - self._start) % POSITION_TICKS == 0)
-        pictures = self._resize(tick.frame)
+        images = self._resize(tick.frame)
+        self._pictures.append(_picture(tick.frame))
         for each in self._running:
             with self._timer(INPUT_STAGES[each.spec.modality]):
-                each.waiting += each.feed.push(ResizedTick(tick, pictures[each.view]))
+                each.waiting += each.feed.push(ResizedTick(tick, images[each.view]))
         return self._complete()
 
     def _resize(self, frame: Frame) -> list[Image]:
@@ -220,7 +224,7 @@ class Inputs:
             for each in running:
                 index, value = each.waiting.popleft()
                 by_stream.setdefault(each.stream, []).append(value)
-            out.append(TickInputs(index, by_stream))
+            out.append(TickInputs(index, by_stream, self._pictures.popleft()))
         return out
 
     def _pause_or_resume(self, *, begins_chunk: bool) -> None:
@@ -230,3 +234,7 @@ class Inputs:
             self._paused = True
         elif self._flow_wanted and begins_chunk:
             self._paused = False
+
+
+def _picture(frame: Frame) -> Picture:
+    return Picture((frame.rgb.shape[0], frame.rgb.shape[1]), frame.turn, frame.pixel_aspect)

@@ -1,75 +1,105 @@
 """From the engines' logits to predictions."""
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from engines.head import Head
+from engines.spec import StreamSpec
+from realtime.stages.cells import Cells, Reading
 from realtime.stages.dropped_frames import Dropped, DroppedFrames
 from realtime.stages.fuse import fuse, softmax, top_labels
+from realtime.stages.region import Region
 from realtime.stages.run_engines import Scores
 from realtime.stages.smooth import Logits, Smooth
-from realtime.types import Prediction
+from realtime.stages.where import box_in_source
+from realtime.types import Picture, Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What predictions choose from, and what they say of themselves."""
+
+    classes: list[int]
+    """Numbers of the classes to choose from."""
+    labels: tuple[str, ...]
+    """Their names."""
+    heads: Mapping[str, Head]
+    """By stream, of all classes."""
+    weights: Mapping[str, float]
+    """By stream, in the order in which they are named."""
+    mode: str
 
 
 class Predictions:
-    """Stage: `Scores` in, smoothed and fused into a `Prediction` each, which counts the `Dropped` frames in it."""
+    """Stage: `Scores` in, smoothed and fused into a `Reading` each, which counts the `Dropped` frames in it."""
 
     def __init__(
-        self,
-        fps: Fraction,
-        classes: Sequence[int],
-        labels: tuple[str, ...],
-        mode: str,
-        weights: Mapping[str, float],
-        smooth: int,
+        self, choice: Choice, spec: StreamSpec, smooth: int, region: Region = None, *, heat: bool = False
     ) -> None:
-        """`classes`, `labels`: numbers and names of those to choose from. `weights`: by stream, in the order in which
-        they are named."""
-        self._fps, self._classes, self._labels, self._mode = fps, list(classes), labels, mode
-        self._weights = weights
-        self._smooth = Smooth(smooth)
+        """`region`: the part of each frame that was looked at. `heat`: whether predictions have it."""
+        self._choice, self._spec, self._region, self._heat = choice, spec, region, heat
+        self._heads = {
+            name: Head(head.kernel[choice.classes], head.bias[choice.classes])
+            for name, head in choice.heads.items()
+        }
+        self._logits, self._cells = Smooth(smooth), Smooth(smooth)
         self._dropped = DroppedFrames()
 
     def reset(self) -> None:
         """Forget earlier logits and dropped frames."""
-        self._smooth.reset()
+        self.flush()
         self._dropped.clear()
 
     def push(self, item: Any) -> list[Any]:
         if isinstance(item, Dropped):
             self._dropped.push(item)
             return []
-        return [self._predict(item)] if isinstance(item, Scores) else [item]
+        return [self._read(item)] if isinstance(item, Scores) else [item]
 
-    def flush(self) -> list[Prediction]:
+    def flush(self) -> list[Reading]:
         """Nothing is pending; the next prediction is not averaged with earlier ones."""
-        self._smooth.reset()
+        self._logits.reset()
+        self._cells.reset()
         return []
 
-    def _predict(self, scores: Scores) -> Prediction:
-        start, logits = self._mean(scores)
-        probabilities = softmax(fuse(logits, self._weights))
-        return Prediction(
+    def _read(self, scores: Scores) -> Reading:
+        fps, choice = self._spec.fps, self._choice
+        start, logits, cells = self._mean(scores)
+        probabilities = softmax(fuse(logits, choice.weights))
+        heat = cells.scores(int(probabilities.argmax()))
+        picture = scores.picture or Picture((self._spec.crop_px, self._spec.crop_px))
+        prediction = Prediction(
             start_tick=start,
             stop_tick=scores.stop,
-            start_s=float(start / self._fps),
-            end_s=float(scores.stop / self._fps),
+            start_s=float(start / fps),
+            end_s=float(scores.stop / fps),
             probabilities=probabilities,
-            top=top_labels(probabilities, self._labels),
-            by_stream={name: top_labels(softmax(own), self._labels) for name, own in logits.items()},
+            top=top_labels(probabilities, choice.labels),
+            by_stream={name: top_labels(softmax(own), choice.labels) for name, own in logits.items()},
             streams=tuple(logits),
-            mode=self._mode,
+            mode=choice.mode,
             settled=scores.settled,
             dropped_frames=self._dropped_from(start - scores.behind_ticks, scores),
+            where=box_in_source(heat, picture, self._region, self._spec),
+            heat=heat if self._heat else None,
         )
+        return Reading(prediction, cells, picture)
 
-    def _mean(self, scores: Scores) -> tuple[int, Logits]:
-        """First tick that the mean covers, and the mean logits of the classes to choose from."""
-        positions = [(start, self._watched(logits)) for start, logits in scores.positions]
-        return self._smooth.push(*positions[0]) if scores.settled else self._smooth.peek(positions)
+    def _mean(self, scores: Scores) -> tuple[int, Logits, Cells]:
+        """First tick of what the prediction is a mean of, the mean logits of the classes to choose from, and the mean
+        features of the cells."""
+        logits = [(p.start, self._watched(p.logits)) for p in scores.positions]
+        cells = [(p.start, p.cells) for p in scores.positions]
+        if scores.settled:
+            (start, mean), (_, features) = self._logits.push(*logits[0]), self._cells.push(*cells[0])
+        else:
+            (start, mean), (_, features) = self._logits.peek(logits), self._cells.peek(cells)
+        return start, mean, Cells(features, self._heads, self._choice.weights)
 
     def _watched(self, logits: Logits) -> Logits:
-        return {name: logits[name][self._classes] for name in self._weights if name in logits}
+        choice = self._choice
+        return {name: logits[name][choice.classes] for name in choice.weights if name in logits}
 
     def _dropped_from(self, start: int, scores: Scores) -> int:
         if (

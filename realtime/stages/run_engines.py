@@ -8,21 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
-from engines.runtime.whole_clip import clip_logits, repeat_to
+from engines.runtime.whole_clip import clip_positions, repeat_to
 from realtime.clock import ENGINE_STAGES, StageName, Timer
 from realtime.stages.smooth import Logits
 from realtime.stages.spans import Span
-from realtime.types import Submit
+from realtime.types import Picture, Submit
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """What the engines say of one position, or of several as their mean."""
+
+    start: int
+    """Its first tick."""
+    logits: Logits
+    """By stream, of all classes."""
+    cells: Logits
+    """By stream, the features of each cell that they come from: float32 (7, 7, features), (7, 21, features) where
+    there are three views."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """The engines' logits for ticks before `stop`."""
 
-    positions: tuple[tuple[int, Logits], ...]
-    """First tick and logits of all classes: of one position if settled, else of all provisional ones."""
+    positions: tuple[Position, ...]
+    """One position if settled, else all provisional ones."""
     stop: int
     """They cover the ticks from that of the first position up to, but not including, this one."""
     settled: bool
@@ -31,6 +44,8 @@ class Scores:
     """The engines have seen all ticks before this one."""
     behind_ticks: int
     """As `Span.behind_ticks`."""
+    picture: Picture | None = None
+    """As `Span.picture`."""
 
 
 class RunEngines:
@@ -57,7 +72,7 @@ class RunEngines:
             return [self._alone(item)]
         positions = self._step(item) if item.kind == "step" else self._rest(item)
         if self._engine.mode == "window":
-            return [_settled(item, {stream: p.logits[0].mean(axis=0) for stream, p in positions.items()})]
+            return [_settled(item, positions)]
         return _scores(item, positions)
 
     def flush(self) -> list[Scores]:
@@ -99,16 +114,13 @@ class RunEngines:
         """A separate clip; one that is shorter than a window is repeated from its start until it fills one."""
         window_ticks = self._engine.spec.window_ticks
 
-        def run(stream: str, view: int, ticks: NDArray[Any]) -> NDArray[np.float32]:
+        def run(stream: str, view: int, ticks: NDArray[Any]) -> Positions:
             repeated = repeat_to(ticks, window_ticks)
-            logits: NDArray[np.float32] = clip_logits(self._engines[stream], repeated, len(repeated)).mean(
-                axis=0
-            )
-            return logits
+            return _joined(list(clip_positions(self._engines[stream], repeated, len(repeated))))
 
-        logits = {stream: np.mean(of_views, axis=0) for stream, of_views in self._of_each(span, run).items()}
+        positions = {stream: _mean(of_views) for stream, of_views in self._of_each(span, run).items()}
         self.steps += max(span.stop - span.start, window_ticks) // self._engine.chunk_ticks
-        return _settled(span, logits)
+        return _settled(span, positions)
 
     def _states_of(self, stream: str, span: Span) -> list[Any]:
         if stream not in self._states:
@@ -137,16 +149,19 @@ class RunEngines:
             return found | rest
 
 
-def _settled(span: Span, logits: Logits) -> Scores:
-    """Settled scores of the whole span."""
-    return Scores(((span.start, logits),), span.stop, True, span.stop, span.behind_ticks)
+def _settled(span: Span, positions: Mapping[str, Positions]) -> Scores:
+    """Settled scores of the whole span: the mean of its positions."""
+    logits = {stream: p.logits[0].mean(axis=0) for stream, p in positions.items()}
+    cells = {stream: p.cells[0].mean(axis=0) for stream, p in positions.items()}
+    whole = Position(span.start, logits, cells)
+    return Scores((whole,), span.stop, True, span.stop, span.behind_ticks, span.picture)
 
 
 def _scores(span: Span, positions: Mapping[str, Positions]) -> list[Scores]:
     """Settled positions one by one, then all that are provisional."""
     oldest = max(positions.values(), key=lambda p: int(p.first[0]))
     out: list[Scores] = []
-    provisional: list[tuple[int, Logits]] = []
+    provisional: list[Position] = []
     stop = 0
     for i in range(oldest.logits.shape[1]):
         position = int(oldest.first[0]) + i
@@ -156,13 +171,16 @@ def _scores(span: Span, positions: Mapping[str, Positions]) -> list[Scores]:
         stop = start + POSITION_SPAN_TICKS
         if span.kind == "rest":  # there are no ticks after it
             stop = min(stop, span.stop)
-        logits = {name: p.logits[0, i] for name, p in positions.items() if int(p.first[0]) + i >= 0}
+        known = {name: p for name, p in positions.items() if int(p.first[0]) + i >= 0}
+        logits = {name: p.logits[0, i] for name, p in known.items()}
+        cells = {name: p.cells[0, i] for name, p in known.items()}
         if i < oldest.settled:
-            out.append(Scores(((start, logits),), stop, True, span.stop, span.behind_ticks))
+            one = (Position(start, logits, cells),)
+            out.append(Scores(one, stop, True, span.stop, span.behind_ticks, span.picture))
         else:
-            provisional.append((start, logits))
+            provisional.append(Position(start, logits, cells))
     if provisional:
-        out.append(Scores(tuple(provisional), stop, False, span.stop, span.behind_ticks))
+        out.append(Scores(tuple(provisional), stop, False, span.stop, span.behind_ticks, span.picture))
     return out
 
 
@@ -172,3 +190,10 @@ def _mean(group: list[Positions]) -> Positions:
     logits = np.mean([positions.logits for positions in group], axis=0)
     cells = np.concatenate([positions.cells for positions in group], axis=3)  # side by side, in order
     return Positions(logits, cells, group[0].first, group[0].settled)
+
+
+def _joined(parts: list[Positions]) -> Positions:
+    """One behind the other."""
+    logits = np.concatenate([part.logits for part in parts], axis=1)
+    cells = np.concatenate([part.cells for part in parts], axis=1)
+    return Positions(logits, cells, parts[0].first, sum(part.settled for part in parts))

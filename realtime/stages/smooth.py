@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Logits = Mapping[str, NDArray[np.float32]]
-"""By stream (classes,)."""
+"""By stream (classes,); means of other arrays are taken in the same way."""
 
 
 class Smooth:

@@ -11,6 +11,7 @@ from realtime.overload import Level
 from realtime.stages.inputs import TickInputs
 from realtime.stages.ring import Ring
 from realtime.stages.schedule import Schedule
+from realtime.types import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Span:
     """How many ticks before those that a prediction covers the engines see for it."""
     preview_every: int
     """As `Level.preview_every`."""
+    picture: Picture | None = None
+    """Of its last tick."""
 
 
 class EndOfClip:
@@ -66,6 +69,7 @@ class Spans:
         self._start: int | None = None
         self._stop = 0
         self._whole = False
+        self._picture: Picture | None = None
 
     def push(self, item: Any) -> list[Any]:
         if isinstance(item, TickInputs):
@@ -88,7 +92,7 @@ class Spans:
     def _push_tick(self, tick: TickInputs) -> list[Span]:
         if self._start is None:
             self._start = tick.index
-        self._stop = tick.index + 1
+        self._stop, self._picture = tick.index + 1, tick.picture
         for stream, rings in self._rings.items():
             for view, ring in enumerate(rings):
                 if stream in tick.by_stream:
@@ -117,7 +121,8 @@ class Spans:
             if rings[0].holds(start, stop)
         }
         behind_ticks = 0 if self._window_mode or self._level.pieces else POSITION_BEHIND_TICKS
-        return Span(start, stop, inputs, kind, self._start, behind_ticks, self._level.preview_every)
+        every = self._level.preview_every
+        return Span(start, stop, inputs, kind, self._start, behind_ticks, every, self._picture)
 
     def _all_rings(self) -> list[Ring]:
         return [ring for rings in self._rings.values() for ring in rings]

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
 from realtime.pictures import WIDEST
-from realtime.sources.upright import Turn
 from realtime.stages.region import Region
+from realtime.types import Box, Orientation, Picture
 
-Box = tuple[float, float, float, float]
-"""x, y, width, height in px, of a picture whose top left corner is (0, 0)."""
 Floats = NDArray[np.float32]
 SHARE_OF_PEAK = 0.5
 """A place belongs to the action if it scores more than this share of the best one."""
@@ -74,7 +72,43 @@ def seen_squares(frame_px: tuple[int, int], region: Region, spec: StreamSpec) ->
     return [_seen_square(view, spec) for view in _views(frame_px, region)]
 
 
-def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Turn, pixel_aspect: float) -> Box:
+def box_in_source(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
+    """`box_in_frame` in px of the source as it stores its pictures."""
+    box = box_in_frame(scores, picture.size_px, region, spec)
+    return None if box is None else stored(box, picture)
+
+
+def stored(box: Box, picture: Picture) -> Box:
+    """A box in a frame as one in the source's picture."""
+    aspect = float(picture.pixel_aspect)
+    if picture.turn is None:
+        x, y, width, height = box
+        return (x / aspect, y, width / aspect, height)
+    return in_stored_px(box, picture.size_px, picture.turn, aspect)
+
+
+class MeanBox:
+    """The mean of each edge of the boxes that were added."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = np.zeros(4), 0
+
+    def add(self, box: Box | None) -> None:
+        """None changes nothing."""
+        if box is not None:
+            self._sum += box
+            self._count += 1
+
+    @property
+    def box(self) -> Box | None:
+        """None of none."""
+        if not self._count:
+            return None
+        x, y, width, height = (float(each) for each in self._sum / self._count)
+        return (x, y, width, height)
+
+
+def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Orientation, pixel_aspect: float) -> Box:
     """A box in a frame as a box in the picture that the file stores, before it was put upright with square pixels.
 
     Args:

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,18 @@ def test_a_camera_that_hangs_askew_is_turned_clockwise(
 def test_other_angles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="45 degrees; give 0, 90, 180 or 270"):
         open_video(write_images(tmp_path / "images", 2), image_fps=Fraction(1), rotate=45)  # type: ignore[arg-type]
+
+
+def test_a_frame_says_what_put_it_upright(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [Fraction(0)], size_px=SIZE_PX, pixel_aspect=Fraction(3, 2))
+    with open_video(set_matrix(clip, *MATRIX[6])) as video:
+        frame = next(video)
+    assert (frame.turn, frame.pixel_aspect) == (Turn(transposed=True, flip_x=True), Fraction(3, 2))
+    assert frame.rgb.shape == (96 * 3 // 2, 64, 3)
+
+
+@pytest.mark.parametrize("first", [Turn(*flags) for flags in product((False, True), repeat=3)])
+@pytest.mark.parametrize("then", [Turn(*flags) for flags in product((False, True), repeat=3)])
+def test_two_turns_are_one(first: Turn, then: Turn) -> None:
+    stored = picture(0, SIZE_PX)
+    assert np.array_equal(first.then(then)(stored), then(first(stored)))

@@ -1,0 +1,49 @@
+"""What the engines compute of each cell of the picture, and what the classes score in one or in many of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engines.head import Head, cell_scores
+from realtime.stages.fuse import Floats, fuse
+from realtime.types import Picture, Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Features of the cells of a picture, of each stream, and what scores they are worth."""
+
+    by_stream: Mapping[str, Floats]
+    """float32 (7, columns, features): 7 columns, or 21 for the three views of a full picture side by side."""
+    heads: Mapping[str, Head]
+    """By stream, of the classes to choose from."""
+    weights: Mapping[str, float]
+    """By stream, as for `realtime.stages.fuse.fuse`."""
+
+    def scores(self, number: int) -> Floats:
+        """What class `number` scores in each cell, float32 (7, columns), in units of a fused logit: the mean is it."""
+        of_stream = {
+            name: cell_scores(cells, self.heads[name], number) for name, cells in self.by_stream.items()
+        }
+        return fuse(of_stream, self.weights)
+
+    def logits(self, parts: Floats) -> dict[str, Floats]:
+        """Logits of parts of the picture by stream, float32 (parts, classes).
+
+        `parts`: what each cell counts in a part, float32 (parts, 7, columns); in each part they sum to 1.
+        """
+        rows = parts.reshape(len(parts), -1)
+        return {
+            name: self.heads[name](rows @ cells.reshape(-1, cells.shape[-1]))
+            for name, cells in self.by_stream.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A prediction of the whole picture, and what parts of the picture can be read from."""
+
+    prediction: Prediction
+    cells: Cells
+    """The mean over the same positions that the prediction is made from."""
+    picture: Picture
+    """The newest that was seen for it."""
