@@ -25,8 +25,9 @@ from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for
 from realtime.stages.predictions import Choice, Predictions
 from realtime.stages.region import Region, view_count
 from realtime.stages.resample import MAX_GAP, Resample, Resampled
-from realtime.stages.row import Row
+from realtime.stages.row import Row, Stage
 from realtime.stages.run_engines import RunEngines
+from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip, Spans
 from realtime.types import Event, FlowRegion, Frame, Gap, Prediction, Submit, Tick
 
@@ -71,6 +72,7 @@ class Recognizer:
         region: Region = None,
         watch: Sequence[str] | None = None,
         heat: bool = False,
+        several: bool = False,
         stopwatch: Timer = lambda stage: nullcontext(),
         submit: Submit | None = None,
         new_feed: NewFeed | None = None,
@@ -79,7 +81,8 @@ class Recognizer:
 
         `smooth`: predictions that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
-        choose from, by default all; probabilities sum to 1 over these. `heat`: predictions have it.
+        choose from, by default all; probabilities sum to 1 over these. `heat`, `several`: predictions
+        have `heat`, and `actions` with events of their own.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
         `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
         caller's thread; the predictions are the same.
@@ -112,7 +115,10 @@ class Recognizer:
         self._engines = RunEngines(engines, stopwatch, submit)
         self._predictions = Predictions(choice, self._spec, self.smooth, region, heat=heat)
         self._events = Events(events or EventOptions(), self.labels)
-        self._row = Row(self._inputs, self._spans, self._engines, self._predictions, self._events)
+        parts: list[Stage] = []
+        if several:
+            parts.append(Several(events or EventOptions(), self.labels, self._spec, region))
+        self._row = Row(self._inputs, self._spans, self._engines, self._predictions, *parts, self._events)
 
     @property
     def counts(self) -> Counts:

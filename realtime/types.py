@@ -153,6 +153,8 @@ class Prediction:
     heat: NDArray[np.float32] | None = None
     """What the likeliest label scores in each cell, float32 (7, 7), or (7, 21) for the three views of a full picture;
     its mean is the logit. None where nobody asked."""
+    actions: "tuple[Action, ...] | None" = None
+    """All actions in the picture, likeliest first; empty where nothing known goes on, None where nobody asked."""
 
     @property
     def label(self) -> str:
@@ -167,6 +169,19 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Action:
+    """One of several actions in a picture."""
+
+    label: str
+    probability: float
+    """Of this label in its part of the picture."""
+    where: Box | None
+    """As `Prediction.where`."""
+    id: int | None
+    """The same for as long as it goes on; None for one that is provisional and may not begin."""
+
+
+@dataclass(frozen=True)
 class Event:
     """One action from its start to its end."""
 
@@ -178,6 +193,8 @@ class Event:
     """Mean over the predictions in it."""
     where: Box | None = None
     """As `Prediction.where`: the mean of each edge over the predictions in it that lead with this label."""
+    id: int | None = None
+    """Of one of several actions: as `Action.id`. None for an event of the whole picture or of a zone."""
 
 
 @dataclass(frozen=True)
@@ -230,3 +247,8 @@ class Figures:
     """Why it ended; None while it runs."""
     failed: bool = False
     """Whether it ended because of an error."""
+
+
+def of_whole(item: object) -> bool:
+    """Whether it does not speak of a part of the picture alone, as the events of one of several actions do."""
+    return not isinstance(item, Event) or item.id is None

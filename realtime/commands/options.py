@@ -81,6 +81,9 @@ class RecognizerOptions:
     heat: Annotated[
         bool, typer.Option("--heat", help="Log what the label scores in each cell of the picture.")
     ] = False
+    several: Annotated[
+        bool, typer.Option("--several", help="Tell all actions in the picture, each with its own events.")
+    ] = False
     max_gap: Annotated[
         float, typer.Option(min=0, help="Seconds without frames that end a window; more for time-lapses.")
     ] = 1.0
@@ -113,6 +116,7 @@ class RecognizerOptions:
             region=parse_region(self.region),
             watch=self.watch or None,
             heat=self.heat,
+            several=self.several,
             stopwatch=stopwatch,
             submit=submit,
         )

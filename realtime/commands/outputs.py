@@ -22,7 +22,7 @@ from realtime.session import Sink
 from realtime.sources.image_folder import image_files
 from realtime.sources.reconnect import Reconnecting
 from realtime.sources.video import Video
-from realtime.types import Frame
+from realtime.types import Frame, of_whole
 
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
@@ -70,6 +70,20 @@ class OutputOptions:
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://user:password@host/topic.")
     ] = None
     readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False
+
+
+class OfWhole:
+    """Sink: frames and what is said of the whole picture, for one that draws nothing else."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def push(self, item: Frame | Output) -> None:
+        if of_whole(item):
+            self._sink.push(item)
+
+    def close(self) -> None:
+        self._sink.close()
 
 
 class TimelinePicture:
@@ -154,7 +168,7 @@ def sinks_of(
         sinks.append(Annotator(VideoWriter(options.annotate, video.size_px), caption=caption))
     if options.save_clips is not None:
         sinks.append(clips_sink(options.save_clips, recognizer, name, options.clips_mb))
-    return sinks
+    return [OfWhole(sink) for sink in sinks]
 
 
 def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_mb: int) -> Sink:

@@ -73,8 +73,9 @@ class Terminal:
 
     def _event(self, line: Line) -> Text:
         span = f"{line['start_s']:.2f} to {line['end_s']:.2f} s"
+        which = f" {line['id']}" if "id" in line else ""
         return Text.assemble(
-            " " * 12, ("event", "cyan"), f" {line['label']}, {span}, {line['probability']:.2f}"
+            " " * 12, ("event", "cyan"), f"{which} {line['label']}, {span}, {line['probability']:.2f}"
         )
 
     def _gap(self, line: Line) -> Text:

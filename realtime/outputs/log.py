@@ -19,7 +19,7 @@ from realtime.errors import OutputError
 from realtime.outputs.why import why
 from realtime.recognizer import Output
 from realtime.sources.reconnect import Connection
-from realtime.types import Box, Event, Figures, Gap, Prediction
+from realtime.types import Action, Box, Event, Figures, Gap, Prediction
 
 Line = dict[str, Any]
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
@@ -36,6 +36,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
             "end_s": round(item.end_s, 3),
             "probability": round(item.probability, 4),
             "where": _rounded(item.where),
+            **({} if item.id is None else {"id": item.id}),
         }
     if isinstance(item, Gap):
         return {
@@ -111,6 +112,16 @@ def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
         "latency_ms": None if latency_ms is None else round(latency_ms, 1),
         "where": _rounded(prediction.where),
         **({} if prediction.heat is None else {"heat": np.round(prediction.heat, 2).tolist()}),
+        **({} if prediction.actions is None else {"actions": [_action(each) for each in prediction.actions]}),
+    }
+
+
+def _action(action: Action) -> Line:
+    return {
+        "id": action.id,
+        "label": action.label,
+        "probability": round(action.probability, 4),
+        "where": _rounded(action.where),
     }
 
 

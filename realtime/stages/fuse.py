@@ -18,9 +18,9 @@ def fuse(logits: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Probabilities (classes,) of logits (classes,)."""
-    exponentials = np.exp(logits - logits.max())
-    return np.asarray(exponentials / exponentials.sum(), dtype=np.float32)
+    """Probabilities (..., classes) of logits (..., classes)."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
 def top_labels(

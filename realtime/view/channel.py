@@ -166,6 +166,7 @@ class Channel:
                 events=EventOptions(settings.on, settings.off, settings.min_event),
                 region=settings.region,
                 watch=settings.watch or None,
+                several=settings.several,
                 stopwatch=self._stopwatch,
                 submit=submit,
             )

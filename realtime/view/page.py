@@ -170,6 +170,12 @@ def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any]
         list(labels), value=list(defaults.watch), multiselect=True, label="watch", elem_id="watch",
         info="choose among these labels only; empty: all",
     )  # fmt: skip
+    fields["several"] = gr.Checkbox(
+        defaults.several,
+        label="several",
+        info="all actions in the picture, each where it is",
+        elem_id="several",
+    )
     return fields, regions
 
 

@@ -11,7 +11,7 @@ from realtime.outputs.annotated_video import Recent
 from realtime.outputs.overlay import label_colour
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
-from realtime.types import Event, Figures, Frame, Gap, Prediction
+from realtime.types import Event, Figures, Frame, Gap, Prediction, of_whole
 from realtime.view.latency import Latencies
 from realtime.view.settings import Settings
 
@@ -45,6 +45,8 @@ class Board:
         """A frame that has gone through the recogniser, or an output of it."""
         if isinstance(item, Frame):
             self._take(item)
+            return
+        if not of_whole(item):
             return
         self._news = True
         self._recent.push(item)
@@ -139,6 +141,10 @@ def _answer(prediction: Prediction) -> State:
         "dropped_frames": prediction.dropped_frames,
         "start_s": round(prediction.start_s, 2),
         "end_s": round(prediction.end_s, 2),
+        "actions": [
+            [action.id, action.label, round(action.probability, 3), action.where, _colour(action.label)]
+            for action in prediction.actions or ()
+        ],
         "colours": {label: _colour(label) for label, _ in prediction.top},
     }
 

@@ -35,6 +35,8 @@ class Settings:
     region: Region = None
     watch: tuple[str, ...] = ()
     """Labels to choose from; empty: all."""
+    several: bool = True
+    """Not the default of `run`, where each action is a line more: here they are marks on the picture."""
 
     def __post_init__(self) -> None:
         _choice("mode", self.mode, MODES)
@@ -76,6 +78,7 @@ def from_page(given: Mapping[str, object]) -> Settings:
         off=_number("off", given["off"], 0, 1),
         min_event=_number("min-event", given["min_event"], 0, 60),
         region=parse_region(str(given["region"] or "")),
+        several=_flag("several", given["several"]),
         watch=tuple(str(label) for label in (watch if isinstance(watch, list | tuple) else [])),
     )
 
@@ -90,6 +93,12 @@ def _number(name: str, given: object, least: float, most: float) -> float:
     if not least <= number <= most:
         raise UsageError(f"{name} cannot be {_short(given)}; give a number from {least} to {most}")
     return float(number)
+
+
+def _flag(name: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise UsageError(f"{name} cannot be {_short(given)}; choose true or false")
+    return given
 
 
 def _short(given: object) -> str:

@@ -13,7 +13,7 @@ from tests.support.serving import Served, ask
 
 FIELDS: dict[str, Any] = {
     "mode": "preview", "streams": "rgb", "backend": "auto", "precision": "auto", "stride": 8, "smooth": 0,
-    "on": 0.5, "off": 0.3, "min_event": 0.5, "region": "", "watch": [],
+    "on": 0.5, "off": 0.3, "min_event": 0.5, "region": "", "watch": [], "several": True,
 }  # fmt: skip
 
 

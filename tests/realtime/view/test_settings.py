@@ -20,6 +20,7 @@ FIELDS: dict[str, Any] = {
     "min_event": 0.5,
     "region": "",
     "watch": [],
+    "several": True,
 }
 
 
@@ -54,6 +55,8 @@ def test_fields_become_settings() -> None:
         ("region", "1,2,3"),
         ("region", "0,0,0,0"),
         ("region", {"x": 1}),
+        ("several", "yes"),
+        ("several", 1),
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(field: str, value: object) -> None:
