@@ -4,7 +4,6 @@ import json
 import sys
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -47,7 +46,7 @@ def doctor(
     if not any(each.there for each in found if each.area == "backend"):
         raise EngineError("no backend can run here; install one of those above")
     name, mode = source or "the demo clip", model.engine.mode
-    opener = partial(how.opener(), source or demo())
+    opener = partial(how.opener(), source or prepare.demo_clip())
     engines = prepare.engines(model, concurrent=True)
 
     def make_recognizer(stopwatch: Stopwatch) -> Recognizer:
@@ -64,13 +63,6 @@ def doctor(
         print_trial(name, engines, mode, loads, hints)
     if not loads.keeps_up:
         raise typer.Exit(1)
-
-
-def demo() -> Path:
-    """The demo clip, fetched where it is not here."""
-    from engines.weights.fetch import demo_clip
-
-    return demo_clip()
 
 
 def other_precisions(engines: Engines) -> tuple[str, ...]:

@@ -72,6 +72,12 @@ class Prepare:
             clips = calibration_clips(model, options.engine.streams)
             return engines_of(model, options.engine, clips=clips, concurrent=concurrent)
 
+    def demo_clip(self) -> Path:
+        """The clip that engines are calibrated on, fetched if it is missing."""
+        from engines.weights.fetch import demo_clip
+
+        return demo_clip()
+
 
 PREPARE = Prepare()
 

@@ -17,13 +17,13 @@ from engines.engine import Positions
 from engines.errors import NotFetched
 from engines.load import Engines
 from engines.spec import Mode
-from realtime.commands import doctor
 from realtime.doctor.missing import Finding, findings, webcam
 from realtime.doctor.trial import ENOUGH, Loads, advice, measure
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
 from tests.realtime.commands.test_cli import Invoke, invoke  # noqa: F401
 from tests.realtime.test_many import Made
+from tests.support.command_line import Doubles, invoke_with
 from tests.support.doubles import PositionTicks, SawTicks, constant_rate
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import free_port
@@ -230,18 +230,24 @@ def test_a_source_that_cannot_be_opened_is_one_line_after_what_was_found(called:
     assert "geheim" not in out + err
 
 
-def test_without_a_source_the_demo_clip_is_tried(
-    called: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class WithDemoClip(Doubles):
+    """Engines that are there already, and a demo clip, or none and no network."""
+
+    def __init__(self, clip: Path | None) -> None:
+        super().__init__(Engines(SawTicks(), None, "double, made for a test"))
+        self.clip = clip
+
+    def demo_clip(self) -> Path:
+        if self.clip is None:
+            raise NotFetched("the demo clip cannot be fetched; give a SOURCE")
+        return self.clip
+
+
+def test_without_a_source_the_demo_clip_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_clip(tmp_path / "c.mp4", every(STEP, 100))
-    monkeypatch.setattr(doctor, "demo", lambda: clip)
-    assert "the demo clip" in called("doctor", "--seconds", "2")[1]
-
-    def offline() -> Path:
-        raise NotFetched("the demo clip cannot be fetched; give a SOURCE")
-
-    monkeypatch.setattr(doctor, "demo", offline)
-    code, out, err = called("doctor")
+    tried = invoke_with(capsys, WithDemoClip(clip))("doctor", "--seconds", "2")[1]
+    assert "the demo clip" in tried
+    code, out, err = invoke_with(capsys, WithDemoClip(None))("doctor")
     assert code == 1
     assert "backend" in out
     assert "cannot be fetched" in err
