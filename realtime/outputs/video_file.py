@@ -22,7 +22,6 @@ WRITER_TICKS_PER_S = 9_000_000
 television."""
 LONGEST_STILL_TICKS = 100 * WRITER_TICKS_PER_S
 """MP4 stores a picture's duration in 32 bits: before they overflow, the picture is written again."""
-ENCODER: Literal["libx264"] = "libx264"
 ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
 
 
@@ -37,20 +36,23 @@ class VideoWriter:
     is closed. Every failure is an OutputError.
     """
 
-    def __init__(self, path: str | Path, size_px: tuple[int, int]) -> None:
-        """`size_px`: (width, height), made even; pictures of another size are scaled to it."""
+    def __init__(
+        self, path: str | Path, size_px: tuple[int, int], encoder: Literal["libx264"] = "libx264"
+    ) -> None:
+        """`size_px`: (width, height), made even; pictures of another size are scaled to it. `encoder`: FFmpeg's name
+        of it."""
         import av
 
         if Path(path).suffix.lower() not in (".mp4", ".m4v", ".mov"):
             raise OutputError(f"cannot write {path}: a video is written as .mp4 or .mov; name it so")
-        self._path, self._last, self._open = path, -1, True
+        self._path, self._encoder, self._last, self._open = path, encoder, -1, True
         self.largest_bytes = HEAD_BYTES
         """Most that the file has when it is closed now."""
         self._still: VideoFrame | None = None
         options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
         with self._translated():
             self._file = av.open(str(path), "w", options=options)
-            self._stream = self._file.add_stream(ENCODER, rate=25, options=ENCODER_OPTIONS)
+            self._stream = self._file.add_stream(encoder, rate=25, options=ENCODER_OPTIONS)
             self._stream.width, self._stream.height = (size + size % 2 for size in size_px)
             codec = self._stream.codec_context
             codec.time_base = Fraction(1, WRITER_TICKS_PER_S)
@@ -105,7 +107,7 @@ class VideoWriter:
         try:
             yield
         except av.codec.codec.UnknownCodecError as error:
-            reason = f"this FFmpeg has no {ENCODER}; install av from PyPI"
+            reason = f"this FFmpeg has no {self._encoder}; install av from PyPI"
             raise OutputError(f"cannot write {self._path}: {reason}") from error
         except (av.error.FFmpegError, UnicodeError, ValueError) as error:
             raise OutputError(f"cannot write {self._path}: {why(error, self._path)}") from error

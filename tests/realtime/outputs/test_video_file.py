@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from realtime.errors import OutputError
-from realtime.outputs import video_file
 from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
 from tests.support.made_clips import LOWER, SIZE_PX, every, picture, read_number
@@ -168,7 +167,6 @@ def test_paths_that_cannot_be_written(tmp_path: Path, name: str, message: str) -
         VideoWriter(tmp_path / name, SIZE_PX)
 
 
-def test_an_ffmpeg_without_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_file, "ENCODER", "libx9000")
+def test_an_ffmpeg_without_the_encoder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="this FFmpeg has no libx9000"):
-        VideoWriter(tmp_path / "out.mp4", SIZE_PX)
+        VideoWriter(tmp_path / "out.mp4", SIZE_PX, "libx9000")  # type: ignore[arg-type]
