@@ -164,19 +164,31 @@ def camera_input(
 
     `directshow`: names of the cameras on Windows. `devices`: the folder of camera devices on Linux.
     """
+    return CAMERA_INPUTS.get(platform, _video4linux)(address, directshow, devices)
+
+
+def _avfoundation(address: Address, directshow: list[str], devices: Path) -> tuple[str, str]:
+    return str(int(address.target)), "avfoundation"
+
+
+def _directshow(address: Address, directshow: list[str], devices: Path) -> tuple[str, str]:
     number = int(address.target)
-    if platform == "darwin":
-        return str(number), "avfoundation"
-    if platform == "win32":
-        if number < len(directshow):
-            return f"video={directshow[number]}", "dshow"
-        raise SourceError(
-            f"{address.name}: no such camera; there are {len(directshow)} here, the first is webcam:0"
-        )
-    path = devices / f"video{number}"
+    if number < len(directshow):
+        return f"video={directshow[number]}", "dshow"
+    raise SourceError(
+        f"{address.name}: no such camera; there are {len(directshow)} here, the first is webcam:0"
+    )
+
+
+def _video4linux(address: Address, directshow: list[str], devices: Path) -> tuple[str, str]:
+    path = devices / f"video{int(address.target)}"
     if not path.exists():
         here = sorted(f"webcam:{found.name.removeprefix('video')}" for found in devices.glob("video[0-9]*"))
         raise SourceError(
             f"{address.name}: no such camera ({path} is missing); here: {', '.join(here) or 'none'}"
         )
     return str(path), "v4l2"
+
+
+CAMERA_INPUTS = {"darwin": _avfoundation, "linux": _video4linux, "win32": _directshow}
+"""By `sys.platform`; elsewhere as on Linux."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from realtime.errors import SourceError, SourceLost, UsageError
-from realtime.sources import address
+from realtime.sources.address import CAMERA_INPUTS
 from realtime.sources.open import frame_times, open_video
 from realtime.types import Frame
 from tests.support.made_clips import (
@@ -293,7 +293,7 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
 def test_a_camera_is_live_and_its_end_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg's picture generator in place of a camera: there is none on most machines that run tests."""
     generator = ("testsrc=size=64x48:rate=25:duration=1", "lavfi")
-    monkeypatch.setattr(address, "camera_input", lambda address, directshow: generator)
+    monkeypatch.setitem(CAMERA_INPUTS, sys.platform, lambda *_: generator)
     video = open_video("webcam:0")
     assert (video.name, video.live, video.duration_s, video.size_px) == ("webcam:0", True, None, (64, 48))
     frames: list[Frame] = []
