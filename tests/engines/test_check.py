@@ -49,7 +49,7 @@ def test_nan_is_a_failure() -> None:
 def test_another_best_class_counts_where_the_reference_is_clear() -> None:
     largest, mean = TOLERANCE["int8"]
     comparison = Comparison("clip", 7, largest / 2, mean / 2, clear=5, agree=4)
-    assert Report("int8", (comparison,)).failures == ["clip: another best class in 1 of 5 clear answers"]
+    assert Report("int8", (comparison,)).failures == ["clip: another best class in 1 of 5 clear predictions"]
     assert Report("int8", (replace(comparison, agree=5),)).failures == []
     assert CLEAR_MARGIN == 1.0
 

@@ -157,7 +157,7 @@ def test_labels(tmp_path: Path) -> None:
     for text, says in {
         b" \n": "is empty",
         b"a\nb\na\n": "names 'a' twice",
-        b"\xff": "it is not UTF-8 text",
+        b"\xff": "line 1 is not UTF-8 text",
     }.items():
         path.write_bytes(text)
         with pytest.raises(WeightsError, match=says):

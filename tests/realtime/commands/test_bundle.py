@@ -154,7 +154,7 @@ def test_an_engine_that_comes_out_otherwise_is_not_bundled(
 def test_a_machine_that_answers_otherwise_is_found_out(bundle: Path, made: Engines) -> None:
     found = load_bundle(bundle)
     np.save(bundle / "rgb" / "probe.npy", np.load(bundle / "rgb" / "probe.npy") + np.float32(0.01))
-    with pytest.raises(EngineError, match=r"rgb answers otherwise here: a logit is off by 0\.01"):
+    with pytest.raises(EngineError, match=r"rgb predicts otherwise here: a logit is off by 0\.01"):
         check_bundle(bundle, found)
 
 

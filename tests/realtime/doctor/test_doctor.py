@@ -191,7 +191,7 @@ def test_flow_a_preview_the_precision_and_the_picture_are_named_where_they_cost(
     assert (both.flow, both.engine) == (1.0, 0.6)
     mode: Mode = "preview"
     preview = hints(Loads(0.2, {"rgb engine": 1.2}), PositionTicks(mode))
-    assert any(hint.startswith("--mode continual: no provisional answers") for hint in preview)
+    assert any(hint.startswith("--mode continual: no provisional predictions") for hint in preview)
     exact = SawTicks()
     exact.precision = "float32"
     assert hints(Loads(0.2, {"rgb engine": 1.2}), exact, precisions=("bfloat16", "float32"))[0].startswith(

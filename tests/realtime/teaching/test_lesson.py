@@ -237,7 +237,7 @@ def test_what_cannot_be_learnt_from_is_one_line(call: Teach, clips_of_two: Path,
     (folder / "wave").mkdir()
     assert "at least two, and has only 'wave'; to tell one action from everything else" in refused(folder)
     (folder / "jump").mkdir()
-    assert refused(folder).startswith("the class 'jump' has no videos (.avi, ")
+    assert refused(folder).startswith("the class 'jump' has no videos (.3g2, ")
     (folder / "Jump").mkdir()
     assert refused(folder) == "the classes 'Jump' and 'jump' have the same name; rename or merge them"
     (folder / "Jump").rmdir()
