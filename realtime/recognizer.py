@@ -29,7 +29,9 @@ from realtime.stages.row import Row, Stage
 from realtime.stages.run_engines import RunEngines
 from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip, Spans
+from realtime.stages.zone_predictions import ZonePredictions
 from realtime.types import Event, FlowRegion, Frame, Gap, Prediction, Submit, Tick
+from realtime.zones import Zone
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
@@ -73,6 +75,7 @@ class Recognizer:
         watch: Sequence[str] | None = None,
         heat: bool = False,
         several: bool = False,
+        zones: Sequence[Zone] = (),
         stopwatch: Timer = lambda stage: nullcontext(),
         submit: Submit | None = None,
         new_feed: NewFeed | None = None,
@@ -82,7 +85,8 @@ class Recognizer:
         `smooth`: predictions that are averaged, by default 1 in `window` mode and 3 in the others. `region`: part of
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `heat`, `several`: predictions
-        have `heat`, and `actions` with events of their own.
+        have `heat`, and `actions` with their own events. `zones`: parts of the picture with their own predictions and
+        events, at no cost worth mentioning.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
         `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
         caller's thread; the predictions are the same.
@@ -118,6 +122,8 @@ class Recognizer:
         parts: list[Stage] = []
         if several:
             parts.append(Several(events or EventOptions(), self.labels, self._spec, region))
+        if zones:
+            parts.append(ZonePredictions(zones, events or EventOptions(), self.labels, self._spec, region))
         self._row = Row(self._inputs, self._spans, self._engines, self._predictions, *parts, self._events)
 
     @property

@@ -155,6 +155,8 @@ class Prediction:
     its mean is the logit. None where nobody asked."""
     actions: "tuple[Action, ...] | None" = None
     """All actions in the picture, likeliest first; empty where nothing known goes on, None where nobody asked."""
+    zone: str | None = None
+    """Name of the zone that it is about; None for the whole picture."""
 
     @property
     def label(self) -> str:
@@ -195,6 +197,8 @@ class Event:
     """As `Prediction.where`: the mean of each edge over the predictions in it that lead with this label."""
     id: int | None = None
     """Of one of several actions: as `Action.id`. None for an event of the whole picture or of a zone."""
+    zone: str | None = None
+    """As `Prediction.zone`."""
 
 
 @dataclass(frozen=True)
@@ -250,5 +254,7 @@ class Figures:
 
 
 def of_whole(item: object) -> bool:
-    """Whether it does not speak of a part of the picture alone, as the events of one of several actions do."""
-    return not isinstance(item, Event) or item.id is None
+    """Whether it does not speak of a part of the picture alone: of a zone, or of one of several actions."""
+    if isinstance(item, Prediction):
+        return item.zone is None
+    return not isinstance(item, Event) or (item.zone is None and item.id is None)

@@ -3,6 +3,7 @@
 Which engines: `engines.load.EngineOptions`. Sources and outputs: next to the code that opens and writes them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ from realtime.stages.events import EventOptions
 from realtime.stages.region import parse_region
 from realtime.types import FlowRegion
 from realtime.worker_threads import submit
+from realtime.zones import Zone, check_names, parse_zone
 
 Layers = Literal["last", "all"]
 FlowName = Literal["tvl1", "tvl1-cuda", "opencv-tvl1", "dis"]
@@ -84,6 +86,13 @@ class RecognizerOptions:
     several: Annotated[
         bool, typer.Option("--several", help="Tell all actions in the picture, each with its own events.")
     ] = False
+    zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=x,y,width,height",
+            help="Predictions of this part of the picture too, in px or each with %; repeat it.",
+        ),
+    ] = None
     max_gap: Annotated[
         float, typer.Option(min=0, help="Seconds without frames that end a window; more for time-lapses.")
     ] = 1.0
@@ -92,6 +101,7 @@ class RecognizerOptions:
         """Raises BadParameter or UsageError for options that are invalid."""
         self.check_events()
         self.check_region()
+        self.zones()
 
     def check_events(self) -> None:
         """Raises BadParameter if an event would end above the probability at which it begins."""
@@ -103,7 +113,13 @@ class RecognizerOptions:
         """Raises UsageError for text that is no region."""
         parse_region(self.region)
 
-    def recognizer(self, engines: Engines, stopwatch: Stopwatch) -> Recognizer:
+    def zones(self) -> tuple[Zone, ...]:
+        """Those of all sources. Raises UsageError for what is no zone, and for names that cannot be told apart."""
+        named = [text.partition("=") for text in self.zone or ()]
+        check_names([name.strip() for name, _, _ in named])
+        return tuple(parse_zone(name.strip(), at) for name, _, at in named)
+
+    def recognizer(self, engines: Engines, stopwatch: Stopwatch, zones: Sequence[Zone] = ()) -> Recognizer:
         """A new recogniser with these options. Raises UsageError for labels that the model does not have."""
         return Recognizer(
             engines.by_stream,
@@ -117,6 +133,7 @@ class RecognizerOptions:
             watch=self.watch or None,
             heat=self.heat,
             several=self.several,
+            zones=zones,
             stopwatch=stopwatch,
             submit=submit,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engines.load import Engines
+from engines.spec import StreamSpec
 from realtime.clock import Stopwatch
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.outputs import LogOptions, OutputOptions, Write, check_drawn, check_outputs, sinks_of
@@ -14,6 +15,9 @@ from realtime.commands.sources import Named, Opened, rate
 from realtime.errors import SourceError, UsageError
 from realtime.session import STOPPED, Session, session_line
 from realtime.sources.address import STALL_LIMIT_S, parse_source
+from realtime.stages.region import parse_region
+from realtime.stages.zone_predictions import check_seen
+from realtime.zones import Zone, check_names
 
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
@@ -47,6 +51,18 @@ def standing(look: RecognizerOptions, named: Named) -> RecognizerOptions:
     return look if fps is None else replace(look, max_gap=max(look.max_gap, float(2 / fps)))
 
 
+def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[Zone]:
+    """Those that are read from the cells of a source: its own and those of all. Raises UsageError for one that reaches
+    out of its picture, or that the network sees nothing of."""
+    zones = [zone for zone in (*source.named.zones, *look.zones()) if not zone.own]
+    check_names([zone.name for zone in zones])
+    width, height = source.video.size_px
+    if width and height:
+        for zone in zones:
+            check_seen(zone, (height, width), parse_region(look.region), spec)
+    return zones
+
+
 class Sessions:
     """One a source. All calls but `stop` come from one thread."""
 
@@ -71,7 +87,9 @@ class Sessions:
     def begin(self, source: Opened) -> None:
         """A session of an open source, with its first line written."""
         stopwatch = Stopwatch()
-        recognizer = standing(self._plan.look, source.named).recognizer(self._engines, stopwatch)
+        look = standing(self._plan.look, source.named)
+        zones = zones_of(look, source, next(iter(self._engines.by_stream.values())).spec)
+        recognizer = look.recognizer(self._engines, stopwatch, zones)
         session = Session(
             source.video,
             recognizer,

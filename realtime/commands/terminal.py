@@ -36,7 +36,7 @@ class Terminal:
             disable=not self._console.is_terminal,
         )
         self._task = self._progress.add_task("", total=total_s, media="starting")
-        self._labels: dict[str, str] = {}
+        self._labels: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> "Terminal":
         self._progress.start()
@@ -53,7 +53,8 @@ class Terminal:
         """Print the lines of the log that are for people."""
         text = getattr(self, f"_{line['kind']}")(line)
         if text:
-            text = Text.assemble((line["name"], "bold"), " ", text) if "name" in line else text
+            for part in ("zone", "name"):
+                text = Text.assemble((line[part], "bold"), " ", text) if part in line else text
             self._lines.print(text, soft_wrap=not self._lines.is_terminal)
 
     def _session(self, line: Line) -> Text:
@@ -62,7 +63,7 @@ class Terminal:
         return Text.assemble((source, "bold"), "\n", (line["note"], "dim"))
 
     def _prediction(self, line: Line) -> Text | None:
-        name = line.get("name", "")
+        name = line.get("name", ""), line.get("zone", "")
         if line["label"] == self._labels.get(name):
             return None
         self._labels[name] = line["label"]

@@ -37,6 +37,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
             "probability": round(item.probability, 4),
             "where": _rounded(item.where),
             **({} if item.id is None else {"id": item.id}),
+            **({} if item.zone is None else {"zone": item.zone}),
         }
     if isinstance(item, Gap):
         return {
@@ -113,6 +114,7 @@ def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:
         "where": _rounded(prediction.where),
         **({} if prediction.heat is None else {"heat": np.round(prediction.heat, 2).tolist()}),
         **({} if prediction.actions is None else {"actions": [_action(each) for each in prediction.actions]}),
+        **({} if prediction.zone is None else {"zone": prediction.zone}),
     }
 
 

@@ -42,9 +42,10 @@ class Events:
     seen is new. The first prediction after a start or gap counts from its beginning, the last one to its end.
     """
 
-    def __init__(self, options: EventOptions, labels: Sequence[str]) -> None:
-        """`labels`: names of the classes of `Prediction.probabilities`."""
-        self._options, self._labels = options, labels
+    def __init__(self, options: EventOptions, labels: Sequence[str], zone: str | None = None) -> None:
+        """`labels`: names of the classes of `Prediction.probabilities`. `zone`: whose events they are; predictions of
+        others pass through."""
+        self._options, self._labels, self._zone = options, labels, zone
         self.reset()
 
     def reset(self) -> None:
@@ -62,7 +63,7 @@ class Events:
 
     def push(self, item: Any) -> list[Any]:
         prediction = item.prediction if isinstance(item, Reading) else item
-        if not isinstance(prediction, Prediction):
+        if not isinstance(prediction, Prediction) or prediction.zone != self._zone:
             return [item]
         return [prediction, *(self._settle(prediction) if prediction.settled else [])]
 
@@ -97,4 +98,4 @@ class Events:
         if label is None or end_s - self._start_s < self._options.min_length_s:
             return []
         mean = sum(self._probabilities) / len(self._probabilities)
-        return [Event(label, self._start_s, end_s, mean, self._where.box)]
+        return [Event(label, self._start_s, end_s, mean, self._where.box, zone=self._zone)]

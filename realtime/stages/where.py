@@ -7,6 +7,7 @@ where the action is, not the outline of a person.
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.engine import CELL_PX
 from engines.spec import StreamSpec
 from realtime.pictures import WIDEST
 from realtime.stages.region import Region
@@ -85,6 +86,17 @@ def stored(box: Box, picture: Picture) -> Box:
         x, y, width, height = box
         return (x / aspect, y, width / aspect, height)
     return in_stored_px(box, picture.size_px, picture.turn, aspect)
+
+
+def cell_boxes(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> Floats:
+    """x, y, width, height of each cell in px of a frame: float32 (7, 7, 4), (7, 21, 4) where `region` is "full"."""
+    side = spec.crop_px // CELL_PX
+    rows, columns = np.indices((side, side))
+    views = []
+    for x, y, width, height in seen_squares(frame_px, region, spec):
+        across, down = (np.full((side, side), each / side) for each in (width, height))
+        views.append(np.stack((x + columns * across, y + rows * down, across, down), axis=-1))
+    return np.concatenate(views, axis=1).astype(np.float32)
 
 
 class MeanBox:

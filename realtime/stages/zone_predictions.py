@@ -1,0 +1,111 @@
+"""Predictions and events of parts of the picture that have a name, read from the same cells as the whole."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engines.spec import StreamSpec
+from realtime.errors import UsageError
+from realtime.stages.cells import Reading, calibrated
+from realtime.stages.events import EventOptions, Events
+from realtime.stages.fuse import Floats, fuse, top_labels
+from realtime.stages.region import Region
+from realtime.stages.where import box_in_source, cell_boxes
+from realtime.types import Event, Prediction
+from realtime.zones import Zone
+
+
+class ZonePredictions:
+    """Stage: `Reading`s in; each goes on, and behind it the prediction of each zone with the events that it ends.
+
+    A cell counts in a zone by the share of it that lies inside. A zone without any part of a cell, as where a camera
+    has changed the size of its pictures, has no predictions.
+    """
+
+    def __init__(
+        self,
+        zones: Sequence[Zone],
+        options: EventOptions,
+        labels: tuple[str, ...],
+        spec: StreamSpec,
+        region: Region = None,
+    ) -> None:
+        """`labels`: names of the classes to choose from. `region`: the part of each frame that was looked at."""
+        self._labels, self._spec, self._region = labels, spec, region
+        self._zones = [(zone, Events(options, labels, zone.name)) for zone in zones]
+        self._size_px: tuple[int, int] | None = None
+        self._parts: Floats = np.zeros((0, 7, 7), np.float32)
+        self._seen: list[tuple[Zone, Events]] = []
+
+    def reset(self) -> None:
+        """Forget what was said."""
+        for _, events in self._zones:
+            events.reset()
+
+    def push(self, item: Any) -> list[Any]:
+        if not isinstance(item, Reading):
+            return [item]
+        if item.picture.size_px != self._size_px:
+            self._place(item.picture.size_px)
+        out: list[Any] = [item]
+        logits = item.cells.logits(self._parts) if self._seen else {}
+        for number, (zone, events) in enumerate(self._seen):
+            own = {name: values[number] for name, values in logits.items()}
+            out += events.push(self._predict(item, zone, self._parts[number], own))
+        return out
+
+    def flush(self) -> list[Event]:
+        """End of the stream or of a section: open events last to the end of the last prediction."""
+        return [event for _, events in self._zones for event in events.flush()]
+
+    def _place(self, size_px: tuple[int, int]) -> None:
+        self._size_px = size_px
+        shares = [shares_of_cells(zone, size_px, self._region, self._spec) for zone, _ in self._zones]
+        seen = [number for number, share in enumerate(shares) if share.sum() > 0]
+        self._seen = [self._zones[number] for number in seen]
+        if seen:
+            self._parts = np.stack([shares[number] / shares[number].sum() for number in seen])
+
+    def _predict(self, reading: Reading, zone: Zone, part: Floats, logits: dict[str, Floats]) -> Prediction:
+        cells = float(1 / np.square(part).sum())
+        probabilities = calibrated(fuse(logits, reading.cells.weights), cells)
+        scores = reading.cells.scores(int(probabilities.argmax()))
+        inside = np.where(part > 0, scores, np.minimum(scores, 0))
+        return replace(
+            reading.prediction,
+            probabilities=probabilities,
+            top=top_labels(probabilities, self._labels),
+            by_stream={
+                name: top_labels(calibrated(own, cells), self._labels) for name, own in logits.items()
+            },
+            where=box_in_source(inside, reading.picture, self._region, self._spec),
+            heat=None,
+            actions=None,
+            zone=zone.name,
+        )
+
+
+def shares_of_cells(zone: Zone, size_px: tuple[int, int], region: Region, spec: StreamSpec) -> Floats:
+    """The share of each cell that lies in a zone of a frame (height, width): float32 (7, columns)."""
+    boxes = cell_boxes(size_px, region, spec)
+    try:
+        x, y, width, height = zone.in_px((size_px[1], size_px[0]))
+    except UsageError:  # a camera that gives smaller pictures than it did
+        return np.zeros(boxes.shape[:2], np.float32)
+    left, top, wide, high = np.moveaxis(boxes, -1, 0)
+    across = np.minimum(left + wide, x + width) - np.maximum(left, x)
+    down = np.minimum(top + high, y + height) - np.maximum(top, y)
+    shares = np.clip(across / wide, 0, None) * np.clip(down / high, 0, None)
+    return np.asarray(shares, dtype=np.float32)
+
+
+def check_seen(zone: Zone, size_px: tuple[int, int], region: Region, spec: StreamSpec) -> None:
+    """Raises UsageError for a zone that reaches out of a frame (height, width), or that the network sees nothing of."""
+    zone.in_px((size_px[1], size_px[0]))
+    if not shares_of_cells(zone, size_px, region, spec).any():
+        raise UsageError(
+            f"zone {zone.name}: the network sees nothing of it, but the middle square or the region that was given; "
+            "move it there, or give --region full"
+        )
