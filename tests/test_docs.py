@@ -17,13 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from engines.backends.registry import REGISTRY, Plan
 from engines.load import Engines
+from engines.spec import Tensors
+from engines.weights.public_sets import PUBLIC
 from realtime.commands.server import PASSWORD_VARIABLE
 from realtime.run_bundle import _parser
 from tests.conftest import ROOT
+from tests.engines.conftest import own_cache, tiny_network  # noqa: F401
+from tests.support.backends import Runs, register
 from tests.support.command_line import Doubles, Stored, invoke_with, understood
 from tests.support.doubles import SawTicks
 from tests.support.made_clips import every, write_clip, write_images, write_sound
+from tests.support.made_weights import save
 from tests.support.servers import free_port
 
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "README.md"])
@@ -72,6 +78,18 @@ def program_calls() -> list[tuple[str, list[str]]]:
             if words[image + 1 :]:
                 calls.append((page, words[image + 1 :]))
     return calls
+
+
+class GivesSawTicks(Runs):
+    """Whatever the plan, its engine tells which ticks it saw."""
+
+    COMPILES = False
+
+    def precisions(self) -> tuple[str, ...]:
+        return ("float32",)
+
+    def load(self, plan: Plan, folder: None, tensors: Tensors) -> SawTicks:
+        return SawTicks()
 
 
 @pytest.fixture
@@ -158,9 +176,19 @@ def test_every_other_command_is_known() -> None:
     ("page", "code"), blocks("python"), ids=lambda value: value if value.endswith(".md") else ""
 )
 def test_documented_python_runs(
-    page: str, code: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str,
+    code: str,
+    here: Path,
+    own_cache: Path,  # noqa: F811
+    tiny_network: None,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("engines.load_engines", lambda *_, **__: Engines(SawTicks(), None, "double"))
+    """With weights of a tiny network, and a double for every backend."""
+    monkeypatch.delitem(PUBLIC, "kinetics")  # whose name only its own weights may have
+    save("kinetics")
+    for name in REGISTRY:
+        register(monkeypatch, GivesSawTicks(), name)
     exec(compile(code, page, "exec"), {})
     assert capsys.readouterr().out
 
