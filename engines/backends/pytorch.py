@@ -22,6 +22,7 @@ from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
 
 COMPILES = False
+COMPUTES_I3D = True
 Net = TypeVar("Net", bound=I3D)
 
 

@@ -50,6 +50,9 @@ class Backend(Protocol):
 
     COMPILES: bool
     """True if `build` leaves files that `load` runs; False if `load` builds in the process, from the tensors."""
+    COMPUTES_I3D: bool
+    """True if what it builds is to be compared with the reference; False for a double, which computes something
+    else."""
 
     def unavailable(self) -> str | None:
         """Why it cannot run here and what to install, or None."""

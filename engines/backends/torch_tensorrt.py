@@ -18,6 +18,7 @@ from engines.errors import EngineError
 from engines.spec import Tensors
 
 COMPILES = False
+COMPUTES_I3D = True
 
 
 def unavailable() -> str | None:

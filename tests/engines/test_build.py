@@ -18,7 +18,7 @@ from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.load import load_engines
 from engines.spec import RGB, Weights
-from tests.support.backends import register, register_unchecked
+from tests.support.backends import register
 from tests.support.made_weights import save
 from tests.support.networks import noise, random_tensors, small_spec
 
@@ -140,7 +140,7 @@ def test_without_what_building_needs_the_error_says_what_to_install(
 class Made:
     """A backend that compiles in no time: it writes a file, and its engine is the name of its plan."""
 
-    COMPILES = True
+    COMPILES, COMPUTES_I3D = True, False
     builds = 0
 
     def unavailable(self) -> None: ...
@@ -165,7 +165,7 @@ class Made:
 def made(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Made:
     """The made backend in the place of OpenVINO, and a model `mine` with RGB weights."""
     module = Made()
-    register_unchecked(monkeypatch, module, "openvino")
+    register(monkeypatch, module, "openvino")
     save("mine", "rgb", tuple("abcde"))
     return module
 

@@ -17,7 +17,7 @@ from engines.runtime.window import WindowEngine
 from engines.spec import RGB, Mode, Weights
 from engines.weights.heads import FIRST, as_flow, feature_tensors, feature_weights
 from engines.weights.store import describe, load_weights, save_weights
-from tests.support.backends import register_unchecked
+from tests.support.backends import register
 from tests.support.made_weights import LABELS, made
 from tests.support.networks import CLASSES, noise, random_tensors, small_engine
 
@@ -74,7 +74,7 @@ def test_flow_starts_from_the_mean_over_the_colours() -> None:
 class Compiler:
     """Double of a backend that compiles: it writes down the mean of the first kernel."""
 
-    COMPILES = True
+    COMPILES, COMPUTES_I3D = True, False
 
     def __init__(self) -> None:
         self.built: list[str] = []
@@ -111,7 +111,7 @@ class Compiler:
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch, own_cache: Path, tiny_network: None) -> Iterator[Compiler]:
     compiler = Compiler()
-    register_unchecked(monkeypatch, compiler)
+    register(monkeypatch, compiler)
     return compiler
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from engines.backends.registry import REGISTRY
-from engines.check import Report
 
 MADE: dict[str, Any] = {}
 
@@ -26,12 +25,6 @@ def register(monkeypatch: pytest.MonkeyPatch, backend: Any, name: str = "double"
     """Until the end of the test, `name` is this backend."""
     monkeypatch.setitem(MADE, name, backend)
     monkeypatch.setitem(REGISTRY, name, (f"{__name__}:{name}", "tests", "it is here"))
-
-
-def register_unchecked(monkeypatch: pytest.MonkeyPatch, backend: Any, name: str = "double") -> None:
-    """The same for one whose engines compute no I3D: what it builds passes its check as it is."""
-    register(monkeypatch, backend, name)
-    monkeypatch.setattr("engines.check.check", lambda *_: Report("float32", ()))
 
 
 class Runs:

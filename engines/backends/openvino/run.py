@@ -26,6 +26,7 @@ from engines.runtime.window import WindowEngine
 from engines.spec import Tensors
 
 COMPILES = True
+COMPUTES_I3D = True
 COMPILED = "compiled"
 """Folder next to the IR files where OpenVINO caches what it compiles for this processor; it makes loading twice as
 fast."""

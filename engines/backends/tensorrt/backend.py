@@ -37,6 +37,7 @@ class TensorRT:
     """See `engines.backends.registry.Backend`."""
 
     COMPILES = True
+    COMPUTES_I3D = True
 
     def __init__(
         self, name: str, package: str, install: str, driver: Callable[[], Cuda] = open_driver

@@ -77,7 +77,10 @@ def test_looking_at_the_backends_imports_none_of_them() -> None:
 
 
 def test_every_registered_module_offers_what_a_backend_must() -> None:
-    wanted = {name for name in dir(backends.Backend) if not name.startswith("_")} | {"COMPILES"}
+    wanted = {name for name in dir(backends.Backend) if not name.startswith("_")} | {
+        "COMPILES",
+        "COMPUTES_I3D",
+    }
     for name, (_, package, _) in backends.REGISTRY.items():
         if importlib.util.find_spec(package) is not None:
             assert wanted <= set(dir(backend_module(name))), name
