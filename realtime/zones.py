@@ -1,9 +1,8 @@
 """Named parts of a camera's picture: parsed and checked here, and placed once the size of the picture is known."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from realtime.errors import UsageError
 
@@ -24,10 +23,6 @@ class Zone:
     height: float
     """In px of the source, or in percent of its width and height."""
     percent: bool = False
-    own: bool = False
-    """Whether it is looked at by itself, apart from the rest of the picture."""
-    model: str | None = None
-    """Weights for it alone; None: those of the whole picture."""
 
     def in_px(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
         """x, y, width and height in a picture of (width, height) px. Raises UsageError where it reaches out of it."""
@@ -48,17 +43,15 @@ class Zone:
         return left, top, right - left, bottom - top
 
 
-def parse_zone(name: str, given: str | Mapping[str, Any]) -> Zone:
-    """A zone from its name and either "x,y,width,height" or a table of that as `at`, `own` and `model`.
+def parse_zone(name: str, at: str) -> Zone:
+    """A zone from its name and "x,y,width,height".
 
     Raises UsageError for a name, a number or a size that cannot be.
     """
-    table: Mapping[str, Any] = {"at": given} if isinstance(given, str) else given
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"zone {name[:60]!r}: give a name of at most 40 letters, digits, spaces, '.', '_' and '-'"
         )
-    at = str(table.get("at", ""))
     found = [_NUMBER.fullmatch(part) for part in at.split(",")]
     numbers = [(float(match[1]), match[2]) for match in found if match]
     if len(found) != 4 or len(numbers) != 4 or len({sign for _, sign in numbers}) != 1:
@@ -68,8 +61,7 @@ def parse_zone(name: str, given: str | Mapping[str, Any]) -> Zone:
         raise UsageError(f"zone {name}: its width or height is 0; give {FORM}")
     if sign and (x + width > 100 or y + height > 100):
         raise UsageError(f"zone {name}: {at} reaches out of the picture; give at most 100% each way")
-    own, model = bool(table.get("own", False)), table.get("model")
-    return Zone(name, x, y, width, height, bool(sign), own, model)
+    return Zone(name, x, y, width, height, bool(sign))
 
 
 def check_names(zones: Sequence[str]) -> None:

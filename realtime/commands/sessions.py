@@ -54,7 +54,7 @@ def standing(look: RecognizerOptions, named: Named) -> RecognizerOptions:
 def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[Zone]:
     """Those that are read from the cells of a source: its own and those of all. Raises UsageError for one that reaches
     out of its picture, or that the network sees nothing of."""
-    zones = [zone for zone in (*source.named.zones, *look.zones()) if not zone.own]
+    zones = [*source.named.zones, *look.zones()]
     check_names([zone.name for zone in zones])
     width, height = source.video.size_px
     if width and height:

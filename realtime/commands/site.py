@@ -32,6 +32,7 @@ EXAMPLES: dict[str, Any] = {
     "smooth": 3,
     "region": "full",
     "watch": ["tai chi", "yoga"],
+    "zone": ["door=10%,20%,30%,60%"],
     "log": "log.jsonl",
     "log_mb": 50,
     "log_hours": 24,

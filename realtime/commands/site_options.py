@@ -166,16 +166,13 @@ def schema() -> dict[str, Any]:
     tables = {name: _table(name) for name in TABLES}
     camera = tables.pop("camera")
     text = {"type": "string"}
-    zone = {"type": "object", "properties": {
-        "at": {"type": "string", "$comment": f'"{FORM}"'}, "own": {"type": "boolean"}, "model": text,
-    }, "required": ["at"], "additionalProperties": False}  # fmt: skip
     camera["properties"] = {
         "name": text | {"pattern": r"^[A-Za-z0-9][\w.-]*$", "$comment": 'a name such as "door", without spaces'},
         "address": text | {"description": "As for run. ${NAME} is taken from the environment."},
         "address_file": text | {"description": "File whose first line is the address."},
         "password_file": text | {"description": "File whose first line is the password of the address's user."},
         "zones": {"type": "object", "description": f"NAME = \"{FORM}\".",
-                  "additionalProperties": {"anyOf": [{"type": "string"}, zone]}},
+                  "additionalProperties": {"type": "string", "$comment": f'"{FORM}"'}},
     } | camera["properties"]  # fmt: skip
     camera["required"] = ["name"]
     cameras = {"type": "array", "minItems": 1, "items": camera, "$comment": "at least one table [[camera]]"}

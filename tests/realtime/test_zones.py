@@ -14,10 +14,6 @@ from realtime.zones import MOST_ZONES, Zone, check_names, parse_zone
         ("1,2,30,40", Zone("z", 1, 2, 30, 40)),
         (" 0 , 0.5,10 ,  20", Zone("z", 0, 0.5, 10, 20)),
         ("10%,20%,12.5%, 80 %", Zone("z", 10, 20, 12.5, 80, percent=True)),
-        (
-            {"at": "1,2,30,40", "own": True, "model": "mine"},
-            Zone("z", 1, 2, 30, 40, own=True, model="mine"),
-        ),
     ],
 )
 def test_a_zone_is_parsed(given: Any, zone: Zone) -> None:

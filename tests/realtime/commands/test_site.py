@@ -80,7 +80,7 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
             "yard",
             zones=(
                 Zone("gate", 10, 20, 30, 60, percent=True),
-                Zone("bench", 400, 300, 320, 240, own=True),
+                Zone("bench", 400, 300, 320, 240),
             ),
         ),
     )
