@@ -67,5 +67,5 @@ BENCHMARKS = latency flow end_to_end reaction bundle
 LONG_BENCHMARKS = peers growth cameras engines
 
 # System packages that tests need; see tests/conftest.py.
-TEST_PACKAGES = chromium mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+TEST_PACKAGES = chromium libatomic1 mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad
