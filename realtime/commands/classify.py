@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -58,6 +58,7 @@ def classify(
 ) -> None:
     """Say what each video shows as a whole: the network sees all of it, and logits are averaged over time."""
     paths = list(expand(files))
+    require_readable(paths)
     engines = prepare.engines(model.for_whole_clips())
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
@@ -71,6 +72,21 @@ def classify(
                 report.failed(str(error))
     if failed:
         raise typer.Exit(1)
+
+
+def require_readable(paths: Sequence[str]) -> None:
+    """Raises SourceError if not one of them can be opened: then no engine is loaded for it."""
+    errors = []
+    for path in paths:
+        try:
+            with open_video(path):
+                return
+        except SourceError as error:
+            errors.append(error)
+    *others, last = errors
+    for other in others:
+        print(f"i3d-live: {other}", file=sys.stderr)
+    raise last
 
 
 def expand(given: list[str]) -> Iterator[str]:

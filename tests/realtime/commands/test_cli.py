@@ -242,6 +242,15 @@ def test_classify_takes_folders_and_patterns(invoke: Invoke, tmp_path: Path) -> 
         assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == ["a.mp4", "b.mp4"]
 
 
+def test_where_no_file_can_be_classified_no_engine_is_loaded(invoke: Invoke, tmp_path: Path) -> None:
+    bad = text_file(tmp_path / "bad.mp4", "no video")
+    code, out, err = invoke("classify", bad, tmp_path / "missing.mp4")
+    assert (code, out) == (1, "")
+    assert [name in line for name, line in zip(("bad", "missing"), err.splitlines(), strict=True)] == [
+        True
+    ] * 2
+
+
 @pytest.fixture
 def long_run(tmp_path: Path, engines: object) -> Iterator[subprocess.Popen[str]]:
     """A long run in a separate process, with its log in log.jsonl and its first predictions written."""
