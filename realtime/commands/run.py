@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Event
 from typing import Annotated
 
@@ -81,7 +82,11 @@ def run(
         writers = writers_of(stack, first, readable)
         server = metrics_server(stack, first.outputs.metrics) if first.outputs.metrics else None
         engines = prepare.engines(first.model, concurrent=True)
-        make_ready(opened, engines, time.monotonic() - began_s)
+        make_ready(opened, engines)
+        if time.monotonic() - began_s > STALE_S:
+            opened = [without_old_pictures(each) for each in opened]
+            for each in opened:
+                stack.callback(each.video.close)
         terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
         writers += [server.write] if server else []
         write = together([*writers, terminal.write if readable else Log("-").write])
@@ -101,17 +106,24 @@ def writers_of(stack: ExitStack, plan: Plan, readable: bool) -> list[Write]:
     return writers + ([mqtt_writer(stack, plan.outputs.mqtt)] if plan.outputs.mqtt else [])
 
 
-def make_ready(opened: Sequence[Opened], engines: Engines, waited_s: float) -> None:
-    """Live sources do not wait: engines run once first, because the first step is slow, and old pictures are
-    dropped."""
-    live = [source.video for source in opened if source.video.live]
-    if live:
+def make_ready(opened: Sequence[Opened], engines: Engines) -> None:
+    """Live sources do not wait: engines run once first, because the first step is slow."""
+    if any(source.video.live for source in opened):
         for engine in engines.by_stream.values():
             spec = engine.spec
             engine.step(np.zeros((1, engine.chunk_ticks, *spec.tick_shape), spec.dtype), engine.start())
-    for video in live:
-        if waited_s > STALE_S and isinstance(video, Reconnecting):
-            video.renew()
+
+
+def without_old_pictures(source: Opened) -> Opened:
+    """A source that waited for the engine, opened again if it is live: what waits in its buffers is old, and would be
+    taken for new where pictures are timed by their arrival."""
+    video = source.video
+    if isinstance(video, Reconnecting):
+        video.renew()
+    elif video.live and source.kind in ("webcam", "rtsp", "http"):
+        video.close()
+        return replace(source, video=source.named.open(may_be_away=False))
+    return source
 
 
 def watch_all(sessions: Sessions, read_again: Callable[[], Plan] | None) -> list[Exception]:
