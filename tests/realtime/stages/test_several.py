@@ -114,6 +114,21 @@ def of_red(brightness: int) -> float:
     return max((spot.probability for spot in spots(cells, 0.0) if spot.number == 0), default=0.0)
 
 
+def test_two_who_do_the_same_are_two_in_a_full_view() -> None:
+    shown = {"red": (16.0, 48.0, 128.0, 128.0)}
+    items = []
+    for i in range(120):
+        frame = coloured(i, shown, size_px=(256, 768))
+        frame.rgb[48:176, 624:752, 0] = 250
+        items.append(frame)
+    found = actions(run(recognizer(region="full"), items))[0]
+    assert [action.label for action in found] == ["red", "red"]
+    assert sorted(action.where or () for action in found) == [
+        pytest.approx((16, 48, 128, 128), abs=20),
+        pytest.approx((624, 48, 128, 128), abs=20),
+    ]
+
+
 def test_the_whole_picture_is_said_as_without() -> None:
     items = clip((120, {"red": LEFT, "blue": RIGHT}), (80, {"green": BELOW}))
     plain = run(Recognizer({"rgb": SeesColours()}, smooth=1), items)
