@@ -40,7 +40,7 @@ class ModelOptions:
         typer.Option(
             metavar="NAME",
             autocompletion=model_names,
-            help="Weights to use, see i3d-live weights list; default: the best stored here, else the best to fetch.",
+            help="Weights to use, see i3d-live weights list; default: the best here, else to fetch.",
         ),
     ] = None
     engine: EngineOptions = EngineOptions()
@@ -61,7 +61,7 @@ class FlowOptions:
     method: Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")] = "tvl1"
     flow_region: Annotated[
         FlowRegion,
-        typer.Option(help="Flow of the central square, or of the frame as in the paper's release."),
+        typer.Option(help="Flow of the central square, or of the whole frame."),
     ] = "square"
 
 
@@ -93,9 +93,7 @@ class RecognizerOptions:
             help="Predictions of this part of the picture too, in px or each with %; repeat it.",
         ),
     ] = None
-    max_gap: Annotated[
-        float, typer.Option(min=0, help="Seconds without frames that end a window; more for time-lapses.")
-    ] = 1.0
+    max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
 
     def check(self) -> None:
         """Raises BadParameter or UsageError for options that are invalid."""

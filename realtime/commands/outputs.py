@@ -59,9 +59,7 @@ class OutputOptions:
     save_clips: Annotated[Path | None, typer.Option(help="Save each event as a video in this folder.")] = None
     clips_mb: Annotated[
         int,
-        typer.Option(
-            min=1, help="Most that it may hold: the oldest go; one that is larger alone is cut off."
-        ),
+        typer.Option(min=1, help="Most that it may hold: the oldest go."),
     ] = 1000
     metrics: Annotated[
         str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics for Prometheus, and /health.")

@@ -44,7 +44,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="[NAME=]SOURCE",
-            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin; or a site file (.toml).",
+            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin, or a site.toml.",
         ),
     ],
     log: LogOptions = LogOptions(),

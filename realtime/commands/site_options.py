@@ -16,7 +16,6 @@ from realtime.commands.outputs import LogOptions, OutputOptions, check_drawn
 from realtime.commands.server import ServerOptions
 from realtime.commands.sources import Named, SourceOptions
 from realtime.errors import SourceError, UsageError
-from realtime.outputs.metrics import listen_at
 from realtime.site.address import address_of
 from realtime.site.check import Mistake, Schema, mistakes
 from realtime.site.secrets import filled
@@ -156,6 +155,8 @@ def _checks(
     yield ("recognition", "region"), look.check_region
     yield ("output", "annotate"), lambda: check_drawn(len(cameras), outputs)
     if outputs.metrics is not None:
+        from realtime.outputs.metrics import listen_at  # it imports prometheus_client
+
         yield ("output", "metrics"), lambda: listen_at(str(outputs.metrics))
     if "mqtt" in said:
         yield ("output", "mqtt"), lambda: filled(said["mqtt"], environment)

@@ -50,7 +50,8 @@ def test_a_readable_line(line: dict[str, object], foreign: str) -> None:
 
 
 @each
-def test_progress(foreign: str) -> None:
+def test_progress(foreign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # without one, rich draws no progress
     for show in (telling, fetching):
         on = console()
         with show(on) as tell:
