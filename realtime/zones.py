@@ -25,7 +25,7 @@ class Zone:
     percent: bool = False
 
     def in_px(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
-        """x, y, width and height in a picture of (width, height) px. Raises UsageError where it reaches out of it."""
+        """x, y, width and height in a picture of (width, height) px. Raises UsageError if it extends outside."""
         x, y, width, height = self.x, self.y, self.width, self.height
         if self.percent:
             x, width = (each * size_px[0] / 100 for each in (x, width))
@@ -46,7 +46,7 @@ class Zone:
 def parse_zone(name: str, at: str) -> Zone:
     """A zone from its name and "x,y,width,height".
 
-    Raises UsageError for a name, a number or a size that cannot be.
+    Raises UsageError for an invalid name, number or size.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -65,7 +65,7 @@ def parse_zone(name: str, at: str) -> Zone:
 
 
 def check_names(zones: Sequence[str]) -> None:
-    """Raises UsageError for more zones than there may be, and for names that differ in case or spaces alone."""
+    """Raises UsageError for too many zones, and for names that differ only in case or spaces."""
     if len(zones) > MOST_ZONES:
         raise UsageError(f"{len(zones)} zones, and a camera has at most {MOST_ZONES}; leave some out")
     seen: dict[str, str] = {}

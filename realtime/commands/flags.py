@@ -20,24 +20,24 @@ class Only:
 
     names: tuple[str, ...]
     help: Mapping[str, str] = field(default_factory=dict)
-    """Help specific to this command, by name of the field."""
+    """Help specific to this command, by field name."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What was typed, by the names of the fields: it wins over what a file says."""
+    """What was typed, by field name; it overrides the file."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, options: T, said: Mapping[str, Any]) -> T:
-        """The options as a file says them, by the names of their fields, and as they were typed."""
+        """The options with the values from a file, by field name, overridden by what was typed."""
         return cast(T, _filled(options, {**said, **self.values}))
 
 
 def flat(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command in Typer's form: a parameter whose default is a dataclass is replaced by one flag for each field.
 
-    A field describes its flag by `Annotated[..., typer.Option(...)]`, or, in a room that does not import Typer, by
+    A field describes its flag by `Annotated[..., typer.Option(...)]`, or, in a package that does not import Typer, by
     metadata: the keywords of `typer.Option`, and "flag" if its name differs from the field's. Nested dataclasses are
     flattened too. A keyword-only parameter is not a flag: `Given` gets what was typed, any other the `obj` of Typer's
     context, if the program was called with one.
@@ -71,7 +71,7 @@ def flat(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def keys(options: Any) -> Iterator[tuple[str, inspect.Parameter]]:
-    """Each flag of the options, by its name in a file: as on the command line, with _ for -."""
+    """Each flag of the options with its name in a file: as on the command line, but with _ instead of -."""
     for parameter in _flags(options):
         _, info = get_args(parameter.annotation)
         # In `Annotated`, what Typer calls the default is the first name.

@@ -22,7 +22,7 @@ class Prepare:
     """Commands take this as a keyword argument, so that a test can pass one that does less."""
 
     def best_set(self, streams: Streams, *, again: bool = False) -> "Choice":
-        """The best public set with these streams; fetched if nothing usable is stored, or a better one is asked for."""
+        """The best public set with these streams; fetched if nothing usable is stored, or if `again`."""
         from engines.weights.best_set import choose_set
 
         with fetching() as progress:
@@ -37,7 +37,7 @@ class Prepare:
         return choice.model
 
     def named(self, name: str, streams: Streams) -> "Model":
-        """`kinetics` is fetched if it is named; other sets only by `weights fetch`, since they are large."""
+        """`kinetics` is fetched if named; other sets only by `weights fetch`, since they are large."""
         from engines.weights.fetch import fetch
         from engines.weights.store import find_model
 
@@ -49,7 +49,7 @@ class Prepare:
         return model
 
     def network(self, architecture: str, classes: int, stream: Modality | None) -> "nn.Module":
-        """A new one, to be trained."""
+        """A new, untrained network."""
         from engines.nets.factory import network
 
         return network(architecture, classes, stream=stream)
@@ -59,7 +59,7 @@ class Prepare:
     ) -> Engines:
         """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: if it is already chosen. `concurrent`: for a recogniser with `submit`.
+        `model`: if already chosen. `concurrent`: for a recogniser with `submit`.
         """
         from engines.backends.registry import choose_backend
         from engines.load import engines_of

@@ -1,4 +1,4 @@
-"""The sessions of a run: begun from a plan, and changed where the plan has changed."""
+"""The sessions of a run: started from a plan, and changed when the plan changes."""
 
 import sys
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
 
 FILE_STALL_S = 60.0
-"""Without a frame of a file for so long something is wrong."""
+"""A file that delivers no frame for this long counts as stalled."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Plan:
     look: RecognizerOptions
 
     def check(self) -> None:
-        """Before anything is opened. Raises BadParameter or UsageError for what cannot be."""
+        """To be called before anything is opened. Raises BadParameter or UsageError for an invalid plan."""
         self.look.check()
         check_drawn(len(self.sources), self.outputs)
         check_outputs([named.text for named in self.sources], self.log, self.outputs)
@@ -46,14 +46,14 @@ class Plan:
 
 
 def standing(look: RecognizerOptions, named: Named) -> RecognizerOptions:
-    """The options for this source: where its rate is stated, each picture stands for that long, and is no gap."""
+    """The options for this source: if its rate is stated, a picture shown that long is not a gap."""
     fps = rate(named.how.fps)
     return look if fps is None else replace(look, max_gap=max(look.max_gap, float(2 / fps)))
 
 
 def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[Zone]:
-    """Those that are read from the cells of a source: its own and those of all. Raises UsageError for one that reaches
-    out of its picture, or that the network sees nothing of."""
+    """The zones read from the cells of a source: its own and those for all sources. Raises UsageError for one that
+    extends outside its picture, or that the network does not see at all."""
     zones = [*source.named.zones, *look.zones()]
     check_names([zone.name for zone in zones])
     width, height = source.video.size_px
@@ -64,7 +64,7 @@ def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[
 
 
 class Sessions:
-    """One a source. All calls but `stop` come from one thread."""
+    """One for each source. All calls except `stop` come from one thread."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class Sessions:
         self._running: dict[Named, Session] = {}
         self._stopped = False
         self.every: list[Session] = []
-        """As `run_sessions` takes them: also those that have ended."""
+        """As `run_sessions` takes them, including those that have ended."""
         self.failures: list[Exception] = []
-        """What kept sources of a later plan from being opened."""
+        """Why sources of a later plan could not be opened."""
 
     def begin(self, source: Opened) -> None:
-        """A session of an open source, with its first line written."""
+        """Start the session of an open source and write its first line."""
         stopwatch = Stopwatch()
         look = standing(self._plan.look, source.named)
         zones = zones_of(look, source, next(iter(self._engines.by_stream.values())).spec)
@@ -107,15 +107,15 @@ class Sessions:
             self._server.watch(source.name or source.video.name, session.figures, stall_s)
 
     def stop(self) -> None:
-        """All come to their ends, and none begins any more. From a signal handler, too."""
+        """End all sessions and start no more. May be called from a signal handler."""
         self._stopped = True
         for session in tuple(self._running.values()):
             session.mailbox.stop()
 
     def follow(self, plan: Plan) -> None:
-        """Go over to another plan: sources that are not in it as they were end, and the others begin.
+        """Switch to another plan: sources that it leaves out or changes end; new and changed ones begin.
 
-        Raises, before anything is changed, what keeps the plan as a whole from being run.
+        If the plan as a whole cannot be run, raises the reason before anything is changed.
         """
         if self._stopped:
             return
@@ -131,7 +131,7 @@ class Sessions:
         engines = self._engines
         if plan.model != before.model:
             engines = self._prepare.engines(plan.model, concurrent=True)
-        plan.look.recognizer(engines, Stopwatch())  # labels that the model does not have
+        plan.look.recognizer(engines, Stopwatch())  # raises for labels that the model does not have
         same = plan.look == before.look and engines is self._engines
         if (plan.log, plan.outputs) != (before.log, before.outputs):
             print("i3d-live: [output] has changed, which takes effect at the next start", file=sys.stderr)
@@ -154,7 +154,7 @@ class Sessions:
             self._server.forget(session.name or session.video.name)
 
     def _open(self, sources: list[Named]) -> None:
-        """Those that can be opened; cameras open in the threads that read them, so that the others need not wait."""
+        """Open those that can be. Cameras open in the threads that read them, so that the others need not wait."""
         for named in sources:
             try:
                 video = named.open(may_be_away=True, later=True)

@@ -1,4 +1,4 @@
-"""`i3d-live site`: a site file is written, checked and described."""
+"""`i3d-live site`: write, check and describe a site file."""
 
 import json
 import os
@@ -44,7 +44,7 @@ EXAMPLES: dict[str, Any] = {
     "password_file": "page.password",
     "record": "clips",
 }
-"""Of settings that have no default, for the comments of a new file."""
+"""Example values of settings without a default, for the comments of a new file."""
 
 
 def init(
@@ -105,7 +105,7 @@ def _is_name(named: Named, sources: list[str]) -> bool:
 
 
 def camera_table(named: Named, out: Path, size_px: tuple[int, int]) -> str:
-    """[[camera]], with all that can be set for it. An address with a secret is written to a file of its own."""
+    """[[camera]], with everything that can be set for it. An address with a secret is written to a separate file."""
     lines = ["[[camera]]", f"name = {toml(named.name)}", f"# {named.name}.jpg: {size_px[0]}x{size_px[1]} px"]
     if names_a_secret(named.text):
         path = out.with_name(f"{named.name}.address")
@@ -132,7 +132,7 @@ def settings() -> Iterator[str]:
 
 
 def setting(key: str, parameter: Parameter) -> list[str]:
-    """What a flag is for, and its default or an example, all of it a comment."""
+    """What a flag is for, and its default or an example, all as comments."""
     info = get_args(parameter.annotation)[1]
     value = parameter.default
     value = EXAMPLES[key] if value in (None, "") else value
@@ -143,17 +143,17 @@ def setting(key: str, parameter: Parameter) -> list[str]:
 
 
 def toml(value: Any) -> str:
-    """A value as TOML writes it: of these kinds as JSON does."""
+    """A value as TOML writes it: for these types, the same as JSON."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _from(out: Path, text: str) -> str:
-    """A file's path as the site file has to name it."""
+    """A file's path as written in the site file."""
     return os.path.relpath(text, out.parent) if os.path.exists(text) else text
 
 
 def write_new(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Raises OutputError where that cannot be, also for a file that is there."""
+    """Raises OutputError if it cannot be written, or already exists."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)

@@ -30,7 +30,7 @@ TABLES: dict[str, tuple[Any, ...]] = {
     "output": (LogOptions(), OutputOptions()),
     "page": (ServerOptions(),),
 }
-"""Whose flags are the keys of each table. The first is there once a camera; `page` is for `view` alone."""
+"""The options whose flags are the keys of each table. The first occurs once per camera; `page` is for `view` only."""
 MAY_BE_SECRET = ("mqtt",)
 """Keys whose `${NAME}` comes from the environment, besides a camera's address."""
 _JSON = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
@@ -43,15 +43,15 @@ def flags_of(table: str) -> dict[str, Parameter]:
 
 @dataclass(frozen=True)
 class Site:
-    """What a site file says, flags that were typed apart."""
+    """What a site file says, apart from flags that were typed."""
 
     cameras: tuple[Named, ...]
     said: Mapping[str, Any]
-    """Of all tables but `camera`, by the names of the options' fields."""
+    """Values of all tables except `camera`, by the names of the options' fields."""
 
 
 def site_path(sources: list[str]) -> Path | None:
-    """The site file, where that is what was given. Raises UsageError for one together with other sources."""
+    """The site file, if one was given. Raises UsageError for one together with other sources."""
     found = [source for source in sources if source.endswith(SUFFIX)]
     if found and len(sources) > 1:
         raise UsageError(
@@ -61,7 +61,7 @@ def site_path(sources: list[str]) -> Path | None:
 
 
 def read_site(path: Path, given: Given = Given(), environment: Mapping[str, str] = os.environ) -> Site:
-    """Raises UsageError with the first mistake, and how many more there are."""
+    """Raises UsageError that names the first mistake and counts the others."""
     text = SiteText(path)
     site, found = _read(text, given, environment)
     if site is None:
@@ -71,7 +71,7 @@ def read_site(path: Path, given: Given = Given(), environment: Mapping[str, str]
 
 
 def all_mistakes(path: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A line each."""
+    """One line for each."""
     text = SiteText(path)
     return [f"{text.at(each.place)}: {each.text}" for each in _read(text, Given(), environment)[1]]
 
@@ -112,7 +112,7 @@ def _camera(
     key: tuple[str, ...] = ("address",)
     try:
         address = address_of(table, folder, environment)
-        with suppress(SourceError):  # it may be there when it is run
+        with suppress(SourceError):  # it may exist by the time of the run
             parse_source(address)
         key = ("fps",)
         how = given.over(SourceOptions(), _said("camera", table, folder))
@@ -129,7 +129,7 @@ def _camera(
 
 
 def _said(table: str, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """By the names of the options' fields. Paths start from the folder of the site file."""
+    """Values by the names of the options' fields. Paths are relative to the folder of the site file."""
     said = {}
     for key, parameter in flags_of(table).items():
         if key in values:
@@ -149,7 +149,7 @@ def _names_twice(cameras: list[Named]) -> Iterator[Mistake]:
 def _checks(
     cameras: list[Named], said: Mapping[str, Any], given: Given, environment: Mapping[str, str]
 ) -> Iterator[tuple[Place, Any]]:
-    """What no schema can say, and where it stands."""
+    """Checks that a schema cannot express, each with its place in the file."""
     look, outputs = given.over(RecognizerOptions(), said), given.over(OutputOptions(), said)
     yield ("recognition", "off"), look.check_events
     yield ("recognition", "region"), look.check_region
@@ -207,7 +207,7 @@ def property_of(parameter: Parameter) -> Schema:
 
 
 def _kinds(parameter: Parameter) -> tuple[Any, ...]:
-    """The types that its flag may have, None apart."""
+    """The types that its flag may have, except None."""
     kind = get_args(parameter.annotation)[0]
     if get_origin(kind) in (Literal, list):
         return (kind,)

@@ -1,2 +1,2 @@
-"""The site file: cameras and settings in one commented TOML. Here it is read; `realtime.commands.site_options` knows
-which settings there are."""
+"""The site file: cameras and settings in one commented TOML. It is read here;
+`realtime.commands.site_options` defines the settings."""

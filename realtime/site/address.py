@@ -1,4 +1,4 @@
-"""From the table of a camera to its address, with its secrets in place."""
+"""Turns the table of a camera into its address, secrets included."""
 
 import re
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ _NO_PATH = re.compile(r"-|webcam:.*|[a-z][a-z0-9+.-]*://.*", re.IGNORECASE | re.
 
 
 def address_of(camera: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> str:
-    """What to open; it may hold a password: never show it. `folder`: that of the site file, where its paths start.
+    """What to open. May hold a password: never show it. `folder`: the site file's, to which its paths are relative.
 
-    Raises UsageError for an address that is missing or given twice, and for a secret that is not there.
+    Raises UsageError for an address that is missing or given twice, and for a secret that does not exist.
     """
     if ("address" in camera) == ("address_file" in camera):
         raise UsageError("one address to a camera; give either address or address_file")
@@ -29,5 +29,5 @@ def address_of(camera: Mapping[str, Any], folder: Path, environment: Mapping[str
 
 
 def names_a_secret(address: str) -> bool:
-    """Whether something in it must not be shown."""
+    """Whether the address contains a secret, which must not be shown."""
     return masked(address) != address

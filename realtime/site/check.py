@@ -1,6 +1,6 @@
-"""Holds what a site file says against a JSON schema, and says of each mistake what is allowed instead.
+"""Checks the contents of a site file against a JSON schema, and says for each mistake what is allowed instead.
 
-It knows of JSON schema what `realtime.commands.site_options` uses, and words its findings for people.
+Supports the part of JSON schema that `realtime.commands.site_options` uses, and words its findings for people.
 """
 
 import re
@@ -31,7 +31,7 @@ class Mistake:
 
 
 def mistakes(value: Any, schema: Schema, place: Place = ()) -> Iterator[Mistake]:
-    """All that is wrong, in the order of the file."""
+    """All mistakes, in the order of the file."""
     kinds = [each for each in schema.get("anyOf", [schema]) if _is(value, each)]
     if not kinds:
         yield Mistake(place, f"{_name(place)} cannot be {_shown(value)}; give {allowed(schema)}")
@@ -94,7 +94,7 @@ def _is(value: Any, schema: Schema) -> bool:
 
 
 def _name(place: Place) -> str:
-    """The last name in it: a place in a list has none."""
+    """The last name in it: an index into a list is not a name."""
     return str(next((part for part in reversed(place) if isinstance(part, str)), "the file"))
 
 

@@ -1,4 +1,4 @@
-"""Secrets of a site file: from the environment or from files of their own. Nothing here says what they are."""
+"""Secrets of a site file, from the environment or from separate files. No message here reveals one."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _USER = re.compile(r"([a-z][a-z0-9+.-]*://)([^/:@?#]+)(@.*)", re.IGNORECASE | re
 
 
 def filled(text: str, environment: Mapping[str, str]) -> str:
-    """`text` with the environment's value in place of each `${NAME}`. Raises UsageError where there is none."""
+    """`text` with the environment's value in place of each `${NAME}`. Raises UsageError if one is not set."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in environment:
@@ -36,7 +36,7 @@ def secret_of(path: Path) -> str:
 
 
 def with_password(address: str, password: str) -> str:
-    """rtsp://user@host -> rtsp://user:password@host, with the password escaped. Raises UsageError where no user is."""
+    """rtsp://user@host -> rtsp://user:password@host, with the password escaped. Raises UsageError without a user."""
     match = _USER.fullmatch(address)
     if match is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""A TOML file, and the line in which each of its keys is."""
+"""A TOML file, and the line of each of its keys."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ from engines.text_files import read_text
 from realtime.errors import UsageError
 
 Place = tuple[str | int, ...]
-"""Where a value is: names of tables and keys, and places in lists."""
+"""Where a value is: names of tables and keys, and indices into lists."""
 _PART = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
 _KEYS = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_KEYS})\s*\]\]?\s*(?:#.*)?")
@@ -18,7 +18,7 @@ _ASSIGNED = re.compile(rf"\s*({_KEYS})\s*=")
 
 
 class SiteText:
-    """Raises UsageError for a file that cannot be read and for what is no TOML."""
+    """Raises UsageError for a file that cannot be read or is not TOML."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class SiteText:
 
 
 def lines_of(text: str) -> dict[Place, int]:
-    """Line numbers, from 1, of the tables and keys of a TOML that is valid."""
+    """Line numbers, from 1, of the tables and keys of valid TOML."""
     lines: dict[Place, int] = {}
     counts: Counter[str] = Counter()
     table: Place = ()

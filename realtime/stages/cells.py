@@ -1,4 +1,4 @@
-"""What the engines compute of each cell of the picture, and what the classes score in one or in many of them."""
+"""What the engines compute for each cell of the picture, and what the classes score in one cell or in several."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ WHOLE = 49
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Features of the cells of a picture, of each stream, and what scores they are worth."""
+    """Features of the cells of a picture for each stream, and how to compute scores from them."""
 
     by_stream: Mapping[str, Floats]
     """float32 (7, columns, features): 7 columns, or 21 for the three views of a full picture side by side."""
     heads: Mapping[str, Head]
-    """By stream, of the classes to choose from."""
+    """By stream, for the classes to choose from."""
     weights: Mapping[str, float]
     """By stream, as for `realtime.stages.fuse.fuse`."""
 
@@ -31,7 +31,7 @@ class Cells:
         return rows, columns
 
     def scores(self, number: int) -> Floats:
-        """What class `number` scores in each cell, float32 (7, columns), in units of a fused logit: the mean is it."""
+        """Score of class `number` in each cell, float32 (7, columns). The mean over all cells is its fused logit."""
         of_stream = {
             name: cell_scores(cells, self.heads[name], number) for name, cells in self.by_stream.items()
         }
@@ -40,9 +40,9 @@ class Cells:
     def logits(self, parts: Floats) -> dict[str, Floats]:
         """Logits of parts of the picture by stream, float32 (parts, classes).
 
-        `parts`: what each cell counts in a part, float32 (parts, 7, columns); in each part they sum to 1.
+        `parts`: weight of each cell in each part, float32 (parts, 7, columns); the weights of a part sum to 1.
         """
-        # Not a product of matrices: BLAS would start threads for it, see `engines.head`.
+        # Not a matrix product: BLAS would start threads for it, see `engines.head`.
         return {
             name: self.heads[name](np.einsum("prc,rcf->pf", parts, cells))
             for name, cells in self.by_stream.items()
@@ -51,20 +51,20 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A prediction of the whole picture, and what parts of the picture can be read from."""
+    """A prediction of the whole picture, and the cells from which parts of the picture are predicted."""
 
     prediction: Prediction
     cells: Cells
     """The mean over the same positions that the prediction is made from."""
     picture: Picture
-    """The newest that was seen for it."""
+    """The newest picture that it is based on."""
 
 
 def calibrated(logits: Floats, cells: float) -> Floats:
     """Probabilities (..., classes) of a part of `cells` cells, from its logits (..., classes).
 
-    The mean over a few cells is far more extreme than over all, and a softmax of it far too sure. What the cells of a
-    part say counts against all cells of a picture, of which the others say nothing: probabilities of the whole picture
-    stay as they are. Measured in docs/benchmarks.md.
+    The mean over a few cells is far more extreme than over all, and its softmax far too sure. So the logits are
+    averaged over all cells of a picture, as if the others scored zero; probabilities of the whole picture do not
+    change. Measured in docs/benchmarks.md.
     """
     return softmax(logits * np.float32(min(1.0, cells / WHOLE)))

@@ -4,9 +4,9 @@ from typing import Any, Protocol
 
 
 class Stage(Protocol):
-    """Values in, values out, which do not depend on how the input is divided or on later input.
+    """Values in, values out, independent of how the input is divided and of later input.
 
-    A value that is not for a stage passes through it.
+    A stage passes on values that are not meant for it.
     """
 
     def push(self, item: Any, /) -> list[Any]:

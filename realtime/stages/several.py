@@ -1,8 +1,8 @@
-"""Several actions in one picture: each seen in a part of it, followed while it goes on, and told as an event.
+"""Several actions in one picture: each is found in a part of it, tracked while it lasts, and reported as an event.
 
-A part is a square of 4 x 4 of the 7 x 7 cells, and every one that there is has its own probabilities. Smaller parts
-would find actions where there are none. What the cells of a part say is counted against the whole picture, of which the
-other cells say nothing (`realtime.stages.cells.calibrated`): else a few cells would be surer than all of them.
+A part is a square of 4 x 4 of the 7 x 7 cells; each possible square has its own probabilities. Smaller parts would
+find actions where there are none. The logits of a part are averaged over the whole picture, as if the other cells
+scored zero (`realtime.stages.cells.calibrated`): otherwise a few cells would be surer than all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,13 +20,13 @@ from realtime.stages.where import MeanBox, box_in_source
 from realtime.types import Action, Box, Event, Prediction
 
 SIDE = 4
-"""Cells from one edge of a part to the other."""
+"""Width and height of a part, in cells."""
 MOST_SHARED = 0.5
-"""Of two parts that share more of their cells than this, the likelier one counts."""
+"""Of two parts that share more of their cells than this, only the likelier one counts."""
 LEAST = 0.01
-"""Classes that are less likely than this are never told, whatever `off` is."""
+"""Classes less likely than this are never reported, whatever `off` is."""
 REACH = 2
-"""Cells by which an action may have moved from one prediction to the next, each way."""
+"""How many cells an action may move in each direction from one prediction to the next."""
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,32 @@ class Spot:
     """A class that is likely in a part."""
 
     number: int
-    """Of the class."""
+    """Number of the class."""
     row: int
     column: int
-    """Of the part's first cell."""
+    """Row and column of the part's first cell."""
     probability: float
 
     def shared(self, other: "Spot") -> float:
-        """Share of a part's cells that both have."""
+        """Share of a part's cells that both contain."""
         down = SIDE - abs(self.row - other.row)
         across = SIDE - abs(self.column - other.column)
         return max(0, down) * max(0, across) / SIDE**2
 
     def excludes(self, other: "Spot") -> bool:
-        """Whether both cannot be told apart."""
+        """Whether the two cannot be told apart, so that only one of them counts."""
         shared = self.shared(other)
         return shared > MOST_SHARED or (self.number == other.number and shared > 0)
 
 
 @dataclass(eq=False)
 class Track:
-    """An action that goes on."""
+    """An action in progress."""
 
     id: int
     start_s: float
     spot: Spot
-    """The newest."""
+    """The newest one."""
     total: float = 0.0
     count: int = 0
     """Sum and number of its probabilities."""
@@ -67,10 +67,10 @@ class Track:
 
 
 class Several:
-    """Stage: `Reading`s in; each goes on with its actions, and behind a settled one the events that it ends.
+    """Stage: `Reading`s in; each is passed on with its actions, followed, if settled, by the events that it ends.
 
-    An action begins with a probability of at least `on` and goes on while the same class has at least `off` about
-    where it was. Its start and end are placed in time as `realtime.stages.events` does.
+    An action begins with a probability of at least `on` and continues while the same class has at least `off` near
+    its last place. Its start and end are placed in time as `realtime.stages.events` does.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Several:
         return [replace(item, prediction=replace(prediction, actions=actions)), *ended]
 
     def flush(self) -> list[Event]:
-        """End of the stream or of a section: all that goes on lasts to the end of the last prediction."""
+        """End of the stream or of a section: all current actions last to the end of the last prediction."""
         ended = [] if self._last is None else self._ended(self._tracks, self._last.end_s)
         self._tracks, self._last = [], None
         return ended
 
     def _matched(self, found: Iterable[Spot]) -> list[tuple[Spot, Track | None]]:
-        """The actions of a reading, likeliest first, each with what it goes on from."""
+        """The actions of a reading, likeliest first, each with the track that it continues."""
         free, matched = list(self._tracks), list[tuple[Spot, Track | None]]()
         for spot in found:
             if any(spot.excludes(other) for other, _ in matched):
@@ -151,7 +151,7 @@ class Several:
         ]
 
     def _box(self, reading: Reading, spot: Spot) -> Box | None:
-        """Of what its class scores inside its part."""
+        """The box around the scores of its class inside its part."""
         scores = reading.cells.scores(spot.number)
         inside = np.zeros(scores.shape, np.bool_)
         inside[spot.row : spot.row + SIDE, spot.column : spot.column + SIDE] = True
@@ -160,9 +160,9 @@ class Several:
 
 
 def spots(cells: Cells, least: float) -> list[Spot]:
-    """All classes with at least this probability in a part that speaks for them, likeliest first.
+    """All classes with at least this probability in a part whose logit for them is above zero, likeliest first.
 
-    Speaking for a class is a logit above zero: of a few labels that nothing speaks for, one is always fairly likely.
+    Without that condition, one of a few labels would always be fairly likely, even with no evidence for any.
     """
     rows, columns = cells.shape
     down, across = rows - SIDE + 1, columns - SIDE + 1
@@ -176,7 +176,7 @@ def spots(cells: Cells, least: float) -> list[Spot]:
 
 
 def parts(rows: int, columns: int) -> Floats:
-    """What each cell counts in each part, row by row: float32 (parts, rows, columns)."""
+    """Weight of each cell in each part, row by row: float32 (parts, rows, columns)."""
     places = [(row, column) for row in range(rows - SIDE + 1) for column in range(columns - SIDE + 1)]
     found = np.zeros((len(places), rows, columns), np.float32)
     for part, (row, column) in zip(found, places, strict=True):
@@ -185,7 +185,7 @@ def parts(rows: int, columns: int) -> Floats:
 
 
 def _nearest(spot: Spot, tracks: Iterable[Track]) -> Track | None:
-    """Of the same class, within reach."""
+    """The nearest track of the same class within reach."""
 
     def away(track: Track) -> int:
         return max(abs(spot.row - track.spot.row), abs(spot.column - track.spot.column))

@@ -1,4 +1,4 @@
-"""Which ticks the engines run over, and when. A section ends at a gap, or where chunks change to pieces or back."""
+"""Which ticks the engines run over, and when. A section ends at a gap, or when chunks change to pieces or back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class Span:
     stop: int
     inputs: Mapping[str, list[NDArray[Any]]]
     """By stream, ticks (stop - start, crop_px, crop_px, C) of each view of the frame, valid until the next tick. Only
-    for streams that have all of these ticks."""
+    streams that have all of these ticks."""
     kind: Literal["step", "alone", "rest"]
     """"step": the next chunk. "alone": a separate clip, repeated if it is shorter than a window. "rest": the last
     ticks of the section, fewer than a chunk."""
     section_start: int
     """First tick of its section: positions are counted from there."""
     behind_ticks: int
-    """How many ticks before those that a prediction covers the engines see for it."""
+    """How many ticks the engines see before those that a prediction covers."""
     preview_every: int
     """As `Level.preview_every`."""
     picture: Picture | None = None
@@ -37,7 +37,7 @@ class Span:
 
 
 class EndOfClip:
-    """The section that ends next is its whole clip: if it is shorter than a window, it is repeated."""
+    """The current section is a whole clip: if it is shorter than a window, it is repeated."""
 
 
 class Spans:
@@ -97,7 +97,7 @@ class Spans:
             for view, ring in enumerate(rings):
                 if stream in tick.by_stream:
                     ring.append(tick.index, tick.by_stream[stream][view])
-                else:  # ticks after a pause do not follow on those before it
+                else:  # ticks after a pause do not continue those before it
                     ring.clear()
         if self._level.pieces:
             return [self._span("alone", *span) for span in self._pieces.push(tick.index)]
@@ -109,7 +109,7 @@ class Spans:
         if self._stop - self._start < self._window_ticks:
             return [self._span("alone", self._start, self._stop)] if self._whole else []
         rest_start = self._steps.next_start
-        if self._window_mode or rest_start is None:  # or it works in pieces
+        if self._window_mode or rest_start is None:  # in pieces
             return []
         return [self._span("rest", rest_start, self._stop)]
 

@@ -1,6 +1,6 @@
 """Where in the picture a class is seen: a box, from what the class scores in each cell (`engines.head.cell_scores`).
 
-A cell stands for 32 px of the 224 that the network sees, and it looks at far more than that: the box shows roughly
+A cell covers 32 px of the 224 that the network sees, but depends on far more than that: the box shows roughly
 where the action is, not the outline of a person.
 """
 
@@ -22,12 +22,12 @@ def box_in_frame(scores: Floats, frame_px: tuple[int, int], region: Region, spec
     """The box of a class in a frame.
 
     Args:
-        scores: of its cells, float32 (7, 7); where `region` is "full", those of the three views side by side, (7, 21).
+        scores: of the cells, float32 (7, 7); if `region` is "full", those of the three views side by side, (7, 21).
         frame_px: height and width of the upright frame with square pixels that the recogniser was given.
         region: the part of it that was looked at.
 
     Returns:
-        The box in px of the frame, inside it; None where no cell speaks for the class.
+        The box in px of the frame, inside it; None if no cell scores above zero.
     """
     squares = seen_squares(frame_px, region, spec)
     maps = [enlarged(one, spec.crop_px) for one in np.split(scores, len(squares), axis=1)]
@@ -50,9 +50,9 @@ def enlarged(scores: Floats, crop_px: int) -> Floats:
 
 
 def box_in_map(scores: Floats) -> Box | None:
-    """The tightest box around the place of the highest score and all that is connected with it, by `SHARE_OF_PEAK`.
+    """The tightest box around the highest score and everything connected to it above `SHARE_OF_PEAK`.
 
-    `scores`: of each px, float32 (H, W). None where no score is above zero.
+    `scores`: of each px, float32 (H, W). None if no score is above zero.
     """
     import cv2
 
@@ -66,9 +66,9 @@ def box_in_map(scores: Floats) -> Box | None:
 
 
 def seen_squares(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> list[Box]:
-    """The squares of a frame that the network sees: one, or three where `region` is "full".
+    """The squares of a frame that the network sees: one, or three if `region` is "full".
 
-    The way back through `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
+    The inverse of `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
     """
     return [_seen_square(view, spec) for view in _views(frame_px, region)]
 
@@ -89,7 +89,7 @@ def stored(box: Box, picture: Picture) -> Box:
 
 
 def cell_boxes(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> Floats:
-    """x, y, width, height of each cell in px of a frame: float32 (7, 7, 4), (7, 21, 4) where `region` is "full"."""
+    """x, y, width, height of each cell in px of a frame: float32 (7, 7, 4), or (7, 21, 4) if `region` is "full"."""
     side = spec.crop_px // CELL_PX
     rows, columns = np.indices((side, side))
     views = []
@@ -113,7 +113,7 @@ class MeanBox:
 
     @property
     def box(self) -> Box | None:
-        """None of none."""
+        """None if no box was added."""
         if not self._count:
             return None
         x, y, width, height = (float(each) for each in self._sum / self._count)
@@ -121,11 +121,11 @@ class MeanBox:
 
 
 def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Orientation, pixel_aspect: float) -> Box:
-    """A box in a frame as a box in the picture that the file stores, before it was put upright with square pixels.
+    """A box in a frame as a box in the picture that the file stores, before it was turned upright and scaled.
 
     Args:
         frame_px: height and width of the frame.
-        turn: what put the picture upright.
+        turn: what turned the picture upright.
         pixel_aspect: width over height of a stored pixel.
     """
     x, y, width, height = box
@@ -138,7 +138,7 @@ def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Orientation, pixel_a
 
 
 def _views(frame_px: tuple[int, int], region: Region) -> list[tuple[int, int, int, int]]:
-    """x, y, width, height of what `realtime.stages.region.views` gives."""
+    """x, y, width, height of the views that `realtime.stages.region.views` returns."""
     height, width = frame_px
     if region is None:
         return [(0, 0, width, height)]
@@ -167,7 +167,7 @@ def _seen_square(view: tuple[int, int, int, int], spec: StreamSpec) -> Box:
 
 
 def _joined(maps: list[Floats], places: list[tuple[int, int]]) -> Floats:
-    """One map of several, each with its top left corner at its place; where they overlap the higher score counts."""
+    """Several maps as one, each with its top left corner at its place; where they overlap, the higher score counts."""
     side = len(maps[0])
     width, height = (max(place[axis] for place in places) + side for axis in (0, 1))
     whole = np.full((height, width), -np.inf, np.float32)

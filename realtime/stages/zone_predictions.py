@@ -1,4 +1,4 @@
-"""Predictions and events of parts of the picture that have a name, read from the same cells as the whole."""
+"""Predictions and events of named parts of the picture, from the same cells as those of the whole picture."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +18,10 @@ from realtime.zones import Zone
 
 
 class ZonePredictions:
-    """Stage: `Reading`s in; each goes on, and behind it the prediction of each zone with the events that it ends.
+    """Stage: `Reading`s in; each is passed on, followed by the prediction of each zone and the events that it ends.
 
-    A cell counts in a zone by the share of it that lies inside. A zone without any part of a cell, as where a camera
-    has changed the size of its pictures, has no predictions.
+    A cell is weighted by the share of it that lies inside the zone. A zone that contains no part of a cell, such as
+    after a camera has changed the size of its pictures, has no predictions.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ZonePredictions:
         self._seen: list[tuple[Zone, Events]] = []
 
     def reset(self) -> None:
-        """Forget what was said."""
+        """Forget all predictions and open events."""
         for _, events in self._zones:
             events.reset()
 
@@ -92,7 +92,7 @@ def shares_of_cells(zone: Zone, size_px: tuple[int, int], region: Region, spec: 
     boxes = cell_boxes(size_px, region, spec)
     try:
         x, y, width, height = zone.in_px((size_px[1], size_px[0]))
-    except UsageError:  # a camera that gives smaller pictures than it did
+    except UsageError:  # the camera now delivers smaller pictures
         return np.zeros(boxes.shape[:2], np.float32)
     left, top, wide, high = np.moveaxis(boxes, -1, 0)
     across = np.minimum(left + wide, x + width) - np.maximum(left, x)
@@ -102,7 +102,7 @@ def shares_of_cells(zone: Zone, size_px: tuple[int, int], region: Region, spec: 
 
 
 def check_seen(zone: Zone, size_px: tuple[int, int], region: Region, spec: StreamSpec) -> None:
-    """Raises UsageError for a zone that reaches out of a frame (height, width), or that the network sees nothing of."""
+    """Raises UsageError for a zone that extends outside a frame (height, width), or that the network does not see."""
     zone.in_px((size_px[1], size_px[0]))
     if not shares_of_cells(zone, size_px, region, spec).any():
         raise UsageError(
