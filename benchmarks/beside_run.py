@@ -1,11 +1,11 @@
-"""Does `run` take as long as it did? A file through this checkout and through another one, in turn.
+"""Has `run` become slower? Runs a file through this checkout and another one, alternately.
 
     git worktree add ../before COMMIT
     python -m benchmarks.beside_run ../before [PRECISION ...]      results/beside_run.json
 
-A short 720p25 file with both streams, mode `continual`, and a log. Each run is a process of its own, in a cache folder
-of its checkout, after one run of each that builds the engines and does not count. A ratio is the median over the turns
-of new by old; `stages` has it for each stage of the summary, TV-L1 ("flow input") among them.
+A short 720p25 file with both streams, mode `continual`, and a log. Each run is a separate process with a cache
+folder per checkout; a first run of each builds the engines and does not count. A ratio is the median of new over old;
+`stages` has one for each stage of the summary, including TV-L1 ("flow input").
 """
 
 import json

@@ -1,10 +1,10 @@
-"""The table of `benchmarks.where`: how well places, several actions and zones are told."""
+"""The table of `benchmarks.where`: how well places, several actions and zones are recognised."""
 
 from typing import Any
 
 
 def where(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Rows, the first being the head."""
+    """Rows, the first being the header."""
     pairs, singles, stills = found["pairs"], found["singles"], found["stills"]
     wanted = 2 * pairs["predictions"]
     minutes = stills["minutes"]

@@ -1,13 +1,13 @@
-"""Where is an action, and how many are there? Pairs of clips side by side, in both orders, single clips, and scenes
-without any action.
+"""Are actions found in the right place and number? Pairs of clips side by side, in both orders, single clips, and
+scenes without any action.
 
     python -m benchmarks.where [--ticks 104]      results/where.json
 
-Each clip fills one half of a square picture: the middle of it, as high as the picture and half as wide. Found, missed
-and extra are counted over the settled predictions of `--several`; the label of a clip is right in its half alone. The
-zones are the left and the right three columns of cells. A scene without an action is a still picture, one with the
-grain of a camera or one that a camera pans over, plain colours and noise. Every scene begins as if a camera were
-switched on. It measures no time, so it may run next to other work.
+Each clip fills one half of a square picture: its centre, as high as the picture and half as wide. Found, missed
+and extra are counted over the settled predictions of `--several`; the label of a clip is right only in its half. The
+zones are the left and the right three columns of cells. A scene without an action is a still picture, one with
+camera noise, one that a camera pans over, plain colours or noise. Every scene begins as if a camera were
+switched on. Time is not measured, so other programs may run meanwhile.
 """
 
 import argparse
@@ -39,7 +39,7 @@ LABELS = {
     "default_juggle.mp4": "juggling soccer ball",
 }
 EDGE_PX, CELL_PX = 16, 32
-"""Of the square of 256 px, the network sees the 224 in the middle."""
+"""Of the 256 px square, the network sees the central 224 px."""
 ZONES = (
     Zone("left", EDGE_PX, EDGE_PX, 3 * CELL_PX, 7 * CELL_PX),
     Zone("right", EDGE_PX + 4 * CELL_PX, EDGE_PX, 3 * CELL_PX, 7 * CELL_PX),
@@ -60,7 +60,7 @@ def side_by_side(left: Pictures, right: Pictures) -> Pictures:
 
 
 def still_scenes(shown: dict[str, Pictures], ticks: int) -> Iterator[tuple[str, Pictures]]:
-    """By name; the same every time."""
+    """By name; the same in every run."""
     rng = np.random.default_rng(0)
     shape = (ticks, SIDE_PX, SIDE_PX, 3)
     for name, some in shown.items():

@@ -1,7 +1,7 @@
 """Builds one engine into the cache, with a manifest of everything that shaped it, unless it fails its check.
 
 A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its
-manifest.json differs from what would be built now, it is built again and the reason names the field.
+manifest.json differs from what would be built now, it is built again and the message names the field.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def engine_folder(plan: Plan, backend: str) -> Path:
 def build_engine(
     plan: Plan, backend: str, tensors: Tensors, folder: Path, clip: NDArray[Any] | None
 ) -> LoadedEngine:
-    """Build into `folder`, replacing what is there, unless the engine fails its check. One process at a time.
+    """Build into `folder`, replacing its contents, unless the engine fails its check. One process at a time.
 
     Raises:
         EngineError: a package is missing, or the engine's logits are beyond the tolerance.
@@ -115,7 +115,7 @@ SHAPING = ("backends", "nets", "runtime", "weights")
 
 
 def code_sha256(root: Path = Path(__file__).parent) -> str:
-    """Hash of all sources that shape engines: another version of them builds another engine."""
+    """Hash of all sources that shape engines: a change in any of them means a new engine."""
     digest = hashlib.sha256()
     inside = (path for folder in SHAPING for path in (root / folder).rglob("*.py"))
     for path in sorted([*root.glob("*.py"), *inside]):

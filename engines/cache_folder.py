@@ -1,5 +1,5 @@
 """Files in the user's cache folder: locked while they change, replaced atomically, and trusted if their hash is
-right."""
+correct."""
 
 import errno
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.errors import EngineError
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with what is being fetched, bytes so far, and bytes in all where known."""
+"""Called with what is being fetched, the bytes so far, and the total if known."""
 
 
 HASHES = "sha256.json"
@@ -32,7 +32,7 @@ def cache_dir() -> Path:
         folder = platformdirs.user_cache_path("i3d-live", appauthor=False)
     except RuntimeError as error:
         raise EngineError(no_home) from error
-    if folder.parts[0].startswith("~"):  # older platformdirs leave it as it is
+    if folder.parts[0].startswith("~"):  # older platformdirs do not expand it
         raise EngineError(no_home)
     return folder
 
@@ -83,10 +83,10 @@ def replace_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def intact(folder: Path) -> Iterator[None]:
-    """For files that a library compiles and later runs: inside, `folder` holds only those whose hash is the one of when
-    they were made, and what is made inside is recorded. Others are deleted, so that they are made again.
+    """For files that a library compiles and later runs: inside the `with` block, `folder` holds only files unchanged
+    since they were made; new ones are recorded. Changed files are deleted, so that they are made again.
 
-    One process at a time. Raises EngineError where the folder cannot be written.
+    One process at a time. Raises EngineError if the folder cannot be written.
     """
     with locked(f"{folder.parent.name}-{folder.name}"):
         kept: dict[str, str | None] = {}

@@ -1,6 +1,6 @@
-"""The last layer of a network, applied in NumPy to what an engine computes.
+"""The last layer of a network, applied in NumPy to the output of an engine.
 
-I3D's head is linear: the mean over the cells of a position, and a matrix. So networks that differ only in their last
+I3D's head is linear: the mean over the cells of a position, times a matrix. So networks that differ only in their last
 layer share one engine, and the scores of a class in the cells average to its logit.
 """
 
@@ -60,23 +60,23 @@ def cell_scores(cells: Floats, head: Head, number: int) -> Floats:
 def _products(features: Floats, kernel: Floats) -> Floats:
     """features @ kernel.T, in one thread.
 
-    BLAS starts threads for it that keep spinning when they are done, on the cores that the network needs for its next
-    step: a step of `preview` took a quarter longer.
+    BLAS would start threads that keep spinning afterwards, on the cores that the network needs for its next step: a
+    step of `preview` took a quarter longer.
     """
     products: Floats = np.einsum("...f,cf->...c", features, kernel)
     return products
 
 
 def save_head(head: Head, folder: Path) -> None:
-    """Leave it with the files of a built engine."""
+    """Save it with the files of a built engine."""
     np.save(folder / FILE, np.column_stack((head.kernel, head.bias)).astype(np.float32))
 
 
 def load_head(folder: Path) -> Head:
-    """The head that was left there.
+    """The head that was saved in this folder.
 
     Raises:
-        EngineError: it is not there, or damaged.
+        EngineError: it is missing or damaged.
     """
     path = folder / FILE
     try:

@@ -11,7 +11,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not UTF-8, nor UTF-16 with its mark; the message names the line.
+        ValueError: it is not UTF-8, nor UTF-16 with a byte order mark; the message names the line.
     """
     data = path.read_bytes()
     try:

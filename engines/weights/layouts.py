@@ -1,4 +1,4 @@
-"""What the tensors of I3D are called in each layout, and what wrappers put before their names."""
+"""Names of the tensors of I3D in each layout, and the prefixes that wrappers add."""
 
 import re
 from collections.abc import Callable
@@ -70,7 +70,7 @@ FIRST_LAYER = (
 
 
 def common_prefix(names: list[str], origin: str) -> str:
-    """What stands before the network's own names, where a wrapper (torch.compile, DataParallel, Lightning) put it."""
+    """The prefix of all names that a wrapper (torch.compile, DataParallel, Lightning) has added."""
     found = sorted(
         {name.removesuffix(first) for name in names for first in FIRST_LAYER if name.endswith(first)}
     )

@@ -1,8 +1,8 @@
 """Reads the pickles inside PyTorch's files without torch.
 
-A tensor is pickled as a view (offset, size, stride) of a storage that is named by its key; the numbers are elsewhere
-in the file. `pickle` would call anything that a file names. Here an interpreter for the few instructions that
-`torch.save` writes builds dicts, lists, tuples and tensors, and calls nothing but the constructors listed below.
+A tensor is pickled as a view (offset, size, stride) of a storage identified by a key; the numbers are stored
+elsewhere in the file. `pickle` would call anything that a file names. This interpreter knows only the few instructions
+that `torch.save` writes: it builds dicts, lists, tuples and tensors, and calls only the constructors listed below.
 """
 
 import pickletools
@@ -50,7 +50,7 @@ class Storage:
     """Consecutive numbers that tensors share."""
 
     kind: str
-    """See `STORAGES`."""
+    """As in `STORAGES`."""
     count: int
     start: int = 0
     """Its offset in `parent`."""

@@ -1,6 +1,6 @@
-"""No call writes over what it reads, or twice into one file.
+"""Prevents a command from overwriting its inputs, or writing two outputs to one file.
 
-A file is known by what it is, not by its name: links, hard links and relative ways lead to the same one.
+Files are compared by identity, not by name: links, hard links and relative paths may lead to the same one.
 """
 
 import os
@@ -19,12 +19,12 @@ Identity = tuple[int | str, ...]
 def check_apart(inputs: Iterable[Path | str], outputs: Mapping[str, Path | None]) -> None:
     """To be called before anything is opened.
 
-    inputs: paths, "-" for stdin, or addresses, which are no files. A folder of which all files are read is named by
-        its files.
-    outputs: what the user calls it ("--log") -> file or folder, existing or not; None where it is not asked for, and
+    inputs: paths, "-" for stdin, or addresses, which are not files. A folder that is read as a whole is
+        given as the list of its files.
+    outputs: what the user calls it ("--log") -> file or folder, existing or not; None if not requested, and
         "-" for stdout.
 
-    Raises UsageError where an output is an input, or another output. stdout and stderr count as outputs.
+    Raises UsageError if an output is an input or another output. stdout and stderr count as outputs.
     """
     read = {same: str(path) for path in inputs if (same := identity(path)) is not None}
     written: dict[Identity, str] = {}
@@ -46,8 +46,8 @@ def check_apart(inputs: Iterable[Path | str], outputs: Mapping[str, Path | None]
 def check_not_deleted(
     paths: Iterable[Path | str], folder: Path, ours: Callable[[str], bool], name: str
 ) -> None:
-    """Raises UsageError for a file among `paths` that would be deleted to make room in `folder`, since it is called as
-    our own files there (`ours`). `name`: what fills the folder."""
+    """Raises UsageError for a file among `paths` that would be deleted to make room in `folder`, because its name
+    matches that of our own files there (`ours`). `name`: the output that fills the folder."""
     there = identity(folder)
     for path in map(Path, paths):
         if ours(path.name) and identity(path.parent) == there:
@@ -57,12 +57,12 @@ def check_not_deleted(
 
 
 def identity(path: Path | str) -> Identity | None:
-    """What a file is known by, whatever it is called; None for a device or a socket, which cannot be overwritten."""
+    """Identity of a file, independent of its name; None for a device or a socket, which cannot be overwritten."""
     if str(path) == "-":
         return _of_stream(sys.stdin)
     try:
         return _known_by(os.stat(path))
-    except (OSError, ValueError):  # not there yet, or not to be looked at: its place is known all the same
+    except (OSError, ValueError):  # missing or inaccessible: its path still identifies it
         pass
     try:
         place, name = os.path.split(os.path.realpath(path))
@@ -79,7 +79,7 @@ def _of_stream(stream: TextIO | None) -> Identity | None:
         return None
     try:
         return _known_by(os.fstat(stream.fileno()))
-    except (OSError, ValueError):  # closed, or a double of a test
+    except (OSError, ValueError):  # closed, or a test's double
         return None
 
 

@@ -7,9 +7,9 @@ frame that leaves the queue is written to the clips of the events that it belong
     at 14.2 s the frame of 8.2 s leaves the queue: the clip begins with it
     at 22.8 s the frame of 16.8 s leaves the queue: the clip ends with it
 
-The folder has a limit. The oldest clips go to make room for the one that is being written. One that reaches the limit
-alone is cut off there, and kept. Clips are in the order in which they were finished: each gets a later time of change
-than those that are there, whatever the clock says.
+The folder has a limit. The oldest clips are deleted to make room for the one being written. A clip that reaches
+the limit alone is cut off there, and kept. Clips are ordered by when they were finished: each gets a later
+modification time than the existing ones, whatever the clock says.
 """
 
 import os
@@ -43,7 +43,7 @@ UNFINISHED = ".unfinished.mp4"
 LEFT_BEHIND_S = 60.0
 """An unfinished clip not written to for this long belongs to a program that was killed; it is playable, and kept."""
 APART_NS = 2_000_000_000
-"""Times of change that no file system takes for the same."""
+"""Difference between modification times that every file system can tell apart."""
 
 
 class Writer(Protocol):
@@ -51,7 +51,7 @@ class Writer(Protocol):
 
     @property
     def largest_bytes(self) -> int:
-        """Most that the file has when it is closed now."""
+        """Upper bound of the file's size if it were closed now."""
 
     def write(self, rgb: Image, pts: Fraction) -> None:
         """uint8 (H, W, 3) and its time in seconds."""
@@ -79,7 +79,7 @@ class EventClips:
         started: datetime | None = None,
     ) -> None:
         """`going_on`, `delay_s`: `Recognizer.open_event` and `.delay_s`. `largest_bytes`: limit for all clips in the
-        folder, including those of other programs. `name`: of the source.
+        folder, including those of other programs. `name`: the source's.
 
         Raises OutputError if the folder cannot be made.
         """
@@ -96,7 +96,7 @@ class EventClips:
         with _translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f".*{UNFINISHED}"):
-                # In the future: before the clock was set back.
+                # A time in the future dates from before the clock was set back.
                 if abs(time.time() - path.stat().st_mtime) > LEFT_BEHIND_S:
                     path.rename(_free(path.with_name(_finished_name(path))))
 
@@ -146,8 +146,8 @@ class EventClips:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Delete the oldest clips until the folder is within the limit. The newest one goes only for one that is being
-        written; if that is not enough, those that are being written are cut off."""
+        """Delete the oldest clips until the folder is within the limit. The newest one is deleted only for one that is
+        being written; if that is not enough, those being written are cut off."""
         with _translated(self._folder):
             total = sum(clip.bytes for clip in self._clips.values())
             mine = {clip.unfinished for clip in self._clips.values()}
@@ -179,11 +179,11 @@ class _Clip:
 
     @property
     def bytes(self) -> int:
-        """Most that the file has when it is finished."""
+        """Upper bound of the size of the finished file."""
         return self._cut_bytes if self._writer is None else self._writer.largest_bytes
 
     def write(self, rgb: Image, pts: Fraction, most_bytes: float) -> None:
-        """Nothing follows where another frame of the largest size so far would not fit."""
+        """Stops for good when another frame of the largest size so far would not fit."""
         if self._writer is None:
             return
         before = self.bytes
@@ -193,7 +193,7 @@ class _Clip:
             self.cut_off()
 
     def cut_off(self) -> None:
-        """Nothing more is written."""
+        """Write nothing more."""
         if self._writer is not None:
             self._cut_bytes = self.bytes
             self._writer.close()
@@ -211,10 +211,10 @@ class _Clip:
             self.unfinished.unlink()
 
     def _make_newest(self, kept: Path) -> None:
-        """Its time of change is its place among the clips: behind all others, also where the clock was set back."""
+        """Its modification time puts it after all other clips, even if the clock was set back."""
         others = [path.stat().st_mtime_ns for path in kept.parent.glob("*.mp4") if OURS.fullmatch(path.name)]
         newest_ns = max([*others, time.time_ns()]) + APART_NS
-        with suppress(OSError):  # a folder where times cannot be set
+        with suppress(OSError):  # a folder in which times cannot be set
             os.utime(kept, ns=(newest_ns, newest_ns))
 
 
@@ -223,7 +223,7 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        pass  # somebody else deleted a clip
+        pass  # another program deleted a clip
     except OSError as error:
         raise OutputError(
             f"cannot save clips at {path}: {why(error, path)}; name a folder that can be written"
@@ -231,12 +231,12 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def is_clip(name: str) -> bool:
-    """Whether a file of that name counts as a clip, and may be deleted to make room."""
+    """Whether a file with this name counts as a clip, and may be deleted to make room."""
     return OURS.fullmatch(name) is not None
 
 
 def _free(path: Path) -> Path:
-    """The path, with a number where a clip of that name is there: clocks that begin anew give the same name again."""
+    """The path, numbered if a clip with this name exists: a clock that was reset gives the same name again."""
     number, free = 1, path
     while os.path.lexists(free):
         number += 1

@@ -27,7 +27,7 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10
 
 
 def listen_at(text: str) -> tuple[str, int]:
-    """ "9100" -> this machine alone, "0.0.0.0:9100" -> every machine that can reach it. Raises UsageError for anything
+    """ "9100" -> this machine only, "0.0.0.0:9100" -> every machine that can reach it. Raises UsageError for anything
     else."""
     host, colon, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or (colon and not host):
@@ -67,7 +67,7 @@ class Metrics(Collector):
         self._sources = self._sources | {name: (figures, stall_s)}
 
     def forget(self, name: str) -> None:
-        """Report on this source no longer."""
+        """Stop reporting on this source."""
         self._sources = {other: each for other, each in self._sources.items() if other != name}
 
     def write(self, line: Line) -> None:
@@ -100,7 +100,7 @@ class Metrics(Collector):
 
     def trouble(self, name: str) -> str | None:
         """What is wrong with a source, or None."""
-        if name not in self._sources:  # forgotten while somebody asked
+        if name not in self._sources:  # forgotten during the request
             return None
         read, stall_s = self._sources[name]
         figures = read()

@@ -27,12 +27,12 @@ DEFAULT_TOPIC = "i3d-live"
 START_LIMIT_S = 5.0
 KEEP_ALIVE_S = 20
 LONGEST_TOPIC_BYTES = 60_000
-"""A message's topic may have 65535; names of sources and kinds of lines are added to it."""
+"""A topic may have 65535; names of sources and kinds of lines are added to it."""
 MOST_WAITING = 1000
 """Event messages kept while the broker is unreachable. Predictions are not kept: they soon lose their value."""
 LAST_WORDS_S = 2.0
 DOWN = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
-"""Beside a refused connection and silence: the broker, or the way to it, is not up yet."""
+"""Like a refused connection or no reply, these mean that the broker, or the route to it, is not up yet."""
 FORMS = "mqtt://[user:password@]host[:port][/topic], or mqtts:// for TLS"
 ESCAPES = "in a user name or password / # ? @ are written %2F %23 %3F %40"
 
@@ -41,14 +41,14 @@ class Mqtt:
     """Connects when created, or as soon as the broker is up, and reconnects if it disappears. A context manager."""
 
     def __init__(self, url: str, start_limit_s: float = START_LIMIT_S) -> None:
-        """Raises UsageError if `url` is not such an address, OutputError if its host is unknown, or what listens there
+        """Raises UsageError if `url` is not an MQTT address, OutputError if its host is unknown, or what listens there
         refuses or does not answer in time."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
         self.lost = 0
-        """Messages discarded because the broker was unreachable; after `close` also those that still waited for it."""
+        """Messages discarded because the broker was unreachable; after `close`, also those still waiting."""
         self.waits_for: str | None = None
-        """What to say where the broker is down at the start."""
+        """The message to show if the broker is down at the start."""
         self._events: set[int] = set()
         """Numbers of events that may not have arrived yet."""
         self._arrived: set[int] = set()
@@ -178,5 +178,5 @@ def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
 
 
 def topic_level(name: str) -> str:
-    """A source's name as one level of a topic, without wildcards; without a name of its own it may be a path."""
+    """A source's name as one level of a topic, without wildcards. An unnamed source is called by its path."""
     return re.sub(r"[+#/\0]+", "_", name).strip("_") or "_"

@@ -10,19 +10,19 @@ from realtime.outputs.log import Line, Log
 from realtime.outputs.why import why
 
 _PART = r"-(\d{8}-\d{6})(?:\.(\d+))?"
-"""Between the log's name and its suffix: the time, and a number from 2 on where that is the time of several."""
+"""Between the log's name and its suffix: the time, and a number from 2 on if several parts have that time."""
 
 
 class RotatedLog:
-    """The current part is at `path`; earlier ones are in the same folder, named by when they began.
+    """The current part is at `path`; earlier ones are in the same folder, named after their start time.
 
         log.jsonl   log-20261124-101500.jsonl   log-20261123-101500.jsonl
 
-    The names are in the order of writing, whatever the clock does: while it is behind the newest part, parts get that
-    one's time and the next number. So the newest parts are always the last to be deleted.
+    The names sort in the order of writing, whatever the clock does: while it is behind the newest part, new parts get
+    that part's time and the next number. So the newest parts are always the last to be deleted.
 
     Every part begins with the session lines of the sources that are still running, so that it can be read alone. A
-    file that exists already is kept as an older part, named by when it ended. A context manager.
+    file that exists already is kept as an older part, named after the time when it ended. A context manager.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RotatedLog:
         keep: int,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """`largest_bytes`, `longest`: a part that reaches either is finished. `keep`: number of older parts to keep."""
+        """`largest_bytes`, `longest`: a part that reaches either is finished. `keep`: number of older parts kept."""
         self._path, self._keep, self._now = path, keep, now
         self._largest_bytes, self._longest = largest_bytes, longest
         self._sessions: dict[str, Line] = {}
@@ -48,7 +48,7 @@ class RotatedLog:
         """Add one line. Raises OutputError if it cannot be written."""
         full = self._log.written_bytes >= self._largest_bytes
         now = self._now()
-        self._began = min(self._began, now)  # where the clock was set back, the time counts from now
+        self._began = min(self._began, now)  # if the clock was set back, the part's age counts from now
         if self._log.written_bytes and (full or now - self._began >= self._longest):
             self._next_part()
         name = line.get("name", "")
@@ -81,7 +81,7 @@ class RotatedLog:
     def _ended(self, stamp_s: float) -> datetime:
         try:
             return datetime.fromtimestamp(stamp_s)
-        except (OverflowError, OSError, ValueError):  # no date of this calendar
+        except (OverflowError, OSError, ValueError):  # outside the range of dates
             return self._now()
 
     def _put_aside(self, began: datetime) -> None:
@@ -104,7 +104,7 @@ class RotatedLog:
 
 
 def is_part(log: Path, name: str) -> bool:
-    """Whether a file of that name in the log's folder counts as an older part of it."""
+    """Whether a file with this name in the log's folder counts as an older part of it."""
     return part_of(log, Path(name)) is not None
 
 

@@ -1,4 +1,4 @@
-"""Whether a file is a video by itself."""
+"""Whether a file is a self-contained video."""
 
 from pathlib import Path
 
@@ -71,12 +71,12 @@ SELF_CONTAINED = [
     "yop",
     "yuv4mpegpipe",
 ]
-"""FFmpeg's names of what holds its own pictures. Not among them: playlists and other texts, which name files and
-addresses that FFmpeg would open, single pictures, and devices."""
+"""FFmpeg's names of formats that contain their own pictures. Left out: playlists and other texts, which name files
+and addresses that FFmpeg would open, single pictures, and devices."""
 
 
 def is_video(path: Path) -> bool:
-    """Whether FFmpeg reads the file as a video. What is of another kind is not opened."""
+    """Whether FFmpeg reads the file as a video. Other kinds of files are not opened."""
     import av
 
     options = {"format_whitelist": ",".join(SELF_CONTAINED)}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 NO_TIMESTAMPS, TS_DISCONT = 0x80, 0x200
-"""FFmpeg's flags of a container: it holds no times; its times may jump."""
+"""FFmpeg's flags of a container without times, and of one whose times may jump."""
 ONE_CORE_MAX_PX = 1920 * 1088
 """Up to this size one core decodes a camera in real time. Frame threads are faster, but each one delays pictures by a
 frame."""
@@ -47,11 +47,11 @@ ENOUGH_LINES = 480
 """Of the sizes that HLS offers, the smallest with this many lines is taken, or else the largest: more would be scaled
 away."""
 KEY_WAIT_PACKETS = 500
-"""Who joins a stream between two key frames gets broken pictures up to the next; but some streams never mark one."""
+"""Joining between key frames gives broken pictures until the next one; but some streams never mark any."""
 MOST_FAULTS = 1000
-"""Reads in a row that may fail where no size is known, before what is left counts as nothing."""
+"""Consecutive reads that may fail in a source of unknown size before it counts as ended."""
 BYTES_A_FAULT = 4096
-"""FFmpeg leaves out more than this at each failed read, so that a file of known size has an end of them."""
+"""FFmpeg skips more than this at each failed read, which bounds the failures in a file of known size."""
 
 
 def open_video(
@@ -68,9 +68,9 @@ def open_video(
         "-" for standard input. A `Path` is always a path.
     image_fps: frames per second of a source that states no times: needed for a folder of images and for a raw stream
         without a rate (MJPEG), overrides the rate of other raw streams (H.264), an error elsewhere.
-    square_pixels: scale the width where pixels are stated not to be square, so that shapes are true.
+    square_pixels: scale the width if pixels are stated not to be square, so that shapes are right.
     rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
-    rotate: degrees clockwise, behind what the source itself says of its orientation.
+    rotate: degrees clockwise, applied after the orientation that the source states.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
     is missing, unreadable, refused or without a picture.
@@ -107,7 +107,7 @@ class _StreamFeed:
     """Frames of what FFmpeg opens, with the container's time stamps."""
 
     def __init__(self, address: Address, transport: Transport, fps: Fraction | None) -> None:
-        """`fps`: of a file that states no times, see `open_video`."""
+        """`fps`: rate of a file that states no times, see `open_video`."""
         self.address, self._name = address, address.name
         self.corrupt_packets = 0
         self._after_loss = False
@@ -119,7 +119,7 @@ class _StreamFeed:
         known_end = container.duration is not None or self._bytes > 0
         self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
         flags = container.format.flags
-        # Raw streams, MJPEG over HTTP and pictures in a row hold no times; FFmpeg makes them up.
+        # Raw streams, MJPEG over HTTP and sequences of pictures have no times; FFmpeg makes them up.
         self.stamped = not (flags & NO_TIMESTAMPS or container.format.name.endswith("_pipe"))
         self.joined = bool(flags & TS_DISCONT)
         self._fps = fps
@@ -147,7 +147,7 @@ class _StreamFeed:
             raise SourceError(f"{self._name}: {INDEX_BEHIND}")
 
     def _index_is_behind(self) -> bool:
-        """Whether an MP4 gives nothing because its index comes last, and its source cannot go back."""
+        """Whether an MP4 gives nothing because its index comes last, and its source cannot seek."""
         return self._container.format.name.startswith("mov") and self.address.kind in ("stdin", "http")
 
     def _pictures(self) -> "Iterator[Stamped[VideoFrame]]":
@@ -155,7 +155,7 @@ class _StreamFeed:
             for packet in self._packets():
                 yield from self._decode(packet)
         except SourceError:
-            yield from self._decode(None)  # what the decoder holds came before the loss
+            yield from self._decode(None)  # frames still in the decoder are from before the loss
             raise
         yield from self._decode(None)
 
@@ -201,7 +201,7 @@ class _StreamFeed:
         """Frames per second as stated; FFmpeg makes up 25 for raw streams, whose codec may state another."""
         if not self.stamped and not self.live:
             stated = self._stream.codec_context.framerate
-            guess = self._stream.guessed_rate if stated else None  # MPEG-4 may state a time base alone
+            guess = self._stream.guessed_rate if stated else None  # MPEG-4 may state only a time base
             return self._fps or plausible_rate(stated) or plausible_rate(guess)
         if self._fps is not None:
             how = "states when each picture is shown" if self.stamped else "counts pictures as they come"
@@ -213,7 +213,7 @@ class _StreamFeed:
         return plausible_rate(self._stream.average_rate) or plausible_rate(self._stream.guessed_rate)
 
     def _packets(self) -> "Iterator[Packet[Any]]":
-        """Packets of the video that are whole, to the end or as far as the source goes."""
+        """Complete packets of the video, to the end or as far as the source can be read."""
         wait_packets = KEY_WAIT_PACKETS if self.live and self.address.kind != "webcam" else 0
         self._heard_s = time.monotonic()
         for packet in self._demuxed():
@@ -228,7 +228,7 @@ class _StreamFeed:
             raise SourceLost(f"{self._name}: the stream has ended or the connection is lost; connect again")
 
     def _demuxed(self) -> "Iterator[Packet[Any]]":
-        """Packets of all kinds, also those after a place that cannot be read."""
+        """Packets of all kinds, including those after an unreadable place."""
         import av
 
         faults = 0
@@ -251,7 +251,7 @@ class _StreamFeed:
                 return
 
     def _check_patience(self) -> None:
-        """FFmpeg's own limits pass over servers that send all but video, and count anew after a silence."""
+        """FFmpeg's own limits do not catch servers that send everything but video, and restart after a silence."""
         if (
             self.live
             and not self.stopping.is_set()
@@ -260,7 +260,7 @@ class _StreamFeed:
             raise SourceLost(f"{self._name}: no video for {self._stall_limit_s:.0f} s; connect again")
 
     def _break_off(self, error: "FFmpegError") -> None:
-        """Reading failed: because of `close`, a lost connection, or the end of what states no length."""
+        """Reading failed: because of `close`, a lost connection, or the end of a source that states no length."""
         if not self._given and self._index_is_behind():
             raise SourceError(f"{self._name}: {INDEX_BEHIND}") from error
         remote = self.live or self.address.kind == "http"

@@ -1,7 +1,7 @@
 """The media time of each frame of a source. Independent of FFmpeg and of the wall clock.
 
-A stamp is what the container says of a frame, in seconds; it may be missing, or wrong. A place is what the project goes
-by: seconds from the first frame, in the decoder's order, never decreasing. The classes here are stages:
+A stamp is the time that the container gives a frame, in seconds; it may be missing or wrong. A place is the time that
+this program uses: seconds from the first frame, in the decoder's order, never decreasing. The classes here are stages:
 `push` one frame, get those that could be placed.
 """
 
@@ -19,16 +19,16 @@ JITTER_S = Fraction(1, 10)
 JUMP_S = Fraction(5)
 """A live stamp further ahead than this means a change of the camera's clock, not a pause."""
 LONGEST_PAUSE_S = Fraction(30 * 3600)
-"""A stamp of a file further ahead than this is no pause: stamps begin anew there."""
+"""A stamp of a file further ahead than this is not a pause: the stamps restart there."""
 LONGEST_PAUSE_JOINED_S = Fraction(10)
-"""The same, where pieces are commonly joined as they are (MPEG-TS, HLS). Both limits are those of FFmpeg's own tool."""
+"""The same for formats whose pieces are often joined unchanged (MPEG-TS, HLS). Both limits are those of `ffmpeg`."""
 LONGEST_LOSS_S = Fraction(600)
-"""The same, where the file is damaged between the two frames: what is lost took its time."""
+"""The same if the file is damaged between the two frames: the lost part took time, too."""
 LOSS_FRAMES = 60
 """Frames within which a loss shows: demuxer and decoder still give some that came before it."""
 RESTART_S = Fraction(1)
 RESTART_STEPS = 16
-"""Stamps that run back by more than both of these begin anew; by less they are shuffled, as B-frames are in AVI."""
+"""Stamps that run back by more than both of these have restarted; by less, they are shuffled, like B-frames in AVI."""
 FALLBACK_STEP_S = Fraction(1, 25)
 """Step between frames if neither a rate nor two stamps determine it."""
 
@@ -44,9 +44,9 @@ class Stamped(NamedTuple, Generic[T]):
     """None or 0 if not stated."""
     item: T
     arrived: Fraction | None = None
-    """Seconds on the clock of whoever reads, when its packet came; None for files."""
+    """When its packet arrived, in seconds on the reader's clock; None for files."""
     after_loss: bool = False
-    """Something near could not be read."""
+    """Data near this frame could not be read."""
 
 
 class Placed(NamedTuple, Generic[T]):
@@ -89,7 +89,7 @@ class _Ruler:
 
 
 class _Losses:
-    """Which frame is the first after a loss: the next that is further from the one before than they usually are."""
+    """Finds the first frame after a loss: the next one more than two steps after its predecessor."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -109,11 +109,11 @@ class _Losses:
 class FileTimes(Generic[T]):
     """Places the frames of a file.
 
-    Increasing stamps are taken as they are. A frame without a stamp, or with that of the frame before it, is put midway
-    between its neighbours. Where stamps run backwards the decoder's order is right and the stamps are not (AVI
-    stores them in the order of decoding): from there on, or from the start where it shows within
-    `LOOK_AHEAD_FRAMES`, frames follow one another at the average rate. Where stamps begin anew, because recordings were
-    joined, those of the second go on a step after the first, with `stamps_jump`.
+    Increasing stamps are kept. A frame without a stamp, or with that of the frame before it, is put midway between
+    its neighbours. Where stamps run backwards the decoder's order is right and the stamps are not (AVI
+    stores them in the order of decoding): from there on, or from the start if it shows within
+    `LOOK_AHEAD_FRAMES`, frames follow one another at the average rate. Where stamps restart, because recordings were
+    joined, the second continues a step after the first, with `stamps_jump`.
     """
 
     def __init__(self, rate: Fraction | None, longest_pause_s: Fraction = LONGEST_PAUSE_S) -> None:
@@ -196,7 +196,7 @@ class FileTimes(Generic[T]):
 class RatedTimes(Generic[T]):
     """Places for the frames of a file without stamps: one after another, each for its own duration.
 
-    Raw streams that are joined may each have another rate, which their frames' durations tell.
+    Joined raw streams may have different rates, which show in the durations of their frames.
     """
 
     def __init__(self, rate: Fraction) -> None:
@@ -212,12 +212,12 @@ class RatedTimes(Generic[T]):
 
 
 class LiveTimes(Generic[T]):
-    """Places the frames of a live source, each immediately.
+    """Places each frame of a live source immediately.
 
-    A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places go on a step after the
-    last one, with `stamps_jump`; unless nothing came for most of that time, which then was a pause. A frame without a
-    stamp is put a step after the last one. Where stamps run backwards more often than the times of decoding do, these
-    are taken: some servers stamp B-frames in the order in which they send them.
+    A camera that sets its clock, or a stream that was cut and joined, makes stamps jump: places continue a step after
+    the last one, with `stamps_jump`, unless nothing arrived for most of that time: then it was a pause. A frame
+    without a stamp is put a step after the last one. If stamps run backwards more often than decoding
+    times do, the latter are used: some servers stamp B-frames in the order in which they send them.
     """
 
     def __init__(self, rate: Fraction | None, *, by_arrival: bool = False) -> None:
@@ -277,7 +277,7 @@ def plausible_rate(rate: Fraction | None) -> Fraction | None:
 
 
 def _usual_step(stamps: Sequence[Fraction]) -> Fraction:
-    """Mean distance of increasing stamps, for sources that state no rate."""
+    """Mean distance between increasing stamps, for sources that state no rate."""
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return FALLBACK_STEP_S
     return (stamps[-1] - stamps[0]) / (len(stamps) - 1)

@@ -30,7 +30,7 @@ class Turn(NamedTuple):
         return np.ascontiguousarray(upright[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
 
     def then(self, other: "Turn") -> "Turn":
-        """This one and, after it, another."""
+        """This turn followed by another."""
         flip_x, flip_y = (self.flip_y, self.flip_x) if other.transposed else (self.flip_x, self.flip_y)
         return Turn(self.transposed != other.transposed, flip_x != other.flip_x, flip_y != other.flip_y)
 
@@ -57,7 +57,7 @@ def turn_of(picture: "VideoFrame") -> Turn:
 
 
 def _display_matrix(picture: "VideoFrame") -> Any:
-    """int32 (9,), or None where the picture is shown as it is stored."""
+    """int32 (9,), or None if the picture is shown as it is stored."""
     try:
         data: Any = picture.side_data.get("DISPLAYMATRIX")
     except ValueError:
