@@ -4,7 +4,7 @@ Each stream of a batch is run separately: on a CPU a batch is hardly faster, and
 the other streams.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
             load_head(folder),
             engines_at_a_time=plan.engines_at_a_time,
         )
-    request = _compile(folder / "window.xml", plan.precision, plan.engines_at_a_time).create_infer_request()
+    compiled = _compiled(folder, ("window",), plan.precision, plan.engines_at_a_time)
+    request = compiled["window"].create_infer_request()
 
     def run(chunk: NDArray[Any]) -> Floats:
         cells = []
@@ -94,7 +95,7 @@ class OpenVINOGraphs:
 
     def __init__(self, folder: Path, precision: str, *, preview: bool, engines_at_a_time: int) -> None:
         names = ("boundary", "interior", "preview") if preview else ("boundary", "interior")
-        compiled = {name: _compile(folder / f"{name}.xml", precision, engines_at_a_time) for name in names}
+        compiled = _compiled(folder, names, precision, engines_at_a_time)
         self.requests = {name: model.create_infer_request() for name, model in compiled.items()}
         self._layout = [(x.element_type, x.shape) for x in compiled["interior"].inputs[1:]]
 
@@ -129,24 +130,29 @@ def _joined(cells: list[Floats]) -> Floats:
     return cells[0] if len(cells) == 1 else np.concatenate(cells)
 
 
-def _compile(path: Path, precision: str, engines_at_a_time: int) -> Any:
+def _compiled(folder: Path, names: Sequence[str], precision: str, engines_at_a_time: int) -> dict[str, Any]:
+    """The graphs of an engine, ready to run."""
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint(precision), "PERFORMANCE_HINT": "LATENCY"}
     if engines_at_a_time > 1:  # without pinning, or all engines would be pinned to the same cores
         hints |= {
             "INFERENCE_NUM_THREADS": max(1, threads() // engines_at_a_time),
             "ENABLE_CPU_PINNING": False,
         }
-    shared = path.parent / SHARED
     with ExitStack() as stack:
-        if (path.parent / "manifest.json").exists():  # in the cache, to stay
+        if (folder / "manifest.json").exists():  # in the cache, to stay
             from engines.cache_folder import intact
 
             with suppress(EngineError):  # a cache that can only be read: compiled for this process alone
-                stack.enter_context(intact(path.parent / COMPILED))
-                hints["CACHE_DIR"] = str(path.parent / COMPILED)
-        try:
-            model = core().read_model(path, shared) if shared.exists() else path
-            return core().compile_model(model, "CPU", hints)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error
+                stack.enter_context(intact(folder / COMPILED))  # once for all graphs: it hashes every blob
+                hints["CACHE_DIR"] = str(folder / COMPILED)
+        return {name: _compile(folder / f"{name}.xml", hints) for name in names}
+
+
+def _compile(path: Path, hints: Mapping[str, Any]) -> Any:
+    shared = path.parent / SHARED
+    try:
+        model = core().read_model(path, shared) if shared.exists() else path
+        return core().compile_model(model, "CPU", hints)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise EngineError(f"OpenVINO cannot load {path}: {reason}; build again with --rebuild") from error
