@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.head import Head, cell_scores
-from realtime.stages.fuse import Floats, fuse, softmax
+from engines.head import Floats, Head, cell_scores
+from realtime.stages.fuse import fuse, softmax
 from realtime.types import Picture, Prediction
 
 WHOLE = 49

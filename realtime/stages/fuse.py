@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engines.head import Floats
 from realtime.errors import UsageError
-
-Floats = NDArray[np.float32]
 
 
 def fuse(logits: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:

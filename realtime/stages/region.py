@@ -42,16 +42,21 @@ def views(image: Image, region: Region) -> list[Image]:
     because cameras change their size while they run. "full": a square at each end of the longer side and one in the
     middle.
     """
-    height, width = image.shape[:2]
+    boxes = view_boxes((image.shape[0], image.shape[1]), region)
+    return [image[y : y + height, x : x + width] for x, y, width, height in boxes]
+
+
+def view_boxes(frame_px: tuple[int, int], region: Region) -> list[tuple[int, int, int, int]]:
+    """x, y, width and height of the `views` of a frame (height, width)."""
+    height, width = frame_px
     if region is None:
-        return [image]
+        return [(0, 0, width, height)]
     if region == "full":
         side = min(height, width)
-        steps = [((width - side) * i // 2, (height - side) * i // 2) for i in range(3)]
-        return [image[y : y + side, x : x + side] for x, y in steps]
+        return [((width - side) * i // 2, (height - side) * i // 2, side, side) for i in range(3)]
     x, y = min(max(region[0], 0), width - 1), min(max(region[1], 0), height - 1)
     right, bottom = max(region[0] + region[2], x + 1), max(region[1] + region[3], y + 1)
-    return [image[y:bottom, x:right]]
+    return [(x, y, min(right, width) - x, min(bottom, height) - y)]
 
 
 def rgb_input(resized: Image, spec: StreamSpec) -> Image:

@@ -7,14 +7,16 @@ scored zero (`realtime.stages.cells.calibrated`): otherwise a few cells would be
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from engines.head import Floats
 from engines.spec import StreamSpec
 from realtime.stages.cells import Cells, Reading, calibrated
 from realtime.stages.events import EventOptions
-from realtime.stages.fuse import Floats, fuse
+from realtime.stages.fuse import fuse
 from realtime.stages.region import Region
 from realtime.stages.where import MeanBox, box_in_source
 from realtime.types import Action, Box, Event, Prediction
@@ -175,8 +177,9 @@ def spots(cells: Cells, least: float) -> list[Spot]:
     return sorted(found, key=lambda spot: -spot.probability)
 
 
+@cache
 def parts(rows: int, columns: int) -> Floats:
-    """Weight of each cell in each part, row by row: float32 (parts, rows, columns)."""
+    """Weight of each cell in each part, row by row: float32 (parts, rows, columns). Not to be changed: it is kept."""
     places = [(row, column) for row in range(rows - SIDE + 1) for column in range(columns - SIDE + 1)]
     found = np.zeros((len(places), rows, columns), np.float32)
     for part, (row, column) in zip(found, places, strict=True):

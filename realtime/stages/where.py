@@ -5,15 +5,14 @@ where the action is, not the outline of a person.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines.engine import CELL_PX
+from engines.head import Floats
 from engines.spec import StreamSpec
 from realtime.pictures import WIDEST
-from realtime.stages.region import Region
+from realtime.stages.region import Region, view_boxes
 from realtime.types import Box, Orientation, Picture
 
-Floats = NDArray[np.float32]
 SHARE_OF_PEAK = 0.5
 """A place belongs to the action if it scores more than this share of the best one."""
 
@@ -70,7 +69,7 @@ def seen_squares(frame_px: tuple[int, int], region: Region, spec: StreamSpec) ->
 
     The inverse of `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
     """
-    return [_seen_square(view, spec) for view in _views(frame_px, region)]
+    return [_seen_square(view, spec) for view in view_boxes(frame_px, region)]
 
 
 def box_in_source(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
@@ -135,19 +134,6 @@ def in_stored_px(box: Box, frame_px: tuple[int, int], turn: Orientation, pixel_a
     if turn.transposed:
         x, y, width, height = y, x, height, width
     return (x / pixel_aspect, y, width / pixel_aspect, height)
-
-
-def _views(frame_px: tuple[int, int], region: Region) -> list[tuple[int, int, int, int]]:
-    """x, y, width, height of the views that `realtime.stages.region.views` returns."""
-    height, width = frame_px
-    if region is None:
-        return [(0, 0, width, height)]
-    if region == "full":
-        side = min(height, width)
-        return [((width - side) * i // 2, (height - side) * i // 2, side, side) for i in range(3)]
-    x, y = min(max(region[0], 0), width - 1), min(max(region[1], 0), height - 1)
-    right, bottom = max(region[0] + region[2], x + 1), max(region[1] + region[3], y + 1)
-    return [(x, y, min(right, width) - x, min(bottom, height) - y)]
 
 
 def _seen_square(view: tuple[int, int, int, int], spec: StreamSpec) -> Box:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from engines.head import Floats
 from engines.spec import StreamSpec
 from realtime.errors import UsageError
 from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions, Events
-from realtime.stages.fuse import Floats, fuse, top_labels
+from realtime.stages.fuse import fuse, top_labels
 from realtime.stages.region import Region
 from realtime.stages.where import box_in_source, cell_boxes
 from realtime.types import Event, Prediction
