@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: what runs comes to a good end first, or reads its settings again."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run cleanly, or make it read its settings again."""
 
 import os
 import signal
@@ -18,11 +18,11 @@ def stop_on_signals(
     numbers: Sequence[int] = STOPPING,
     reload: Callable[[], None] | None = None,
 ) -> Iterator[list[int]]:
-    """Inside, the first of the signals calls all `stops`, a second Ctrl-C or SIGTERM interrupts immediately. Yields the
-    signals that came.
+    """Within the block the first of the signals calls all `stops`, and a second Ctrl-C or SIGTERM interrupts
+    immediately. Yields the list of signals received.
 
-    `numbers`: without `HANG_UP` that signal stays as it is, for other uses. `reload`: called at a `HANG_UP` that does
-    not come of a terminal that was closed: then it tells a service to read its settings again.
+    `numbers`: without `HANG_UP` that signal stays as it is, for other uses. `reload`: called at a `HANG_UP` that was
+    not caused by closing a terminal: then it tells a service to read its settings again.
     """
     came: list[int] = []
     terminals = [number for number in (1, 2) if os.isatty(number)]
@@ -33,9 +33,8 @@ def stop_on_signals(
             reload()
             return
         came.append(number)
-        if (
-            number == HANG_UP
-        ):  # it comes from the kernel and from the shell, or after SIGTERM: no sign of impatience
+        if number == HANG_UP:
+            # It may come twice, from the kernel and from the shell, or after SIGTERM: no sign of impatience.
             _leave(terminals)
         elif len(came) - came.count(HANG_UP or 0) > 1:
             raise KeyboardInterrupt
@@ -44,7 +43,7 @@ def stop_on_signals(
                 stop()
 
     if threading.current_thread() is not threading.main_thread():
-        yield came  # elsewhere Python allows no handlers
+        yield came  # Python allows handlers in the main thread only
         return
     # A hang-up that is ignored is to be ignored: nohup.
     numbers = [n for n in numbers if n != HANG_UP or signal.getsignal(n) != signal.SIG_IGN]

@@ -30,7 +30,6 @@ class ServerOptions:
             help=f"Take the password from this file; else from {PASSWORD_VARIABLE}, else you are asked."
         ),
     ] = None
-
     record: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Let the page record clips of actions here, to teach them."),

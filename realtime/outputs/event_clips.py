@@ -153,7 +153,7 @@ class EventClips:
             mine = {clip.unfinished for clip in self._clips.values()}
             finished = []
             for path in self._folder.glob("*.mp4"):
-                if path not in mine and OURS.fullmatch(_finished_name(path)):
+                if path not in mine and is_clip(_finished_name(path)):
                     facts = path.stat()
                     total += facts.st_size
                     if not path.name.endswith(UNFINISHED):
@@ -212,7 +212,7 @@ class _Clip:
 
     def _make_newest(self, kept: Path) -> None:
         """Its modification time puts it after all other clips, even if the clock was set back."""
-        others = [path.stat().st_mtime_ns for path in kept.parent.glob("*.mp4") if OURS.fullmatch(path.name)]
+        others = [path.stat().st_mtime_ns for path in kept.parent.glob("*.mp4") if is_clip(path.name)]
         newest_ns = max([*others, time.time_ns()]) + APART_NS
         with suppress(OSError):  # a folder in which times cannot be set
             os.utime(kept, ns=(newest_ns, newest_ns))
