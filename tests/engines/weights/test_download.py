@@ -176,7 +176,10 @@ def test_refused_and_unresolvable(tmp_path: Path) -> None:
         NotFetched,
         match=r"http://nowhere\.invalid/w\.pt could not be fetched: nowhere\.invalid cannot be reached: ",
     ):
-        download(WebFile("http://nowhere.invalid/w.pt", "0" * 40, "none"), tmp_path)
+        # A resolver may take its time to say that there is no such host.
+        download(
+            WebFile("http://nowhere.invalid/w.pt", "0" * 40, "none"), tmp_path, network=Network(connect_s=60)
+        )
 
 
 @contextmanager
