@@ -6,6 +6,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def reason_of(error: BaseException) -> str:
+    """What the system or a reader says of a failure, without the path and the number that `str` of it has."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class I3DLiveError(Exception):
     """Base of all errors raised on purpose: one line that says what was given, what is allowed, what to do."""
 

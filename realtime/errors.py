@@ -12,7 +12,15 @@
 Every message says what was given, what is allowed, and what to do.
 """
 
-from engines.errors import EngineError, I3DLiveError, NotFetched, UsageError, WeightsError, one_line
+from engines.errors import (
+    EngineError,
+    I3DLiveError,
+    NotFetched,
+    UsageError,
+    WeightsError,
+    one_line,
+    reason_of,
+)
 
 __all__ = [
     "EngineError",
@@ -24,6 +32,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "one_line",
+    "reason_of",
 ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from engines.cache_folder import cache_dir, locked, replace_file, sha256_of
-from engines.errors import UsageError, WeightsError
+from engines.errors import UsageError, WeightsError, reason_of
 from engines.spec import FLOW, RGB, Modality, StreamSpec, Weights
 from engines.text_files import read_text
 from engines.weights.formats import Tensors, checked, read_safetensors
@@ -49,7 +49,7 @@ def load_labels(path: Path = KINETICS_400) -> tuple[str, ...]:
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = reason_of(error)
         raise WeightsError(f"labels {path} cannot be read: {why}") from error
     labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from engines.text_files import read_text
-from realtime.errors import UsageError
+from realtime.errors import UsageError, reason_of
 from realtime.view.access import is_local
 
 PASSWORD_VARIABLE = "I3D_LIVE_PASSWORD"
@@ -50,7 +50,7 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
         try:
             password = read_text(file).strip()
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = reason_of(error)
             raise UsageError(f"cannot read the password file {file}: {why}; name a text file") from error
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from realtime.errors import OutputError, UsageError
+from realtime.errors import OutputError, UsageError, reason_of
 from realtime.outputs.log import Line, as_json
 from realtime.sources.address import masked
 from realtime.worker_threads import Worker
@@ -77,7 +77,7 @@ class Mqtt:
                 f"{self._shown}: no TLS at that port; give the broker's port for TLS, {PORTS['mqtts']} as a rule, or mqtt://"
             ) from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
             if not (isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", 0) in DOWN):
                 raise self._failed(reason) from error
             self.waits_for = f"{self._shown}: no MQTT broker yet: {reason.lower()}; waiting for it"

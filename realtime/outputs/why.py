@@ -4,10 +4,12 @@ import errno
 import os
 from pathlib import Path
 
+from realtime.errors import reason_of
+
 
 def why(error: BaseException, path: Path | str) -> str:
     """The system's reason, and of a full disk which one it is."""
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = reason_of(error)
     if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
         return reason
     return f"{reason}: the disk at {_mounted_at(path)} is full"

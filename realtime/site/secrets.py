@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engines.text_files import read_text
-from realtime.errors import UsageError
+from realtime.errors import UsageError, reason_of
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _USER = re.compile(r"([a-z][a-z0-9+.-]*://)([^/:@?#]+)(@.*)", re.IGNORECASE | re.DOTALL)
@@ -28,7 +28,7 @@ def secret_of(path: Path) -> str:
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = reason_of(error)
         raise UsageError(f"cannot read {path}: {reason}; name a text file") from error
     if not lines or not lines[0].strip():
         raise UsageError(f"{path} begins with an empty line; write the secret there, and nothing else")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.text_files import read_text
-from realtime.errors import UsageError
+from realtime.errors import UsageError, reason_of
 
 Place = tuple[str | int, ...]
 """Where a value is: names of tables and keys, and indices into lists."""
@@ -25,7 +25,7 @@ class SiteText:
         try:
             text = read_text(path)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = reason_of(error)
             raise UsageError(f"cannot read the site file {path}: {reason}; name a text file") from error
         try:
             self.tables: dict[str, Any] = tomllib.loads(text)
