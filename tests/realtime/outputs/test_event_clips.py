@@ -303,6 +303,17 @@ def test_whatever_the_clock_did_the_newest_clips_stay(
     assert 2 <= len(left) <= 3
 
 
+def test_after_the_clock_was_set_back_the_clips_from_before_go_first(tmp_path: Path) -> None:
+    names = [a_run(tmp_path, "a0", 1e9), a_run(tmp_path, "a1", 1e9)]
+    size = (tmp_path / names[0]).stat().st_size
+    for number, name in enumerate(names):
+        os.utime(tmp_path / name, (time.time() + 9e6 + number,) * 2)
+    names += [a_run(tmp_path, f"a{number}", 3.5 * size) for number in (2, 3, 4)]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == set(names[-len(left) :])
+    assert 2 <= len(left) <= 3
+
+
 def test_a_clip_larger_than_the_limit_is_cut_off_and_stays_until_the_next(tmp_path: Path) -> None:
     for label in "abc":
         name = a_run(tmp_path, label, 8_000)
