@@ -46,6 +46,19 @@ def test_what_is_no_video_is_deleted_at_once(content: bytes) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    "playlist", ["ffconcat version 1.0\nfile {}\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n"]
+)
+def test_a_list_of_videos_that_are_there_is_not_followed(playlist: str) -> None:
+    """FFmpeg would: the list lies beside a video that it may read."""
+    store = Uploads()
+    video = write_clip(store.folder / "other.ts", every(Fraction(1, 25), 30))
+    with pytest.raises(UsageError, match="not a video"):
+        sent(store, playlist.format(video.name).encode())
+    assert [path.name for path in store.folder.iterdir()] == ["other.ts"]
+    store.close()
+
+
 def test_real_clips_are_videos(clips: Path) -> None:
     store = Uploads()
     for clip in [*clips.glob("*.mp4"), *clips.glob("*.avi"), *clips.glob("*.mkv")]:
