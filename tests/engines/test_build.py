@@ -55,6 +55,18 @@ def test_an_engine_is_stored_with_all_that_shaped_it(built: Path) -> None:
     assert stale_field(built, manifest(PLAN, "openvino", None)) is None
 
 
+def test_what_openvino_compiled_is_kept_unless_it_is_damaged(built: Path) -> None:
+    folder = built / openvino.COMPILED
+    (blob,) = folder.glob("*.blob")
+    before = blob.stat().st_mtime_ns
+    openvino.load(PLAN, built, None)
+    assert blob.stat().st_mtime_ns == before
+    damaged = blob.read_bytes()[:-1] + b"x"
+    blob.write_bytes(damaged)
+    openvino.load(PLAN, built, None)
+    assert [path.read_bytes() != damaged for path in folder.glob("*.blob")] == [True]
+
+
 @pytest.mark.parametrize(
     ("field", "plan"),
     [
