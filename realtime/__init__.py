@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from realtime.sources.reconnect import keep_open
     from realtime.stages.events import EventOptions
     from realtime.types import Event, Frame, Gap, Prediction, Tick
+    from realtime.zones import Zone
 
 _HOME = {
     "Event": "realtime.types",
@@ -33,6 +34,7 @@ _HOME = {
     "Prediction": "realtime.types",
     "Recognizer": "realtime.recognizer",
     "Tick": "realtime.types",
+    "Zone": "realtime.zones",
     "keep_open": "realtime.sources.reconnect",
     "open_video": "realtime.sources.open",
     "outputs": "realtime.library",
@@ -48,6 +50,7 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "Tick",
+    "Zone",
     "keep_open",
     "open_video",
     "outputs",

@@ -3,7 +3,8 @@
     Frame → Resample → Tick ─→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
                      └ Gap: flushes the row behind it ─────────────────────────────→ Gap
 
-Messages to a later stage travel the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to `Predictions`.
+Messages to a later stage travel the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to `Predictions`, zones
+that have changed to `ZonePredictions`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ from realtime.clock import Timer
 from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, Events, OpenEvent
 from realtime.stages.fuse import watched_classes
-from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for
+from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for, picture_of
+from realtime.stages.live_zones import LiveZones, Look
 from realtime.stages.predictions import Choice, Predictions
 from realtime.stages.region import Region, view_count
 from realtime.stages.resample import MAX_GAP, Resample, Resampled
@@ -30,7 +32,7 @@ from realtime.stages.run_engines import RunEngines
 from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip, Spans
 from realtime.stages.zone_predictions import ZonePredictions
-from realtime.types import Event, FlowRegion, Frame, Gap, Prediction, Submit, Tick
+from realtime.types import Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
 from realtime.zones import Zone
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Recognizer:
         watch: Sequence[str] | None = None,
         heat: bool = False,
         several: bool = False,
-        zones: Sequence[Zone] = (),
+        zones: Sequence[Zone] | LiveZones = (),
         stopwatch: Timer = lambda stage: nullcontext(),
         submit: Submit | None = None,
         new_feed: NewFeed | None = None,
@@ -86,7 +88,7 @@ class Recognizer:
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `heat`, `several`: predictions
         have `heat`, and `actions` with their own events. `zones`: parts of the picture with their own predictions and
-        events, at no cost worth mentioning.
+        events, at no cost worth mentioning; `Recognizer.zones` changes them while it runs.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
         `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
         caller's thread; the predictions are the same.
@@ -119,11 +121,14 @@ class Recognizer:
         self._engines = RunEngines(engines, stopwatch, submit)
         self._predictions = Predictions(choice, self._spec, self.smooth, region, heat=heat)
         self._events = Events(events or EventOptions(), self.labels)
+        self.zones = zones if isinstance(zones, LiveZones) else LiveZones(zones)
+        """Parts of the picture with their own predictions; they may be changed from any thread."""
+        self._region = region
+        self._picture: Picture | None = None
         parts: list[Stage] = []
         if several:
             parts.append(Several(events or EventOptions(), self.labels, self._spec, region))
-        if zones:
-            parts.append(ZonePredictions(zones, events or EventOptions(), self.labels, self._spec, region))
+        parts.append(ZonePredictions(events or EventOptions(), self.labels, self._spec, region))
         self._row = Row(self._inputs, self._spans, self._engines, self._predictions, *parts, self._events)
 
     @property
@@ -169,6 +174,7 @@ class Recognizer:
         """The next frame -> the outputs that it completes."""
         self._counts.frames += 1
         out = self._change_level() if self._level != self.level else []
+        out += self._change_zones(picture_of(frame))
         return self._count(out + self._run(self._resample.push(frame)))
 
     def flush(self, *, whole: bool = True) -> list[Output]:
@@ -195,6 +201,13 @@ class Recognizer:
         out = self._row.flush() if self._level.pieces != self.level.pieces else []
         self._level = self.level
         return out + self._row.push(self._level)
+
+    def _change_zones(self, picture: Picture) -> list[Output]:
+        changes = self.zones.begin() if self._picture is None else self.zones.take()
+        if picture != self._picture:
+            self._picture = picture
+            self.zones.seen_in(Look(picture, self._region, self._spec))
+        return [out for change in changes for out in self._row.push(change)]
 
     def _run(self, items: list[Resampled]) -> list[Output]:
         out: list[Output] = []

@@ -20,6 +20,7 @@ from realtime.outputs.log import Line, connection_line, level_line, output_line,
 from realtime.reader_threads import End, Mailbox, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
+from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures, Frame
 
 IDLE_S = 1.0
@@ -129,6 +130,11 @@ class Session:
     def connection(self) -> Connection | None:
         """State of the connection; None if the source ends when it is lost."""
         return self.video.connection if isinstance(self.video, Reconnecting) else None
+
+    @property
+    def zones(self) -> LiveZones | None:
+        """The zones of the source; None before there is a recogniser. May be changed from any thread."""
+        return None if self.recognizer is None else self.recognizer.zones
 
     def figures(self) -> Figures:
         """Counts and times of the source so far. May be called from any thread."""

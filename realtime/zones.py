@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from realtime.errors import UsageError
 
 MOST_ZONES = 64
+LARGEST = 100_000
+"""No number of a zone is as large."""
 FORM = "x,y,width,height in px of the source or, each with %, in percent of the picture"
 _NUMBER = re.compile(r"\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*(%?)\s*")
 _NAME = re.compile(r"\w[\w .-]{0,39}")
@@ -14,7 +16,7 @@ _NAME = re.compile(r"\w[\w .-]{0,39}")
 
 @dataclass(frozen=True)
 class Zone:
-    """A rectangle of the picture."""
+    """A rectangle of the picture. Raises UsageError for an invalid name, number or size."""
 
     name: str
     x: float
@@ -23,6 +25,24 @@ class Zone:
     height: float
     """In px of the source, or in percent of its width and height."""
     percent: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        x, y, width, height = self.x, self.y, self.width, self.height
+        if not all(0 <= each < LARGEST for each in (x, y, width, height)):
+            raise UsageError(f"zone {self.name}: {self.at} is no rectangle; give {FORM}")
+        if not width or not height:
+            raise UsageError(f"zone {self.name}: its width or height is 0; give {FORM}")
+        if self.percent and (x + width > 100 or y + height > 100):
+            raise UsageError(
+                f"zone {self.name}: {self.at} reaches out of the picture; give at most 100% each way"
+            )
+
+    @property
+    def at(self) -> str:
+        """ "x,y,width,height" as in a flag."""
+        sign = "%" if self.percent else ""
+        return ",".join(f"{each:.10g}{sign}" for each in (self.x, self.y, self.width, self.height))
 
     def in_px(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
         """x, y, width and height in a picture of (width, height) px. Raises UsageError if it extends outside."""
@@ -43,24 +63,24 @@ class Zone:
         return left, top, right - left, bottom - top
 
 
+@dataclass(frozen=True)
+class ZoneRemoved:
+    """The zone of this name is gone."""
+
+    name: str
+
+
 def parse_zone(name: str, at: str) -> Zone:
     """A zone from its name and "x,y,width,height".
 
     Raises UsageError for an invalid name, number or size.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"zone {name[:60]!r}: give a name of at most 40 letters, digits, spaces, '.', '_' and '-'"
-        )
+    _check_name(name)
     found = [_NUMBER.fullmatch(part) for part in at.split(",")]
     numbers = [(float(match[1]), match[2]) for match in found if match]
     if len(found) != 4 or len(numbers) != 4 or len({sign for _, sign in numbers}) != 1:
         raise UsageError(f"zone {name}: {at[:60]!r} is no rectangle; give {FORM}")
     (x, sign), (y, _), (width, _), (height, _) = numbers
-    if not width or not height:
-        raise UsageError(f"zone {name}: its width or height is 0; give {FORM}")
-    if sign and (x + width > 100 or y + height > 100):
-        raise UsageError(f"zone {name}: {at} reaches out of the picture; give at most 100% each way")
     return Zone(name, x, y, width, height, bool(sign))
 
 
@@ -70,6 +90,16 @@ def check_names(zones: Sequence[str]) -> None:
         raise UsageError(f"{len(zones)} zones, and a camera has at most {MOST_ZONES}; leave some out")
     seen: dict[str, str] = {}
     for name in zones:
-        other = seen.setdefault(" ".join(name.casefold().split()), name)
-        if other is not name:
-            raise UsageError(f"zones {other!r} and {name!r} cannot be told apart; give each its own name")
+        plain = " ".join(name.casefold().split())
+        if plain in seen:
+            raise UsageError(
+                f"zones {seen[plain]!r} and {name!r} cannot be told apart; give each its own name"
+            )
+        seen[plain] = name
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"zone {name[:60]!r}: give a name of at most 40 letters, digits, spaces, '.', '_' and '-'"
+        )

@@ -202,7 +202,7 @@ class Inputs:
             self._start = tick.index
         self._pause_or_resume(begins_chunk=(tick.index - self._start) % POSITION_TICKS == 0)
         images = self._resize(tick.frame)
-        self._pictures.append(_picture(tick.frame))
+        self._pictures.append(picture_of(tick.frame))
         for each in self._running:
             with self._timer(INPUT_STAGES[each.spec.modality]):
                 each.waiting += each.feed.push(ResizedTick(tick, images[each.view]))
@@ -236,5 +236,6 @@ class Inputs:
             self._paused = False
 
 
-def _picture(frame: Frame) -> Picture:
+def picture_of(frame: Frame) -> Picture:
+    """What has to be known of a frame to place things in it."""
     return Picture((frame.rgb.shape[0], frame.rgb.shape[1]), frame.turn, frame.pixel_aspect)

@@ -1,6 +1,5 @@
 """Predictions and events of named parts of the picture, from the same cells as those of the whole picture."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +14,14 @@ from realtime.stages.fuse import fuse, top_labels
 from realtime.stages.region import Region
 from realtime.stages.where import box_in_source, cell_boxes
 from realtime.types import Event, Prediction
-from realtime.zones import Zone
+from realtime.zones import Zone, ZoneRemoved
 
 
 class ZonePredictions:
     """Stage: `Reading`s in; each is passed on, followed by the prediction of each zone and the events that it ends.
+
+    A `Zone` that comes in is added, or replaces the one of its name; `ZoneRemoved` removes one. Out comes the event
+    that ends with it.
 
     A cell is weighted by the share of it that lies inside the zone. A zone that contains no part of a cell, such as
     after a camera has changed the size of its pictures, has no predictions.
@@ -27,25 +29,28 @@ class ZonePredictions:
 
     def __init__(
         self,
-        zones: Sequence[Zone],
         options: EventOptions,
         labels: tuple[str, ...],
         spec: StreamSpec,
         region: Region = None,
     ) -> None:
         """`labels`: names of the classes to choose from. `region`: the part of each frame that was looked at."""
-        self._labels, self._spec, self._region = labels, spec, region
-        self._zones = [(zone, Events(options, labels, zone.name)) for zone in zones]
+        self._options, self._labels, self._spec, self._region = options, labels, spec, region
+        self._zones: dict[str, tuple[Zone, Events]] = {}
         self._size_px: tuple[int, int] | None = None
         self._parts: Floats = np.zeros((0, 7, 7), np.float32)
         self._seen: list[tuple[Zone, Events]] = []
 
     def reset(self) -> None:
-        """Forget all predictions and open events."""
-        for _, events in self._zones:
+        """Forget all predictions and open events; the zones stay."""
+        for _, events in self._zones.values():
             events.reset()
 
     def push(self, item: Any) -> list[Any]:
+        if isinstance(item, Zone):
+            return self._put(item)
+        if isinstance(item, ZoneRemoved):
+            return self._remove(item.name)
         if not isinstance(item, Reading):
             return [item]
         if item.picture.size_px != self._size_px:
@@ -59,13 +64,27 @@ class ZonePredictions:
 
     def flush(self) -> list[Event]:
         """End of the stream or of a section: open events last to the end of the last prediction."""
-        return [event for _, events in self._zones for event in events.flush()]
+        return [event for _, events in self._zones.values() for event in events.flush()]
+
+    def _put(self, zone: Zone) -> list[Event]:
+        before = self._zones.get(zone.name)
+        if before is not None and before[0] == zone:
+            return []
+        self._zones[zone.name] = zone, Events(self._options, self._labels, zone.name)
+        self._size_px = None  # all are placed again
+        return [] if before is None else before[1].flush()
+
+    def _remove(self, name: str) -> list[Event]:
+        self._size_px = None
+        removed = self._zones.pop(name, None)
+        return [] if removed is None else removed[1].flush()
 
     def _place(self, size_px: tuple[int, int]) -> None:
         self._size_px = size_px
-        shares = [shares_of_cells(zone, size_px, self._region, self._spec) for zone, _ in self._zones]
+        zones = list(self._zones.values())
+        shares = [shares_of_cells(zone, size_px, self._region, self._spec) for zone, _ in zones]
         seen = [number for number, share in enumerate(shares) if share.sum() > 0]
-        self._seen = [self._zones[number] for number in seen]
+        self._seen = [zones[number] for number in seen]
         if seen:
             self._parts = np.stack([shares[number] / shares[number].sum() for number in seen])
 

@@ -17,6 +17,7 @@ from realtime.reader_threads import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
 from realtime.stages.events import EventOptions
+from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures, Frame
 from realtime.view.browser_camera import BrowserCamera, Shown
 from realtime.view.latest_value import Latest
@@ -62,6 +63,8 @@ class Channel:
         self.picture: Latest[bytes] = Latest()
         self.flow: Latest[bytes] = Latest()
         self.state: Latest[State] = Latest()
+        self.zones = LiveZones()
+        """May be changed from any thread; they outlast a change of settings."""
         self.phase: Phase = "opening"
         self._open_source, self._load, self._released = open_source, load, released
         self._clock = clock or Clock()
@@ -167,6 +170,7 @@ class Channel:
                 region=settings.region,
                 watch=settings.watch or None,
                 several=settings.several,
+                zones=self.zones,
                 stopwatch=self._stopwatch,
                 submit=submit,
             )
