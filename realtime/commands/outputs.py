@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from realtime.outputs.rotating_log import RotatedLog, is_part
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
+from realtime.site.secrets import secret_of
 from realtime.sources.image_folder import image_files
 from realtime.sources.reconnect import Reconnecting
 from realtime.sources.video import Video
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Write = Callable[[Line], None]
 MB = 1_000_000
+ZONES_TOKEN, ZONES_TOKEN_FILE = "I3D_LIVE_ZONES_TOKEN", "I3D_LIVE_ZONES_TOKEN_FILE"
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -206,15 +209,30 @@ def mqtt_writer(stack: ExitStack, url: str) -> Write:
     return mqtt.write
 
 
-def metrics_server(stack: ExitStack, where: str) -> "Metrics":
+def metrics_server(stack: ExitStack, where: str, environment: Mapping[str, str] = os.environ) -> "Metrics":
     """Reports on stderr where it listens."""
     from realtime.outputs.metrics import Metrics, listen_at
 
     host, port = listen_at(where)
-    metrics = stack.enter_context(Metrics(host, port))
+    token = zones_token(environment)
+    metrics = stack.enter_context(Metrics(host, port, zones_token=token))
     shown = f"[{host}]" if ":" in host else host
-    print(f"metrics at http://{shown}:{metrics.port}/metrics, health at /health", file=sys.stderr)
+    zones = "" if token is None else ", zones at /zones"
+    print(f"metrics at http://{shown}:{metrics.port}/metrics, health at /health{zones}", file=sys.stderr)
     return metrics
+
+
+def zones_token(environment: Mapping[str, str]) -> str | None:
+    """What a request to change zones has to send, from the environment or a file that it names; None for none.
+
+    Raises UsageError for one that is too short, and for a file that cannot be read.
+    """
+    token = environment.get(ZONES_TOKEN)
+    if token is None and ZONES_TOKEN_FILE in environment:
+        token = secret_of(Path(environment[ZONES_TOKEN_FILE]))
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise UsageError(f"the token for zones has {len(token)} characters; take at least {SHORTEST_TOKEN}")
+    return token
 
 
 def together(writers: Sequence[Write]) -> Write:

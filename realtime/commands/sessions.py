@@ -104,7 +104,7 @@ class Sessions:
         self._running[source.named] = session
         if self._server:
             stall_s = STALL_LIMIT_S.get(source.kind, FILE_STALL_S)
-            self._server.watch(source.name or source.video.name, session.figures, stall_s)
+            self._server.watch(source.name or source.video.name, session.figures, stall_s, recognizer.zones)
 
     def stop(self) -> None:
         """End all sessions and start no more. May be called from a signal handler."""

@@ -2,13 +2,14 @@
 
 GET /metrics    counters and gauges in Prometheus' text format, read from the sessions on request
 GET /health     200 while every source delivers frames, 503 otherwise; JSON says what is wrong with which source
+/zones          with a token, see `realtime.outputs.zone_requests`
 """
 
-import json
 import socket
 import socketserver
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -20,9 +21,12 @@ from prometheus_client.registry import Collector
 from realtime.clock import ENGINE_STAGES
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
+from realtime.outputs.zone_requests import Answer, ZoneRequests, json_answer
+from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures
 from realtime.worker_threads import Worker
 
+NOT_FOUND = Answer(HTTPStatus.NOT_FOUND, "there are /metrics and /health here\n")
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
@@ -35,13 +39,31 @@ def listen_at(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A source that is reported on."""
+
+    figures: Callable[[], Figures]
+    stall_s: float
+    zones: LiveZones | None
+
+
 class Metrics(Collector):
     """Serves as soon as it is created. `write` must be given every line of the log. A context manager."""
 
-    def __init__(self, host: str, port: int, now_s: Callable[[], float] = time.monotonic) -> None:
-        """`port`: 0 for any free one. `now_s`: the clock of the sessions. Raises OutputError if it cannot listen."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        zones_token: str | None = None,
+    ) -> None:
+        """`port`: 0 for any free one. `now_s`: the clock of the sessions. `zones_token`: allows requests to change
+        zones. Raises OutputError if it cannot listen."""
         self._now_s = now_s
-        self._sources: dict[str, tuple[Callable[[], Figures], float]] = {}
+        self._sources: dict[str, Watched] = {}
+        self._zone_requests = ZoneRequests(zones_token, self._zones)
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._latency = Histogram(
@@ -62,9 +84,12 @@ class Metrics(Collector):
         self.port: int = self._server.server_address[1]
         self._worker = Worker(self._server.serve_forever)
 
-    def watch(self, name: str, figures: Callable[[], Figures], stall_s: float) -> None:
-        """Report on this source too; after `stall_s` without a frame it counts as unhealthy."""
-        self._sources = self._sources | {name: (figures, stall_s)}
+    def watch(
+        self, name: str, figures: Callable[[], Figures], stall_s: float, zones: LiveZones | None = None
+    ) -> None:
+        """Report on this source too; after `stall_s` without a frame it counts as unhealthy. `zones`: those that
+        requests may change."""
+        self._sources = self._sources | {name: Watched(figures, stall_s, zones)}
 
     def forget(self, name: str) -> None:
         """Stop reporting on this source."""
@@ -76,7 +101,7 @@ class Metrics(Collector):
             self._latency.labels(line.get("name", self._only_name())).observe(line["latency_ms"] / 1000)
 
     def collect(self) -> Iterator[Metric]:
-        sources = {name: figures() for name, (figures, _) in self._sources.items()}
+        sources = {name: each.figures() for name, each in self._sources.items()}
         for what, text, value in COUNTERS:
             counter = CounterMetricFamily(f"i3d_live_{what}", text, labels=["source"])
             for name, figures in sources.items():
@@ -102,12 +127,12 @@ class Metrics(Collector):
         """What is wrong with a source, or None."""
         if name not in self._sources:  # forgotten during the request
             return None
-        read, stall_s = self._sources[name]
-        figures = read()
+        watched = self._sources[name]
+        figures = watched.figures()
         if figures.ended is not None:
             return figures.ended if figures.failed else None
         silent_s = self._now_s() - figures.last_frame_s
-        if silent_s <= stall_s:
+        if silent_s <= watched.stall_s:
             return None
         return f"no frame for {silent_s:.0f} s" + (f"; {figures.lost}" if figures.lost else "")
 
@@ -126,22 +151,27 @@ class Metrics(Collector):
     def _only_name(self) -> str:
         return next(iter(self._sources), "")
 
+    def _zones(self) -> dict[str, LiveZones]:
+        return {name: each.zones for name, each in self._sources.items() if each.zones is not None}
+
     def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/metrics":
+        if environ["PATH_INFO"] == "/metrics":
             text: Iterable[bytes] = self._metrics_app(environ, start_response)
             return text
-        if path == "/health":
-            trouble = {name: self.trouble(name) for name in self._sources}
-            well = not any(trouble.values())
-            status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-            sources = {name: reason or "ok" for name, reason in trouble.items()}
-            body = json.dumps({"healthy": well, "sources": sources}, ensure_ascii=False) + "\n"
+        if environ["PATH_INFO"] == "/health":
+            answer = self._health()
         else:
-            status, body = HTTPStatus.NOT_FOUND, "there are /metrics and /health here\n"
-        kind = "application/json" if path == "/health" else "text/plain; charset=utf-8"
-        start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
-        return [body.encode()]
+            answer = self._zone_requests.answer(environ) or NOT_FOUND
+        headers = [("Content-Type", answer.kind), *answer.headers]
+        start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+        return [answer.body.encode()]
+
+    def _health(self) -> Answer:
+        trouble = {name: self.trouble(name) for name in self._sources}
+        well = not any(trouble.values())
+        status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+        sources = {name: reason or "ok" for name, reason in trouble.items()}
+        return json_answer(status, {"healthy": well, "sources": sources})
 
 
 Read = Callable[[Figures], float]

@@ -58,3 +58,5 @@ def test_names_have_to_differ_and_to_be_few() -> None:
         check_names([str(n) for n in range(MOST_ZONES + 1)])
     with pytest.raises(UsageError, match="'Door' and 'door ' cannot be told apart"):
         check_names(["Door", "gate", "door "])
+    with pytest.raises(UsageError, match="'a' and 'a' cannot be told apart"):
+        check_names(["a", "a"])

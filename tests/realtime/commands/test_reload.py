@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -38,12 +38,16 @@ CODE = (
 
 @contextmanager
 def started(
-    folder: Path, *arguments: str, code: str = CODE, **options: Any
+    folder: Path,
+    *arguments: str,
+    code: str = CODE,
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A run in a session of its own, without a terminal unless `code` takes one."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", *arguments],
-        cwd=folder, env={"PYTHONPATH": str(ROOT)}, start_new_session=True, **options,
+        cwd=folder, env={"PYTHONPATH": str(ROOT), **(environment or {})}, start_new_session=True, **options,
     )  # fmt: skip
     try:
         yield process
