@@ -22,11 +22,11 @@ MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
 """The oldest macOS with wheels for everything; PyAV's need it."""
 
 EXCUSED = {
-    "nvidia": "TensorRT's libraries come from NVIDIA's own index, and torch-tensorrt wants another torch than the lock's",
+    "nvidia": "TensorRT's libraries come from NVIDIA's own index, and torch-tensorrt needs a torch other than the locked one",
 }
 """Extras that are neither pinned nor checked, and why."""
 SOURCES = {
-    "tensorrt-rtx-cu13": "published as source: a few lines of Python, without anything to compile, around two wheels",
+    "tensorrt-rtx-cu13": "published as source only: a few lines of Python around two wheels, with nothing to compile",
 }
 """Packages that need no wheel, and why."""
 

@@ -1,4 +1,4 @@
-"""What several tests share: the real clips and weights where they are at hand, and what a missing GPU means."""
+"""Shared by all tests: the real clips, reference results, the order of the files, and what a missing GPU means."""
 
 import os
 from pathlib import Path
@@ -23,8 +23,8 @@ LONG_FILES = (
     "realtime/commands/test_bundle_elsewhere.py",
     "realtime/test_many.py",
 )
-"""They come first, or one of two processes would still be at work on one of them when the other has nothing left to
-do."""
+"""They run first: otherwise one of two processes would still be busy with one of them when the other has nothing left
+to do."""
 
 
 def in_ci() -> bool:
@@ -33,22 +33,21 @@ def in_ci() -> bool:
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """Folder of the four real clips."""
+    """The folder of the four real clips."""
     if not CLIPS.is_dir():
-        pytest.skip("the real clips (../shared/clips) are not part of the repository; they are here in CI")
+        pytest.skip("the real clips (../shared/clips) are not part of the repository; CI has them")
     return CLIPS
 
 
 @pytest.fixture(scope="session")
 def golden() -> dict[str, np.ndarray]:
-    """Reference results of an independent implementation; tests/data/README.md tells how they were made."""
+    """Reference results of an independent implementation; tests/data/README.md says how they were made."""
     with np.load(ROOT / "tests" / "data" / "rgb_i3d_kinetics400.npz") as arrays:
         return dict(arrays)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first. Without a CUDA device `gpu` tests are skipped, or fail where one was promised by
-    REQUIRE_GPU=1."""
+    """Long files first. Without a CUDA device, `gpu` tests are skipped; with REQUIRE_GPU=1 that is an error."""
     places = {ROOT / "tests" / name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]

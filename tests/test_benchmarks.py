@@ -1,4 +1,4 @@
-"""What the benchmarks count, on predictions whose figures are known."""
+"""The figures of the benchmarks, from predictions for which they are known."""
 
 import os
 import subprocess
@@ -15,19 +15,19 @@ LABELS = ["a", "b", "a", "b"]
 
 
 def said(delay_ticks: int, every_ticks: int = 8) -> list[tuple[int, str]]:
-    """Predictions that name what was shown some ticks ago."""
+    """Predictions that name what was shown `delay_ticks` earlier."""
     ticks = range(every_ticks - 1, len(LABELS) * PIECE_TICKS, every_ticks)
     return [(tick, LABELS[max(0, tick - delay_ticks) // PIECE_TICKS]) for tick in ticks]
 
 
-def test_a_change_is_seen_when_the_answers_stay_right() -> None:
+def test_a_change_is_seen_once_the_predictions_stay_right() -> None:
     found = measured(said(delay_ticks=20), LABELS)
     assert found["reactions_ticks"] == [28, 24, 28]
     assert (found["reached"], found["splices"], found["false_changes_a_minute"]) == (3, 3, 0)
     assert found["reaction_s"] == 28 / 25
 
 
-def test_an_answer_that_wavers_is_late_and_counted() -> None:
+def test_a_prediction_that_wavers_is_late_and_counted() -> None:
     answers = said(delay_ticks=20)
     at = next(i for i, (tick, _) in enumerate(answers) if tick >= PIECE_TICKS + 60)
     answers[at] = (answers[at][0], "c")
@@ -44,7 +44,7 @@ def test_a_change_that_is_never_seen_has_no_time() -> None:
     assert found["reaction_s"] is None
 
 
-def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
+def test_the_baseline_is_two_networks_and_a_flow_field_for_each_tick() -> None:
     times = {"eager window rgb": 1000, "eager window flow": 1100}
     times |= {"ours continual float32 rgb": 100, "ours continual float32 flow": 110, "X3D-M rgb": 200}
     networks = {name: {"median_ms": ms} for name, ms in times.items()}
@@ -58,8 +58,7 @@ def test_the_usual_way_is_two_networks_and_eight_fields() -> None:
 
 
 def placed(places: str) -> dict[str, dict[str, dict[str, float]]]:
-    """What is timed of two calls where the cores lie near (n) or far (f) before and after each turn, as made up
-    here."""
+    """The times of two calls whose cores are near (n) or far (f), before and after each turn, as `places` says."""
     left = iter(places)
     nothing = {"a": lambda: None, "b": lambda: None}
     found = engines.in_turns(nothing, rounds=1, near=lambda: next(left) == "n")
@@ -83,15 +82,15 @@ def test_what_is_not_timed_on_the_same_cores_is_not_compared() -> None:
         placed("nn" + "ff" * engines.MOST_ROUNDS)
 
 
-def test_cores_hand_a_number_over_in_some_time() -> None:
+def test_the_time_to_pass_a_number_between_cores_is_plausible() -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one core")
+        pytest.skip("needs two cores")
     allowed = os.sched_getaffinity(0)
     assert 1 < cores.one_way_ns() < 1e6
     assert os.sched_getaffinity(0) == allowed
 
 
-def test_a_wrong_answer_is_not_timed() -> None:
+def test_a_wrong_result_is_not_timed() -> None:
     card.verify("a difference", 0.1, at_most=0.1)
     for value in (0.2, float("nan")):
         with pytest.raises(SystemExit, match="not timed: a difference"):

@@ -1,5 +1,5 @@
-"""What can be known of the containers without a container engine: that they parse, that their pins are the project's,
-and that each command in them that does not need the base image runs."""
+"""What can be checked about the containers without a container engine: they parse, their pins are the project's, and
+every command that needs neither the base image nor the network runs."""
 
 import http.server
 import re
@@ -46,7 +46,7 @@ KNOWN = {
 NEEDS_BASE = ("apt-get ", "rm -rf /var/lib/apt", "useradd ", "install --directory --owner=i3d")
 """Commands that change the system they run in."""
 NEEDS_NETWORK = ("pip install ",)
-"""Gigabytes of packages: their arguments are checked, see the tests of pins."""
+"""Gigabytes of packages, so only their arguments are checked: see the tests of pins."""
 
 
 def commands(name: str) -> list[str]:
@@ -86,7 +86,7 @@ def test_it_is_made_of_known_instructions_and_copies_what_is_there(name: str) ->
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_image_runs_as_a_user_of_its_own_with_a_cache_that_stays(name: str) -> None:
+def test_the_image_runs_as_its_own_user_with_its_cache_in_a_volume(name: str) -> None:
     instructions = parse(ROOT / name)
     final = last_stage(instructions)
     user = next(i.value for i in final if i.word == "USER")
@@ -104,9 +104,7 @@ def test_the_image_runs_as_a_user_of_its_own_with_a_cache_that_stays(name: str) 
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_it_starts_is_understood_and_demands_a_password(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_command_is_valid_and_requires_a_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     final = last_stage(parse(ROOT / name))
     program, *fixed = next(i for i in final if i.word == "ENTRYPOINT").form
     assert (program, fixed) == ("i3d-live", [])
@@ -122,7 +120,7 @@ def test_what_it_starts_is_understood_and_demands_a_password(
 
 @contextmanager
 def answering(status: int) -> Iterator[int]:
-    """A server that answers everything with a status; its port."""
+    """Yields the port of a server that answers every request with this status."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -142,7 +140,7 @@ def answering(status: int) -> Iterator[int]:
 
 
 def healthy(name: str, port: int) -> bool:
-    """What the health check of the image says of a server at that port."""
+    """Whether the image's health check passes for a server on that port."""
     final = last_stage(parse(ROOT / name))
     program, *rest = next(i for i in final if i.word == "HEALTHCHECK").form
     assert program in ("python", "python3")
@@ -161,7 +159,7 @@ def test_its_health_check_tells_a_server_that_answers_from_one_that_does_not(nam
         assert not healthy(name, port)
 
 
-def test_the_health_check_passes_the_door_of_the_real_server() -> None:
+def test_the_health_check_passes_for_the_real_server_with_a_password() -> None:
     serving = pytest.importorskip("tests.support.serving")
     with serving.served(password="a long password") as server:
         assert healthy("Dockerfile", server.port)
@@ -175,7 +173,7 @@ def wanted(extra: str) -> dict[str, SpecifierSet]:
 
 
 def pins(name: str) -> dict[str, str]:
-    """What is installed at a version that the file itself names."""
+    """The packages whose versions the file itself states."""
     return dict(re.findall(r"\b([a-z][a-z0-9-]+)==([0-9.]+)", " ".join(commands(name))))
 
 
@@ -189,7 +187,7 @@ def test_the_pins_for_the_gpu_are_those_of_the_extra() -> None:
 
 
 def installed(name: str) -> set[str]:
-    """The extras that it installs."""
+    """The extras that the image installs."""
     asked = re.search(r'"\.\[([a-z0-9,]+)\]"', " ".join(commands(name)))
     assert asked
     return set(asked[1].split(","))
@@ -202,7 +200,7 @@ def test_the_extras_that_it_installs_are_there(name: str) -> None:
     assert installed(name) <= set(extras)
 
 
-def test_the_image_for_the_processor_does_without_torch_and_pins_by_the_constraints_alone() -> None:
+def test_the_cpu_image_has_no_torch_and_is_pinned_by_the_constraints_alone() -> None:
     assert pins("Dockerfile") == {}
     assert not [extra for extra in installed("Dockerfile") if "torch" in wanted(extra)]
     assert 'pip install --constraint constraints.txt ".[' in " ".join(commands("Dockerfile"))
@@ -223,7 +221,7 @@ def runnable(name: str) -> list[str]:
     ("name", "command"), [(name, command) for name in FILES for command in runnable(name)]
 )
 def test_a_command_that_needs_neither_base_nor_network_runs(name: str, command: str, tmp_path: Path) -> None:
-    """In an empty folder with the files that are copied beside it, /opt/i3d-live in that folder too."""
+    """It runs in a folder with nothing but a constraints.txt; /opt/i3d-live is in that folder too."""
     (tmp_path / "constraints.txt").write_text(
         "numpy==2.4.6\ntorch==2.13.0\ntriton==3.7.1 ; sys_platform == 'linux'\ntorchmetrics==1.9.0\n"
         "nvidia-nccl-cu13==2.29.7\ncuda-toolkit==13.0.3.0\n"
@@ -231,7 +229,7 @@ def test_a_command_that_needs_neither_base_nor_network_runs(name: str, command: 
     script = command.replace("/opt/i3d-live", str(tmp_path / "i3d-live")).replace(
         "python3 -m venv", "python -m venv"
     )
-    # Making an environment is what the command does; copying pip into it takes seconds and is not.
+    # The environment is what counts; copying pip into it takes seconds.
     script = script.replace("-m venv", "-m venv --without-pip")
     programs = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(
@@ -250,7 +248,7 @@ def test_a_command_that_needs_neither_base_nor_network_runs(name: str, command: 
 
 
 def test_the_wheel_holds_every_package_and_its_data(tmp_path: Path) -> None:
-    """What `pip install .` in the images and on a user's machine comes to."""
+    """This is what `pip install .` installs, in the images and on a user's machine."""
     pytest.importorskip("setuptools")
     source = tmp_path / "source"
     for sent in ("engines", "realtime"):
@@ -313,7 +311,7 @@ def test_the_unit_starts_what_a_bundle_understands(tmp_path: Path) -> None:
     assert given.source == "rtsp://user:password@camera/stream"
 
 
-def test_the_unit_comes_back_but_not_to_a_wrong_call() -> None:
+def test_systemd_restarts_the_unit_unless_the_call_was_wrong() -> None:
     settings = unit_settings()
     assert settings["Restart"] == "always"
     assert settings["RestartPreventExitStatus"] == str(UsageError.exit_code)
@@ -322,7 +320,7 @@ def test_the_unit_comes_back_but_not_to_a_wrong_call() -> None:
 
 def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("there is no systemd-analyze here")
+        pytest.skip("needs systemd-analyze")
     copy = tmp_path / UNIT.name
     copy.write_text(UNIT.read_text().replace("/opt/i3d-live/venv/bin/python", sys.executable))
     done = subprocess.run(

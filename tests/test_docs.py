@@ -1,8 +1,7 @@
-"""The pages of docs/ do what they say.
+"""What the pages of docs/ say is true.
 
-Every command in them is carried out here, or, where it needs what a test has not (a camera, a container, a GPU,
-minutes), read by the program's own parser: `CARRIED_OUT` says which. Every message on the page of troubleshooting is
-provoked.
+Every command in them is run here or, where it needs what a test lacks (a camera, a container, a GPU, minutes), only
+parsed, by the program's own parser: `CARRIED_OUT` says which. Every message on the troubleshooting page is provoked.
 """
 
 import os
@@ -35,14 +34,14 @@ from tests.support.servers import free_port
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "README.md"])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CARRIED_OUT = ("run", "classify", "list", "info", "flow")
-"""Verbs that are carried out where their sources are files here: `run` and `classify` with a double for the engine.
-`build`, `check`, `demo`, `bundle`, `view` and `weights` have their own tests; here their calls are read."""
+"""Verbs that are run if their sources are local files: `run` and `classify` with a double for the engine. `build`,
+`check`, `demo`, `bundle`, `view` and `weights` have their own tests; here their calls are only parsed."""
 ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
 OF_THE_SYSTEM = {
     "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", ".venv/bin/pip", "python3",
 }  # fmt: skip
 FILES_AT_HAND = ("video.mp4", "pictures", "videos", "mine.pt", "mine.txt")
-"""What the pages speak of as the reader's own."""
+"""The reader's own files, by the names that the pages use."""
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -67,7 +66,7 @@ def shell_lines() -> list[tuple[str, str]]:
 
 
 def program_calls() -> list[tuple[str, list[str]]]:
-    """Page and arguments of each call of i3d-live, also those inside of `docker run`."""
+    """Page and arguments of each call of i3d-live, including those inside `docker run`."""
     calls = []
     for page, line in shell_lines():
         words = shlex.split(line)
@@ -81,7 +80,7 @@ def program_calls() -> list[tuple[str, list[str]]]:
 
 
 class GivesSawTicks(Runs):
-    """Whatever the plan, its engine tells which ticks it saw."""
+    """A backend whose engine, whatever the plan, reports which ticks it saw."""
 
     COMPILES = False
 
@@ -94,7 +93,7 @@ class GivesSawTicks(Runs):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the pages speak of."""
+    """The current folder, with the files that the pages mention."""
     write_clip(tmp_path / "video.mp4", every(Fraction(1, 25), 70), size_px=(160, 120))
     for folder in ("videos", "clips"):
         (tmp_path / folder).mkdir()
@@ -126,7 +125,7 @@ def test_a_documented_call_does_what_it_says(
     page: str, arguments: list[str], here: Path, call: Callable[[list[str]], tuple[int, str]]
 ) -> None:
     if arguments == ["--install-completion"]:
-        return  # changes files of the shell; the next test asks for what it then asks for
+        return  # changes the shell's files; the next test asks for what the shell then asks for
     verb, options = understood(arguments)
     local = not any(address in " ".join(arguments) for address in ELSEWHERE)
     if verb not in CARRIED_OUT or not local or options.get("model", "kinetics") != "kinetics":
@@ -185,7 +184,7 @@ def test_documented_python_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With weights of a tiny network, and a double for every backend."""
-    monkeypatch.delitem(PUBLIC, "kinetics")  # whose name only its own weights may have
+    monkeypatch.delitem(PUBLIC, "kinetics")  # only the public weights may have this name
     save("kinetics")
     for name in REGISTRY:
         register(monkeypatch, GivesSawTicks(), name)
@@ -259,7 +258,7 @@ def test_the_glossary_has_twenty_words() -> None:
     assert len(set(words) - {"word"}) == 20
 
 
-# Every message of the page of troubleshooting
+# Every message on the troubleshooting page
 
 
 def provoked(tmp_path: Path) -> dict[str, list[str]]:
@@ -309,7 +308,7 @@ def test_every_message_of_troubleshooting_is_printed(
     calls = provoked(here)
     for message in messages():
         if "port <port>: Address already in use" in message:
-            continue  # the next test
+            continue  # provoked by the next test
         starts = [start for start in calls if message.startswith(f"i3d-live: {start}")]
         assert len(starts) == 1, f"nothing provokes: {message}"
         code, err = call(calls.pop(starts[0]))
@@ -319,7 +318,9 @@ def test_every_message_of_troubleshooting_is_printed(
     assert not calls
 
 
-def test_a_port_that_is_taken_is_said(here: Path, call: Callable[[list[str]], tuple[int, str]]) -> None:
+def test_a_port_in_use_is_reported_as_documented(
+    here: Path, call: Callable[[list[str]], tuple[int, str]]
+) -> None:
     import socket
 
     pytest.importorskip("gradio")
@@ -333,7 +334,7 @@ def test_a_port_that_is_taken_is_said(here: Path, call: Callable[[list[str]], tu
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:
-    """The thirty questions of a newcomer, each with one file."""
+    """A newcomer's thirty questions, each answered by one file."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     named = re.findall(r"^\| [^|]+\? \| `([\w/]+\.py)` \|$", page, flags=re.MULTILINE)
     assert len(named) >= 30

@@ -1,4 +1,4 @@
-"""Pages, pictures and figures of docs/ that come from the program are those that it gives now."""
+"""The pages, pictures and figures of docs/ that come from the program are up to date."""
 
 import re
 import subprocess
@@ -17,18 +17,18 @@ from tests.support.networks import random_tensors
 
 
 @pytest.mark.parametrize("made", [errors_page, commands_page], ids=["errors", "commands"])
-def test_a_generated_page_is_the_newest(made: object) -> None:
+def test_a_generated_page_is_up_to_date(made: object) -> None:
     page, path = made.page(), made.PAGE  # type: ignore[attr-defined]
-    assert path.read_text(encoding="utf-8") == page, f"python -m {made.__name__} writes it anew"  # type: ignore[attr-defined]
+    assert path.read_text(encoding="utf-8") == page, f"python -m {made.__name__} regenerates it"  # type: ignore[attr-defined]
 
 
 ADVICE = re.compile(r"[;:] |\b(give|name|choose|build|make|pip install)\b")
 OF_ELSEWHERE = ">"
-"""Messages that end with a text from elsewhere bring its advice."""
+"""A message that ends with text from elsewhere carries that text's advice."""
 
 
 def test_every_error_says_what_to_do() -> None:
-    """What is given; what to do."""
+    """It says what was given, then what to do."""
     texts = {text for _, _, text in errors_page.raised() if not text.endswith(OF_ELSEWHERE)}
     assert sorted(text for text in texts if not ADVICE.search(text)) == []
 
@@ -46,12 +46,12 @@ def test_the_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
     }
     for name in drawn:
         new, kept = (cv2.imread(str(folder / name)).astype(int) for folder in (tmp_path, ROOT / "docs"))
-        assert new.shape == kept.shape, f"python docs/pictures.py draws {name} anew"
-        assert abs(new - kept).mean() < 0.1, f"python docs/pictures.py draws {name} anew"  # 0 on one machine
+        assert new.shape == kept.shape, f"python docs/pictures.py redraws {name}"
+        assert abs(new - kept).mean() < 0.1, f"python docs/pictures.py redraws {name}"  # 0 on one machine
 
 
 def macs() -> dict[str, float]:
-    """Multiply-adds, in G, of 8 new ticks of the RGB stream by mode, and of flow in `continual`."""
+    """10^9 multiply-adds for 8 new ticks: of the RGB stream in each mode, and of flow in `continual`."""
     from engines.backends.graphs import graphs
     from engines.backends.torch_operations import dry_run
     from engines.nets.cost import multiply_adds

@@ -1,4 +1,4 @@
-"""The rules of the house that can be checked: small files, one-way imports, light imports, one OpenCV."""
+"""The house rules that can be checked: small files, one-way imports, light imports, one OpenCV."""
 
 import ast
 import re
@@ -37,7 +37,7 @@ ROOMS = {
     "torch_tensorrt": ("engines/backends/",),
     "triton": ("realtime/flow/",),
 }
-"""The rooms in which a heavy library may be imported: one each, but for FFmpeg, which reads and writes."""
+"""The rooms in which a heavy library may be imported: one each, except for FFmpeg, which both reads and writes."""
 
 
 def imported(path: Path) -> set[str]:
@@ -55,7 +55,7 @@ DIRECTIVES = ("# noqa", "# type:", "# fmt:", "# mypy:")
 
 
 def prose_lines(path: Path) -> Iterator[int]:
-    """Numbers of the lines that hold a comment, tools' directives apart, or a docstring, one under a name included."""
+    """Line numbers of comments, except directives to tools, and of docstrings, including those under a name."""
     with tokenize.open(path) as file:
         for token in tokenize.generate_tokens(file.readline):
             if token.type == tokenize.COMMENT and not token.string.startswith(DIRECTIVES):
@@ -109,7 +109,7 @@ def test_commands_take_few_parameters() -> None:
 
 
 def imports(path: Path) -> dict[str, str]:
-    """Names that a file binds by importing, and where each is from, with dots."""
+    """Names that a file binds by importing, and the dotted path of each."""
     found = {}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -121,9 +121,9 @@ def imports(path: Path) -> dict[str, str]:
 
 
 def patches(path: Path) -> list[str]:
-    """What a test puts something else in the place of: the object with the module that it is from, in full.
+    """The dotted path of each object that a test replaces.
 
-    It starts with `?` where it is not imported, so that nobody can tell.
+    It starts with `?` where the object is not imported, so that its module is unknown.
     """
     known, found = imports(path), []
     for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
@@ -136,8 +136,8 @@ def patches(path: Path) -> list[str]:
     return found
 
 
-def test_tests_come_in_by_doors() -> None:
-    """An argument, a table or a registered double; `setattr` is for what is not ours, and few need it."""
+def test_tests_replace_nothing_of_ours_by_setattr() -> None:
+    """Doubles come in as arguments, in tables or by registration; `setattr` is for others' code, and rarely needed."""
     found = {path.relative_to(ROOT).as_posix(): patches(path) for path in TESTS}
     ours = ("?", "benchmarks", "engines", "realtime", "scripts", "tests")
     assert [name for name, targets in found.items() if any(each.startswith(ours) for each in targets)] == []
@@ -160,7 +160,7 @@ def test_what_counts_as_a_patch_of_ours(tmp_path: Path) -> None:
 
 
 def private_reads(path: Path) -> list[str]:
-    """Attributes with a leading underscore of anything but `self` and `cls`."""
+    """Attributes with a leading underscore that are read from anything but `self`, `cls` and `os`."""
     nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute))
     return [
         ast.unparse(node)
@@ -170,7 +170,7 @@ def private_reads(path: Path) -> list[str]:
 
 
 def test_tests_read_nothing_private() -> None:
-    """But what torch and Typer have no public name for."""
+    """Except what torch and Typer have no public name for."""
     found = {path.relative_to(ROOT).as_posix(): private_reads(path) for path in TESTS}
     assert sum(map(len, found.values())) <= MOST_PRIVATE_READS, {
         name: each for name, each in found.items() if each

@@ -1,4 +1,4 @@
-"""constraints.txt and what holds it, against an index of three made packages; the scripts run as a user runs them."""
+"""constraints.txt and the scripts that keep it, with an index of three synthetic packages; run as a user runs them."""
 
 import os
 import re
@@ -51,7 +51,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A project that pins rightly, and the variables with which its index is the only one."""
+    """A project with correct pins, and the variables that make its index the only one."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "constraints.txt").write_text(PINS)
@@ -84,7 +84,7 @@ def pin(root: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_pins_that_hold_are_passed_on_every_python_and_platform(made: tuple[Path, dict[str, str]]) -> None:
+def test_pins_that_hold_pass_on_every_python_and_platform(made: tuple[Path, dict[str, str]]) -> None:
     root, variables = made
     done = script("check-lock", root, variables)
     assert (done.returncode, done.stderr) == (0, "")
@@ -114,14 +114,16 @@ def test_a_pin_that_breaks_an_extra_fails_in_the_resolvers_words(made: tuple[Pat
     ],
     ids=["wrong", "missing"],
 )
-def test_what_is_against_an_extra(old: str, new: str, words: str, made: tuple[Path, dict[str, str]]) -> None:
+def test_a_wrong_or_missing_pin_is_named(
+    old: str, new: str, words: str, made: tuple[Path, dict[str, str]]
+) -> None:
     root, variables = made
     assert lock.against(TORCH, root, index.environment(variables)) == ""
     pin(root, old, new)
     assert words in lock.against(TORCH, root, index.environment(variables))
 
 
-def test_a_package_without_a_wheel_for_the_platform_is_no_installation(
+def test_a_package_without_a_wheel_for_the_platform_cannot_be_installed(
     made: tuple[Path, dict[str, str]],
 ) -> None:
     root, variables = made
@@ -134,7 +136,9 @@ def test_a_package_without_a_wheel_for_the_platform_is_no_installation(
     assert "no wheels with a matching platform tag" in said
 
 
-def test_pin_keeps_versions_and_mends_those_that_cannot_be(made: tuple[Path, dict[str, str]]) -> None:
+def test_pin_keeps_versions_and_replaces_those_that_cannot_be_installed(
+    made: tuple[Path, dict[str, str]],
+) -> None:
     root, variables = made
     pin(root, "triton==3.7.1", "triton==3.9.0")
     done = script("pin", root, variables)
@@ -151,7 +155,7 @@ def test_pin_keeps_versions_and_mends_those_that_cannot_be(made: tuple[Path, dic
     assert "numpy==2.5.0" in (root / "constraints.txt").read_text()
 
 
-def test_local_wheels_and_settings_steer_nothing() -> None:
+def test_local_wheels_and_settings_have_no_effect() -> None:
     reach = {
         "PIP_INDEX_URL": "https://mirror/simple",
         "PIP_CERT": "ca.pem",
@@ -180,7 +184,7 @@ def test_the_lock_is_plain_pins() -> None:
         assert "://" not in line
 
 
-def test_the_torch_that_contributors_are_told_to_install_is_the_locks() -> None:
+def test_the_torch_that_contributors_are_told_to_install_is_the_locked_one() -> None:
     told = re.findall(r"torch==[\d.]+", (ROOT / "CONTRIBUTING.md").read_text())
     assert told
     assert set(told) <= set((ROOT / "constraints.txt").read_text().split())

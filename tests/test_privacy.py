@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: while the program runs on a file, no host is looked up and nothing is connected to."""
+"""Nothing leaves the machine: while the program runs on a file, no host is looked up and no connection is made."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ except SystemExit as stopped:
 def test_a_run_asks_no_host_for_anything(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 70))
     seen = tmp_path / "seen.txt"
-    # As on a user's machine: in CI the libraries would keep silent by themselves.
+    # As on a user's machine: in CI the libraries would send nothing anyway.
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     (tmp_path / "home").mkdir()
     done = subprocess.run(

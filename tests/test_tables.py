@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md and the figures of the README are those of the results, and of nothing else."""
+"""The tables in docs/benchmarks.md and the figures in the README come from the results, and from nothing else."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def result(name: str) -> str:
 @pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
 def test_a_page_holds_what_the_results_say(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert text == written(text), "python -m benchmarks.tables writes it anew"
+    assert text == written(text), "python -m benchmarks.tables regenerates it"
 
 
 def test_every_table_has_its_place() -> None:
@@ -52,25 +52,25 @@ def test_no_figure_says_that_something_takes_x_as_long(page: Path) -> None:
     ("times", "said"),
     [(39.4, "39x faster"), (4.25, "4.2x faster"), (1, "baseline"), (0.8, "0.8x the speed")],
 )
-def test_how_much_faster_is_said(times: float, said: str) -> None:
+def test_a_speed_is_given_as_a_factor_of_the_baseline(times: float, said: str) -> None:
     assert faster(times) == said
 
 
-def test_make_measures_every_table_and_nothing_that_needs_a_name() -> None:
+def test_make_runs_exactly_the_benchmarks_that_have_a_table() -> None:
     lines = (ROOT / "Makefile").read_text().splitlines()
     lists = [line.partition(" = ")[2] for line in lines if "BENCHMARKS = " in line]
     assert sorted(" ".join(lists).split()) == sorted(TABLES)
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
-def test_a_result_says_of_which_machine_and_day_it_is(path: Path) -> None:
+def test_a_result_names_its_machine_and_date(path: Path) -> None:
     found = json.loads(path.read_text())
     assert found["benchmark"] == path.stem
     assert {"date", "cpu", "cores", "versions"} <= set(found["machine"])
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{result(name)}.json").exists()])
-def test_another_figure_is_another_table(name: str, tmp_path: Path) -> None:
+def test_a_changed_figure_changes_the_table(name: str, tmp_path: Path) -> None:
     shutil.copytree(RESULTS, tmp_path / "results")
     path = tmp_path / "results" / f"{result(name)}.json"
     found = json.loads(path.read_text())
@@ -81,7 +81,7 @@ def test_another_figure_is_another_table(name: str, tmp_path: Path) -> None:
 
 
 def changed(value: object) -> object:
-    """With every number three times as large and one more."""
+    """The value with every number x replaced by 3 x + 1."""
     if isinstance(value, dict):
         return {name: changed(inner) for name, inner in value.items()}
     if isinstance(value, list):
