@@ -1,4 +1,4 @@
-"""Backends of tests in the registry, beside the real ones or in the place of one.
+"""Test backends in the registry, beside the real ones or in place of one.
 
     register(monkeypatch, Compiler(), "openvino")       # until the end of the test
 
@@ -22,13 +22,13 @@ def __getattr__(name: str) -> Any:
 
 
 def register(monkeypatch: pytest.MonkeyPatch, backend: Any, name: str = "double") -> None:
-    """Until the end of the test, `name` is this backend."""
+    """Make `name` this backend until the end of the test."""
     monkeypatch.setitem(MADE, name, backend)
     monkeypatch.setitem(REGISTRY, name, (f"{__name__}:{name}", "tests", "it is here"))
 
 
 class Runs:
-    """A backend that runs on a device of that name, or says why it does not. It has nothing to run."""
+    """A backend that is available on a device of that name, or says why it is not. It computes nothing."""
 
     COMPILES = True
 

@@ -59,14 +59,14 @@ SHOWN = """
 """
 
 IDLE_CONTEXTS: WeakKeyDictionary[Any, dict[str, list[Any]]] = WeakKeyDictionary()
-"""By browser and options, those in which no page is open."""
+"""The contexts in which no page is open, by browser and options."""
 
 
 @contextmanager
 def page_of(
     browser: Any, server: Served, before: Callable[[Any], object] = lambda page: None, **options: Any
 ) -> Iterator[Any]:
-    """The page as in a separate browser. Ends with an error if the page had one, or contacted another host.
+    """The page, as if in a separate browser. Fails if the page had an error or contacted another host.
 
     `before`: called with the page before it is opened. What an earlier page fetched (77 files) is cached.
     """
@@ -99,7 +99,7 @@ def page_of(
 
 
 def is_problem(message: Any) -> bool:
-    """Whether a message of the console is one; a start that is refused, which the page explains, is none."""
+    """Whether a console message is a problem. A refused start is not: the page explains it."""
     refused = message.text.endswith("status of 400 (Bad Request)") and message.location["url"].endswith(
         "/live/start"
     )
@@ -107,7 +107,7 @@ def is_problem(message: Any) -> bool:
 
 
 def shown(page: Any) -> Any:
-    """What a viewer reads of the page's state, for the message of a test that failed."""
+    """What a viewer can read on the page, for the message of a failed test."""
     try:
         return page.evaluate(SHOWN)
     except Exception as error:
@@ -123,7 +123,7 @@ def press(page: Any, button: str) -> None:
 
 
 def wait_for_label(page: Any, label: str) -> None:
-    """Until the page shows it as the prediction."""
+    """Wait until the page shows this label as the prediction."""
     page.wait_for_function("label => document.getElementById('label')?.textContent === label", arg=label)
 
 
@@ -147,7 +147,7 @@ def draw(page: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
 
 
 def fake_webcam(path: Path, pictures: list[np.ndarray]) -> list[str]:
-    """Arguments that make Chromium show these pictures (RGB) as the camera, at 30 a second, over and over."""
+    """Arguments that make Chromium show these pictures (RGB) as the camera, at 30 frames a second, over and over."""
     with path.open("wb") as file:
         for picture in pictures:
             done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])

@@ -1,4 +1,4 @@
-"""Clocks that a test owns."""
+"""Clocks that a test controls."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from realtime.clock import Clock
 
 
 class Hurried(Clock):
-    """Time passes as ever, but nobody waits."""
+    """Time passes as usual, but waits end immediately."""
 
     def wait(self, flag: threading.Event, seconds: float) -> bool:
         return flag.is_set()
 
 
 class ManualClock(Clock):
-    """Time passes only where somebody waits, or by `pass_s`. It remembers how long each wait was."""
+    """Time passes only during waits and in `pass_s`. The length of each wait is kept."""
 
     def __init__(self, at_wait: Callable[[], None] = lambda: None) -> None:
         """`at_wait`: called after each wait."""

@@ -1,4 +1,4 @@
-"""An engine that tells the colour of each cell of the picture, and frames with coloured blocks."""
+"""An engine that reports the colour of each cell of the picture, and frames with coloured blocks."""
 
 from fractions import Fraction
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.doubles import PositionTicks
 
 LABELS = ("red", "green", "blue")
 DARK = 25.0
-"""A cell scores by how much its mean colour is brighter than this: 10 is worth one unit of a logit."""
+"""A cell's score is how much brighter than this its mean colour is; 10 grey levels are one unit of a logit."""
 
 
 class SeesColours(PositionTicks):
@@ -41,9 +41,9 @@ class SeesColours(PositionTicks):
 def coloured(
     number: int, blocks: dict[str, Box], size_px: tuple[int, int] = (256, 256), **known: Any
 ) -> Frame:
-    """Frame `number` of 25 a second, (height, width) px, black but for a block of each colour at x, y, width, height.
+    """Frame `number` at 25 a second: black, except for a block of each colour at (x, y, width, height).
 
-    `known`: further fields of `Frame`.
+    `size_px`: (height, width). `known`: further fields of `Frame`.
     """
     rgb = np.zeros((*size_px, 3), np.uint8)
     for label, box in blocks.items():

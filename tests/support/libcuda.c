@@ -1,5 +1,5 @@
-/* A stand-in for NVIDIA's driver whose device memory is the host's. NVIDIA's own header says what its functions look like, so a
- * wrong name or argument does not compile here or is caught below; every address must lie in what was allocated. */
+/* A stand-in for NVIDIA's driver whose device memory is the host's. Its functions are declared by NVIDIA's own header,
+ * so a wrong name or argument fails to compile or is caught below; every address must lie in allocated memory. */
 #include <cuda.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static Operation *recorded, **behind;
 static __thread CUcontext current;
 long long uploaded, downloaded, launches, graphs;
 
-/* What tests ask and tell. */
+/* What tests read and set. */
 void set_devices(int count) { devices = count; }
 long long allocated(void) {
     long long total = 0;
@@ -39,7 +39,7 @@ static CUresult room(size_t bytes, int on_device, char **start) {
     for (int i = 0; i < ALLOCATIONS; i++) {
         if (allocations[i].bytes) continue;
         *start = aligned_alloc(256, (bytes + 255) / 256 * 256);
-        memset(*start, 0xA5, bytes); /* nobody may count on zeros */
+        memset(*start, 0xA5, bytes); /* nothing may rely on zeros */
         allocations[i] = (Allocation){*start, bytes, on_device};
         return CUDA_SUCCESS;
     }
@@ -82,7 +82,7 @@ static CUresult enqueue(CUstream stream, Operation o) {
     return CUDA_SUCCESS;
 }
 
-/* For the stand-in of TensorRT: what it does on the stream. */
+/* For TensorRT's stand-in: its work on the stream. */
 CUresult enqueue_call(CUstream stream, void (*call)(void)) { return enqueue(stream, (Operation){.call = call}); }
 
 CUresult cuInit(unsigned int flags) { return flags ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS; }

@@ -1,4 +1,4 @@
-"""Clips of made actions whose difference is known: which way things move, how fast, and what they look like."""
+"""Clips of synthetic actions that differ in known ways: which way things move, how fast, and what they look like."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class Action:
     """Things that cross the picture."""
 
     speed_px: float
-    """Px a frame, downwards or to the right, of a picture 240 px high."""
+    """Px per frame, down or to the right, in a picture 240 px high."""
     upright: bool = True
-    """They move up and down, or to the left and right."""
+    """True: they move up or down. False: left or right."""
     rings: bool = False
-    """Rings, or filled squares."""
+    """True: rings. False: filled squares."""
 
 
 ACTIONS: Mapping[str, Action] = {
@@ -35,14 +35,14 @@ ACTIONS: Mapping[str, Action] = {
     "rings down": Action(3, rings=True),
 }
 SIDEWAYS: Mapping[str, Action] = {"left": Action(-3, upright=False), "right": Action(3, upright=False)}
-"""Each is the other in a mirror: a model taught on mirrored pictures confuses them."""
+"""Each is the mirror image of the other: a model taught on mirrored pictures confuses them."""
 
 
 def frames(
     action: Action, count: int, rng: np.random.Generator, size_px: tuple[int, int] = SIZE_PX
 ) -> Iterator[NDArray[np.uint8]]:
-    """uint8 (H, W, 3) each: things of random place, size and colour, all at the action's speed, before a random
-    ground."""
+    """uint8 (H, W, 3) each: things of random place, size and colour, all at the action's speed, on a random
+    background."""
     width, height = size_px
     scale = height / 240
     margin = 40 * scale
@@ -89,7 +89,7 @@ def write_actions(
     count: int = 75,
     size_px: tuple[int, int] = SIZE_PX,
 ) -> Path:
-    """A video of these actions, `count` frames each, one spliced behind the other."""
+    """A video of these actions, `count` frames each, spliced one after another."""
     rng = np.random.default_rng(seed)
     writer = VideoWriter(path, size_px)
     pictures = (picture for action in actions for picture in frames(action, count, rng, size_px))
@@ -107,7 +107,7 @@ def write_folder(
     size_px: tuple[int, int] = SIZE_PX,
     seed: int = 0,
 ) -> Path:
-    """A subfolder for each action with some clips of it, no two alike."""
+    """A subfolder for each action with `clips` clips of it, no two alike."""
     for number, (name, action) in enumerate(actions.items()):
         (folder / name).mkdir(parents=True)
         for clip in range(clips):

@@ -1,4 +1,4 @@
-"""Tiny clips whose every frame is known: each picture carries its number, and frame i has the stamp that was asked for.
+"""Tiny clips whose every frame is known: each picture carries its number, and frame i has the i-th of the given stamps.
 
 write_clip(path, every(Fraction(1, 30), 12))       # 12 frames at 30 a second, H.264
 [read_number(frame.rgb) for frame in video]        # [0, 1, ... 11]
@@ -27,13 +27,13 @@ LOWER = {"left": (200, 40, 30), "right": (30, 180, 60)}
 
 
 def every(step_s: Fraction, count: int, start_s: Fraction = Fraction(0)) -> list[Fraction]:
-    """Stamps of a constant rate."""
+    """Stamps at a constant rate."""
     return [start_s + i * step_s for i in range(count)]
 
 
 def picture(number: int, size_px: tuple[int, int] = SIZE_PX) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3). The upper half shows `number` (0 to 255) in binary, one upright bar a bit, the lowest first; the
-    lower half is red at the left and green at the right, so that a turned or wrongly coloured picture is noticed."""
+    """uint8 (H, W, 3). The upper half shows `number` (0 to 255) in binary, one vertical bar per bit, the lowest first; the
+    lower half is red at the left and green at the right, so that a rotated or wrongly coloured picture is noticed."""
     width, height = size_px
     rgb = np.empty((height, width, 3), np.uint8)
     bits = number >> (np.arange(width) * BITS // width) & 1
@@ -67,14 +67,14 @@ def write_clip(
     time_base_s: Fraction = FINE_S,
     encoder_options: dict[str, str] = X264_OPTIONS,
 ) -> Path:
-    """One frame a stamp; the suffix says which container.
+    """One frame per stamp; the suffix chooses the container.
 
-    rotation: degrees to the left that a player must turn it. colour: (matrix, range) in the numbers of ITU-T H.273.
-    sound_s: length of a silent sound track. time_base_s: of the encoder; MPEG-4 wants 1/1000 s, MPEG-2 1/25 s.
+    rotation: degrees anticlockwise that a player must turn it. colour: (matrix, range) in the numbers of ITU-T H.273.
+    sound_s: length of a silent sound track. time_base_s: of the encoder; MPEG-4 needs 1/1000 s, MPEG-2 1/25 s.
     """
-    options = {"max_interleave_delta": "0"}  # sound and pictures side by side, however long the sound
+    options = {"max_interleave_delta": "0"}  # interleave sound and pictures, however long the sound
     if path.suffix == ".mp4":
-        options["movflags"] = "faststart"  # the index in front, where a cut leaves it
+        options["movflags"] = "faststart"  # the index in front, so that a cut file keeps it
     steps = [b - a for a, b in pairwise(stamps_s)] or [Fraction(1, 25)]
     with av.open(str(path), "w", options=options) as file:
         stream: Any = file.add_stream(codec, rate=25, options=encoder_options)
@@ -82,7 +82,7 @@ def write_clip(
         stream.pix_fmt = pix_fmt
         encoder = stream.codec_context
         encoder.max_b_frames, encoder.gop_size = b_frames, key_every
-        if path.suffix != ".avi":  # which knows no stamps, only a rate
+        if path.suffix != ".avi":  # AVI has no stamps, only a rate
             encoder.time_base = time_base_s
         encoder.sample_aspect_ratio = pixel_aspect or Fraction(0)
         encoder.colorspace, encoder.color_range = colour or (2, 0)
@@ -105,7 +105,7 @@ def write_stamped(
 ) -> Path:
     """A Matroska file of JPEG pictures whose stamps, whole milliseconds, may be negative, jump and run backwards.
 
-    sizes_px: sizes of the pictures, in turns of three.
+    sizes_px: sizes of the pictures, each for three in a row, in turn.
     """
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as file:
         stream: Any = file.add_stream("mjpeg", rate=25)
@@ -129,7 +129,7 @@ def jpeg(rgb: NDArray[np.uint8]) -> Any:
 
 
 def write_sound(path: Path, seconds: Fraction, cover: NDArray[np.uint8] | None = None) -> Path:
-    """Only a sound track, silent; in Matroska with a cover, which FFmpeg shows as a video track."""
+    """A silent sound track alone; in Matroska, with a cover if given, which FFmpeg shows as a video track."""
     with av.open(str(path), "w") as file:
         if cover is not None:
             file.add_attachment("cover.jpg", "image/jpeg", bytes(jpeg(cover)))
@@ -152,7 +152,7 @@ def cut_off(path: Path, share: float) -> Path:
 
 
 def damage(path: Path, numbers: Sequence[int], share: float = 1) -> Path:
-    """Overwrite the last `share` of some packets of an MP4 file, by their numbers as they lie in it."""
+    """Overwrite the last `share` of some packets of an MP4 file; `numbers` count them in the order of the file."""
     with av.open(str(path)) as file:
         places = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
@@ -164,7 +164,7 @@ def damage(path: Path, numbers: Sequence[int], share: float = 1) -> Path:
 
 
 def _add_silence(file: Any, seconds: Fraction) -> None:
-    """Before the video in the file, and from time zero on."""
+    """The sound lies before the video in the file, and starts at time zero."""
     stream = file.add_stream("aac", rate=48_000)
     for start in range(0, int(seconds * 48_000), 1024):
         frame = AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")

@@ -52,7 +52,7 @@ def tiny_flax(tensors: Tensors) -> dict[str, Any]:
 
 
 class MadeSet:
-    """A made public set, `made`: rgb and flow, each at two places of one server."""
+    """A synthetic public set, `made`: rgb and flow, each at two addresses of one server."""
 
     def __init__(self, server: FileServer, tmp_path: Path) -> None:
         self.server = server

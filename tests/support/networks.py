@@ -1,4 +1,4 @@
-"""Networks for tests: random weights that keep the signal alive, and the whole layout on pictures of 32 x 32."""
+"""Networks for tests: random weights that keep the signal alive, and the whole network on pictures of 32 x 32."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from engines.runtime.continual import StreamingEngine
 from engines.spec import FLOW, RGB, Mode, StreamSpec, Weights
 
 SMALL_PX = 32
-"""After the strides of 32 one cell is left, where 224 leaves 7 x 7; every layer pads both alike."""
+"""The total stride of 32 leaves one cell, where 224 px leave 7 x 7; every layer pads both sizes alike."""
 CLASSES = 5
 DIVIDE = 8
 """How many times narrower than the real network."""
@@ -21,9 +21,9 @@ Tensors = dict[str, np.ndarray]
 
 
 def random_tensors(channels: int = 3, classes: int = CLASSES, seed: int = 0, divide: int = DIVIDE) -> Tensors:
-    """Kaiming weights and batch norms that turn zeros into something else, as trained ones do.
+    """Kaiming weights and batch norms that do not keep zeros at zero, like trained ones.
 
-    With torch's own initialisation the signal dies on its way, and any two networks agree.
+    With torch's own initialisation the signal dies out on the way, and any two networks agree.
     """
     torch.manual_seed(seed)
     net = I3D(classes, channels, divide=divide)
@@ -62,6 +62,6 @@ def small_engine(tensors: Tensors, mode: Mode, channels: int = 3) -> StreamingEn
 
 
 def noise(length: int, channels: int = 3, batch: int = 1, px: int = SMALL_PX, seed: int = 1) -> np.ndarray:
-    """Ticks (batch, length, px, px, channels) of the stream's type."""
+    """Random ticks (batch, length, px, px, channels) in the stream's dtype."""
     values = np.random.default_rng(seed).random((batch, length, px, px, channels), np.float32)
     return (values * 255).astype(np.uint8) if channels == 3 else (values * 2 - 1).astype(np.float16)

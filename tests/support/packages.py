@@ -1,4 +1,4 @@
-"""Packages of the system that tests need."""
+"""System packages that tests need."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.conftest import in_ci
 
 
 def need(there: object, packages: str) -> None:
-    """Skip the test that needs what is not there, and say what to install; in CI that is a failure."""
+    """Skip the test if `there` is false, and say what to install; in CI, fail instead."""
     if there:
         return
     message = f"needs the system package(s) {packages}; scripts/system-packages {packages} installs them"

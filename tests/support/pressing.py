@@ -36,7 +36,7 @@ def handler(server: Served, control: str, event: str) -> int:
 def press(
     server: Served, number: int, data: list[Any], *, stream: bool = False
 ) -> tuple[list[Any] | None, str]:
-    """What comes of it: the outputs and no message, or none and the message that the page shows.
+    """The result: the outputs and "", or None and the message that the page shows.
 
     `stream`: an event that goes on until it is closed, which is done immediately.
     """
@@ -75,7 +75,7 @@ def _messages(server: Served, session: str) -> list[dict[str, Any]]:
 def start(
     server: Served, source: Any, address: Any = "", upload: Any = "", fields: Mapping[str, Any] = FIELDS
 ) -> tuple[str, str]:
-    """Token of the channel, or "" and the message."""
+    """Token of the channel and "", or "" and the error message."""
     given = {"source": source, "address": address, "upload": upload, "settings": fields}
     _, answer = ask_for_start(server, json.dumps(given))
     return answer.get("token", ""), answer.get("error", "")
@@ -89,14 +89,17 @@ def ask_for_start(server: Served, body: str | bytes) -> tuple[int, dict[str, str
 
 
 def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
-    """A picture of the webcam as the page sends it."""
+    """A webcam picture as the page sends it."""
     body = base64.b64encode(jpeg).decode()
     return {"url": f"data:image/jpeg;taken={taken};channel={channel};base64,{body}", "is_value_data": True}
 
 
 def watching(server: Served, token: str) -> ClientConnection:
-    """`max_queue`: with a full one it would answer no ping, and tests may look at it minutes apart. `ping_interval`:
-    pings take numbers from `random` in a thread, and Hypothesis takes that for a strategy that is not repeatable."""
+    """A viewer of a channel.
+
+    Its queue has no limit: with a full one it would answer no ping, and tests may read it minutes apart. It sends no
+    pings: they draw from `random` in a thread, and Hypothesis takes that for a strategy that is not repeatable.
+    """
     url = f"ws://127.0.0.1:{server.port}/live/{token}/state"
     return connect(url, max_size=2**22, max_queue=None, ping_interval=None)
 

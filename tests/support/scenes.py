@@ -88,7 +88,7 @@ def translation(px: float, size_px: int = 256, seed: int = 1) -> Scene:
 
 
 def rotation(degrees: float, size_px: int = 256, seed: int = 2) -> Scene:
-    """The picture turns about its middle; clockwise on the screen where positive."""
+    """The picture turns about its middle; clockwise on the screen if positive."""
     turn = np.deg2rad(degrees)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return affine(f"rotation {degrees:g} degrees", matrix, (0.0, 0.0), size_px, seed)
@@ -128,7 +128,7 @@ def known_motions(size_px: int = 256) -> list[Scene]:
 
 def clip_pairs(clip: Path, count: int, first: int = 0, size_px: int = 256) -> list[tuple[Grey, Grey]]:
     """`count` pairs of neighbouring frames spread evenly over a clip from frame `first` on: short side to `size_px`,
-    grey, central square. A frame that repeats the one before is passed over."""
+    grey, central square. A frame that repeats the one before is skipped."""
     reader = cv2.VideoCapture(str(clip))
     frames: list[Grey] = []
     while (read := reader.read())[0]:

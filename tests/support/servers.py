@@ -55,14 +55,14 @@ class Server:
         return f"{self._scheme}://{user + '@' if user else ''}127.0.0.1:{self.port}/{path}"
 
     def freeze(self) -> None:
-        """It keeps its connections and takes new ones, but says nothing more."""
+        """It keeps its connections and accepts new ones, but sends nothing more."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Kill it, without a goodbye to anybody."""
+        """Kill it; its clients get no goodbye."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -75,13 +75,13 @@ class Server:
 
 @contextmanager
 def rtsp_server(folder: Path) -> Iterator[Server]:
-    """Serves the H.264 files (.mp4, .mkv) of a folder over TCP, in real time: add ?play_count=0 for without end."""
+    """Serves the H.264 files (.mp4, .mkv) of a folder over TCP, in real time: with ?play_count=0, endlessly."""
     yield from _running(Server(["-c", RTSP, str(folder)], "rtsp"))
 
 
 @contextmanager
 def http_server(folder: Path) -> Iterator[Server]:
-    """Serves the files of a folder. A path below live/ or slow/ comes without a length, in 15 pieces, 0.1 or 0.3 s
+    """Serves the files of a folder. A path below live/ or slow/ is sent without a length, in 15 pieces, 0.1 or 0.3 s
     apart."""
     yield from _running(Server([__file__, str(folder)], "http"))
 
@@ -103,7 +103,7 @@ def free_port() -> int:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """The port of a server that takes connections and never says anything."""
+    """The port of a server that accepts connections and never sends anything."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Served:
-    """A running server. What it holds is asked of it over its standard input."""
+    """A running server. It is asked about its state over its standard input."""
 
     def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
         self._process, self.port, self.pid = process, port, process.pid
@@ -32,11 +32,11 @@ class Served:
         return f"http://127.0.0.1:{self.port}/"
 
     def holds(self) -> dict[str, Any]:
-        """running: names of the sources that run; uploads: files; threads: of the program itself."""
+        """running: the names of the running sources; uploads: how many files; threads: how many of the program's own."""
         return self._tell("")
 
     def clear(self) -> None:
-        """Let go of everything that was started, immediately."""
+        """Stop everything that was started, immediately."""
         self._tell("clear")
 
     def _tell(self, word: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def served(
 def ask(
     server: Served, path: str, *, method: str = "GET", body: str | bytes = "", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body; without a stated length, its first bytes."""
+    """Status, headers and body; only the body's first bytes if no length is stated."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -92,7 +92,7 @@ def ask(
 
 
 def send_raw(server: Served, data: bytes) -> bytes:
-    """Send any bytes over a connection; the first bytes of the response, none if it was only closed."""
+    """Send any bytes over a connection; the first bytes of the response, b"" if it was only closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(data)
         try:
