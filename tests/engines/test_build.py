@@ -89,7 +89,7 @@ def test_another_machine_or_version_builds_again(built: Path, key: str) -> None:
 
 
 def test_a_change_in_any_folder_that_shapes_engines_builds_again(tmp_path: Path) -> None:
-    """Training shapes none."""
+    """The training folder shapes no engine."""
     here = Path(build.__file__).parent
     shutil.copytree(here, tmp_path / "engines", ignore=shutil.ignore_patterns("__pycache__"))
     before, unnoticed = build.code_sha256(here), set()
@@ -150,7 +150,7 @@ def test_without_what_building_needs_the_error_says_what_to_install(
 
 
 class Made:
-    """A backend that compiles in no time: it writes a file, and its engine is the name of its plan."""
+    """A backend that compiles instantly: it writes a file, and its engine is its plan."""
 
     COMPILES, COMPUTES_I3D = True, False
     builds = 0
@@ -175,7 +175,7 @@ class Made:
 
 @pytest.fixture
 def made(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The made backend in the place of OpenVINO, and a model `mine` with RGB weights."""
+    """This backend in place of OpenVINO, and a model `mine` with RGB weights."""
     module = Made()
     register(monkeypatch, module, "openvino")
     save("mine", "rgb", tuple("abcde"))
@@ -203,8 +203,8 @@ def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:
     assert list(load_engines("mine", "openvino", streams="flow").by_stream) == ["flow"]
 
 
-def test_engines_that_run_at_once_have_half_of_the_processor_each(made: Made) -> None:
-    """And one alone has all of it. What is built is the same."""
+def test_engines_that_run_concurrently_get_half_of_the_processor_each(made: Made) -> None:
+    """One alone gets all of it. What is built is the same."""
     save("mine", "flow", tuple("abcde"))
     for concurrent, share in ((False, 1), (True, 2)):
         both = load_engines("mine", "openvino", mode="preview", concurrent=concurrent)
@@ -232,7 +232,7 @@ def test_streams_that_are_asked_for_and_missing_are_an_error(made: Made) -> None
         ),
     ],
 )
-def test_an_unknown_option_lists_the_allowed(made: Made, option: dict[str, Any], words: str) -> None:
+def test_an_unknown_value_lists_the_allowed_ones(made: Made, option: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_engines("mine", "openvino", **option)
     assert str(caught.value) == words

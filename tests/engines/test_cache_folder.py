@@ -1,4 +1,4 @@
-"""Compiled files in the cache: what is not as it was made is made again, and never run."""
+"""Compiled files in the cache: a file that is not as it was written is made again, and never run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "one bit": lambda path: path.write_bytes(damage(path.read_bytes())),
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "emptied": lambda path: path.write_bytes(b""),
-    "of another": lambda path: path.write_bytes(b"another".ljust(100)),
+    "content of another file": lambda path: path.write_bytes(b"another".ljust(100)),
     "never recorded": lambda path: path.with_name("3.blob").write_bytes(b"x"),
     "record lost": lambda path: (path.parent / HASHES).unlink(missing_ok=True),
 }
@@ -39,14 +39,14 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_was_made_is_there_again(folder: Path) -> None:
+def test_intact_files_are_kept(folder: Path) -> None:
     with intact(folder):
         assert names(folder) == {*BLOBS, HASHES}
 
 
 @pytest.mark.parametrize("what", DAMAGE)
 @pytest.mark.parametrize("blob", BLOBS)
-def test_what_is_damaged_is_gone_and_made_again(what: str, blob: str, folder: Path) -> None:
+def test_a_damaged_file_is_removed_and_made_again(what: str, blob: str, folder: Path) -> None:
     path = folder / blob
     whole = path.read_bytes()
     DAMAGE[what](path)
@@ -59,7 +59,7 @@ def test_what_is_damaged_is_gone_and_made_again(what: str, blob: str, folder: Pa
         assert blob in names(folder)
 
 
-def test_what_fails_while_it_is_made_is_not_trusted(folder: Path) -> None:
+def test_a_file_is_not_trusted_if_making_it_failed(folder: Path) -> None:
     def fail() -> None:
         with intact(folder):
             (folder / "3.blob").write_bytes(b"half")
@@ -72,7 +72,7 @@ def test_what_fails_while_it_is_made_is_not_trusted(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("record", [b"", b"[]", b"{", b"\xff", b'{"1.blob": 3}'])
-def test_a_record_that_cannot_be_read_trusts_nothing(record: bytes, folder: Path) -> None:
+def test_with_an_unreadable_record_no_file_is_trusted(record: bytes, folder: Path) -> None:
     (folder / HASHES).write_bytes(record)
     with intact(folder):
         assert names(folder) == {HASHES}

@@ -1,4 +1,4 @@
-"""Every engine tells the features of each cell, and what a class scores there averages to its logit."""
+"""Every engine gives the features of each cell, and the scores of a class there average to its logit."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ LENGTH = 92
 TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
 TICKS = {channels: noise(LENGTH, channels, px=PX) for channels in (3, 2)}
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "int8": 0.1}
-"""By precision, of a score of about 1: the largest difference in float32, else the mean. In int8 0.055 was seen."""
+"""By precision, for scores of about 1: the largest difference in float32, else the mean. In int8, 0.055 was seen."""
 ENGINES = [
     ("torch", "float32"),
     ("openvino", "float32"),
@@ -44,7 +44,7 @@ def built(backend: str, precision: str, mode: Mode, channels: int, folder: Path)
 
 
 def reference(channels: int, length: int) -> np.ndarray:
-    """Cells (positions, 2, 2, features) by the network of `engines.nets.i3d`."""
+    """Cells (positions, 2, 2, features) from the network of `engines.nets.i3d`."""
     net = small(I3D(CLASSES, channels, divide=DIVIDE), TENSORS[channels])
     with torch.inference_mode():
         trunk = net.trunk(to_video(torch.from_numpy(TICKS[channels][:, :length]), torch.float32))
@@ -52,7 +52,7 @@ def reference(channels: int, length: int) -> np.ndarray:
 
 
 def answers(engine: Engine, ticks: np.ndarray) -> tuple[list[Positions], np.ndarray]:
-    """All that is said, and the cells of the settled positions in their order."""
+    """All that the engine gives, and the cells of the settled positions in their order."""
     state, said = engine.start(), []
     size = engine.chunk_ticks
     whole = len(ticks[0]) // size * size
@@ -67,7 +67,7 @@ def answers(engine: Engine, ticks: np.ndarray) -> tuple[list[Positions], np.ndar
 
 @pytest.mark.parametrize(("mode", "channels"), [*((mode, 3) for mode in MODES), ("continual", 2)])
 @pytest.mark.parametrize(("backend", "precision"), ENGINES)
-def test_what_a_class_scores_in_the_cells_averages_to_its_logit(
+def test_the_scores_of_a_class_in_the_cells_average_to_its_logit(
     backend: str, precision: str, mode: Mode, channels: int, tmp_path: Path
 ) -> None:
     engine = built(backend, precision, mode, channels, tmp_path)
@@ -86,10 +86,10 @@ def test_what_a_class_scores_in_the_cells_averages_to_its_logit(
     )
     difference = np.abs(found_scores - wanted_scores)
     assert (difference.max() if precision == "float32" else difference.mean()) < TOLERANCE[precision]
-    assert np.ptp(wanted_scores, axis=(2, 3)).min() > 0.1, "the cells tell nothing apart"
+    assert np.ptp(wanted_scores, axis=(2, 3)).min() > 0.1, "all cells score the same"
 
 
-def test_a_score_is_told_of_the_cell_that_it_belongs_to() -> None:
+def test_a_score_is_given_for_the_cell_that_it_belongs_to() -> None:
     cells = np.zeros((2, 7, 7, 3), np.float32)
     cells[1, 2, 5] = 49, 0, 98
     head = Head(np.array([[1, 0, 0], [0, 1, 0.5]], np.float32), np.array([0.25, -1], np.float32))
@@ -100,7 +100,7 @@ def test_a_score_is_told_of_the_cell_that_it_belongs_to() -> None:
     np.testing.assert_allclose(head(mean_of_cells(cells)), [[0.25, -1], [1.25, 0]])
 
 
-def test_a_head_is_stored_as_it_is(tmp_path: Path) -> None:
+def test_a_stored_head_is_loaded_unchanged(tmp_path: Path) -> None:
     head = head_of(TENSORS[3])
     save_head(head, tmp_path)
     found = load_head(tmp_path)
@@ -109,7 +109,7 @@ def test_a_head_is_stored_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"no array")])
-def test_a_head_that_is_not_there_is_an_error_that_names_it(
+def test_a_missing_or_damaged_head_is_an_error_that_names_it(
     spoil: Callable[[Path], object], tmp_path: Path
 ) -> None:
     save_head(head_of(TENSORS[3]), tmp_path)

@@ -29,7 +29,7 @@ def test_the_reference_itself_passes(mode: Mode, channels: int) -> None:
     assert report.failures == []
 
 
-def test_an_engine_that_is_off_fails_and_is_told_by_how_much() -> None:
+def test_an_engine_that_is_off_fails_and_the_report_says_by_how_much() -> None:
     engine = off_by(small_engine(TENSORS[3], "continual"), np.array([0, 0, 0, 0, 0.01], np.float32))
     report = check(engine, TENSORS[3])
     (comparison,) = report.comparisons
@@ -54,7 +54,7 @@ def test_another_best_class_counts_where_the_reference_is_clear() -> None:
     assert CLEAR_MARGIN == 1.0
 
 
-def test_a_window_engine_is_asked_about_whole_windows() -> None:
+def test_a_window_engine_is_checked_on_whole_windows() -> None:
     seen = []
 
     def run(chunk: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_a_window_engine_is_asked_about_whole_windows() -> None:
     assert report.failures
 
 
-def test_random_ticks_are_of_the_streams_type_and_always_the_same() -> None:
+def test_random_ticks_have_the_streams_dtype_and_are_always_the_same() -> None:
     rgb, flow = (random_ticks(replace(spec, crop_px=32), 4) for spec in (RGB, FLOW))
     assert (rgb.dtype, rgb.shape, flow.dtype, flow.shape) == (
         np.uint8,

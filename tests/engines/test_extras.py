@@ -20,7 +20,7 @@ NOT_EVERYWHERE = {
     "tensorrt_rtx": "tensorrt-rtx-cu13",
     "torch_tensorrt": "torch-tensorrt",
 }
-"""Packages of NVIDIA's, as they are imported and as they are installed."""
+"""NVIDIA's packages: the name that is imported -> the name that is installed."""
 COME_ALONG = {
     "PIL": "gradio",
     "fastapi": "gradio",
@@ -29,25 +29,27 @@ COME_ALONG = {
     "threadpoolctl": "sklearn",
     "triton": "torch",
 }
-"""Imported here, and asked for by another package that is."""
+"""Imported here, and installed because another imported package requires them."""
 
 
 def spelled(name: str) -> str:
     return re.sub(r"[._-]+", "-", name).lower()
 
 
-packages_distributions = cache(metadata.packages_distributions)  # which reads all that is installed
+packages_distributions = cache(
+    metadata.packages_distributions
+)  # it reads the metadata of all that is installed
 
 
 def distributions(package: str) -> set[str]:
-    """What installs a package, by the index's spelling."""
+    """The distributions that install a package, in the index's spelling."""
     if package in NOT_EVERYWHERE:
         return {NOT_EVERYWHERE[package]}
     return {spelled(name) for name in packages_distributions().get(package, [])}
 
 
 def declared() -> dict[str, set[str]]:
-    """Extra -> what it asks for; "" is the base."""
+    """Extra -> what it requires; "" is the base."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = {"": project["dependencies"], **project["optional-dependencies"]}
     return {extra: {spelled(Requirement(text).name) for text in texts} for extra, texts in asked.items()}
@@ -62,7 +64,7 @@ def test_the_table_is_that_of_the_project() -> None:
 
 
 def imported() -> dict[str, str]:
-    """Every package that the program imports -> a file that does."""
+    """Every package that the program imports -> a file that imports it."""
     found = {}
     for path in (path for folder in ("engines", "realtime") for path in ROOT.glob(f"{folder}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -72,7 +74,7 @@ def imported() -> dict[str, str]:
     return found
 
 
-def test_every_import_is_of_the_base_or_of_an_extra() -> None:
+def test_every_import_comes_with_the_base_or_an_extra() -> None:
     base = declared()[""]
     extras = {package for packages in BRINGS.values() for package in packages}
     for package, path in imported().items():
@@ -87,7 +89,7 @@ def test_nothing_is_in_the_base_that_is_not_imported() -> None:
     assert declared()[""] <= used
 
 
-def test_the_line_names_the_extra() -> None:
+def test_the_line_to_type_names_the_extra() -> None:
     assert install("view") == "pip install 'i3d-live[view]'"
     with pytest.raises(ValueError, match="no extra 'build'; there are view, "):
         install("build")
@@ -108,7 +110,7 @@ def test_a_failed_import_says_what_to_install(package: str, extra: str, line: st
     assert str(error) == f"this needs {package.partition('.')[0]}, which is not installed; {line}"
 
 
-def test_what_is_required_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_required_package_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     require("this", "numpy", "view")
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert "gradio" in missing("view")

@@ -1,4 +1,4 @@
-"""A head outside of the network says what it says inside, and engines of the same features are built once."""
+"""A head outside the network gives what it gives inside, and engines with the same features are built once."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ WEIGHTS = Weights("mine", "rgb", LABELS, "0" * 64, "a test", "none")
 
 
 def answers(engine: Engine, ticks: np.ndarray) -> list[Positions]:
-    """Of steps, and of what is left."""
+    """The positions of each step, and of the flush."""
     state, found = engine.start(len(ticks)), []
     size = engine.chunk_ticks
     whole = ticks.shape[1] // size * size
@@ -37,7 +37,7 @@ def answers(engine: Engine, ticks: np.ndarray) -> list[Positions]:
     return found
 
 
-def test_a_head_outside_says_what_it_says_inside() -> None:
+def test_a_head_outside_the_network_gives_what_it_gives_inside() -> None:
     mode: Mode = "preview"
     tensors = random_tensors()
     inside = small_engine(tensors, mode)
@@ -53,7 +53,7 @@ def test_a_head_outside_says_what_it_says_inside() -> None:
     assert [getattr(outside, name) for name in same] == [getattr(inside, name) for name in same]
 
 
-def test_features_are_named_by_all_but_the_head() -> None:
+def test_features_are_identified_by_all_but_the_head() -> None:
     tensors = made()
     other_head = {**tensors, KERNEL: tensors[KERNEL][:2] + 1, BIAS: tensors[BIAS][:2]}
     other_trunk = {**tensors, FIRST: tensors[FIRST] + 1}
@@ -72,7 +72,7 @@ def test_flow_starts_from_the_mean_over_the_colours() -> None:
 
 
 class Compiler:
-    """Double of a backend that compiles: it writes down the mean of the first kernel."""
+    """Double of a backend that compiles: it stores the mean of the first kernel."""
 
     COMPILES, COMPUTES_I3D = True, False
 
@@ -98,7 +98,7 @@ class Compiler:
         (folder / "factor").write_text(str(float(tensors[FIRST].mean())))
 
     def load(self, plan: Plan, folder: Path, tensors: Any) -> WindowEngine:
-        """Its features are a window's brightness, times the number of its file."""
+        """Its features are a window's brightness, times the factor in its file."""
         factor = float((folder / "factor").read_text())
 
         def run(chunk: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> N
     load_engines("apart", "double", mode="window")
     assert len(set(compiler.built)) == len(compiler.built) == 2, "another network needs another engine"
     load_engines("whole", "double", mode="window")
-    assert compiler.built[2] == "whole", "a model that shares nothing is built as ever"
+    assert compiler.built[2] == "whole", "a model that shares nothing is built as usual"
     load_engines("one", "double", "int8", "window")
     assert compiler.built[3] == "one", "calibrated with its own head"
     assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()

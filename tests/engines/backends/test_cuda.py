@@ -29,7 +29,7 @@ def test_without_a_driver_it_says_what_to_install() -> None:
         open_driver("libnosuchcuda.so.1")
 
 
-def test_a_driver_that_finds_no_gpu(library: ctypes.CDLL) -> None:
+def test_a_driver_that_finds_no_gpu_is_an_error(library: ctypes.CDLL) -> None:
     library.set_devices(0)
     try:
         with pytest.raises(EngineError, match="finds no GPU; check with nvidia-smi"):
@@ -38,11 +38,11 @@ def test_a_driver_that_finds_no_gpu(library: ctypes.CDLL) -> None:
         library.set_devices(1)
 
 
-def test_the_device_tells_its_name_and_compute_capability(cuda: Cuda) -> None:
+def test_the_device_reports_its_name_and_compute_capability(cuda: Cuda) -> None:
     assert (cuda.name, cuda.capability) == ("Stand-in 4090", (8, 9))
 
 
-def test_values_go_up_and_down(cuda: Cuda) -> None:
+def test_values_are_uploaded_and_downloaded(cuda: Cuda) -> None:
     up, down = cuda.pinned((3,), np.int32), cuda.pinned((2, 3), np.int32)
     there = cuda.device_memory(down.array.nbytes)
     up.array[...] = [4, 5, 6]
@@ -53,7 +53,7 @@ def test_values_go_up_and_down(cuda: Cuda) -> None:
     assert down.array.tolist() == [[4, 5, 6], [0, 0, 0]]
 
 
-def test_a_graph_does_it_again_with_what_is_there_then(cuda: Cuda, library: ctypes.CDLL) -> None:
+def test_a_graph_repeats_its_work_on_the_current_values(cuda: Cuda, library: ctypes.CDLL) -> None:
     up, down = (cuda.pinned((4,), np.float32) for _ in range(2))
     there = cuda.device_memory(up.array.nbytes)
     down.array[...] = 0
@@ -83,7 +83,7 @@ def test_a_capture_that_fails_leaves_a_stream_that_works(cuda: Cuda) -> None:
     cuda.synchronize()
 
 
-def test_a_call_that_fails_tells_the_drivers_words(cuda: Cuda) -> None:
+def test_a_failed_call_is_an_error_in_the_drivers_words(cuda: Cuda) -> None:
     with pytest.raises(EngineError, match=r"NVIDIA driver: cuMemAlloc_v2: out of memory \(2\)"):
         cuda.device_memory(1 << 50)
     memory, more = cuda.device_memory(8), cuda.pinned((1000,), np.uint8)
@@ -91,7 +91,7 @@ def test_a_call_that_fails_tells_the_drivers_words(cuda: Cuda) -> None:
         cuda.upload(memory.address, more)
 
 
-def test_memory_is_given_back(cuda: Cuda, library: ctypes.CDLL) -> None:
+def test_memory_is_freed(cuda: Cuda, library: ctypes.CDLL) -> None:
     held = Tally(library).allocated
     memory, pinned = cuda.device_memory(1000), cuda.pinned((10, 10), np.uint8)
     assert Tally(library).allocated == held + 1100

@@ -1,4 +1,4 @@
-"""The ONNX graphs, computed by onnxruntime, against the same description of the network in torch."""
+"""The ONNX graphs, run by onnxruntime, against the same description of the network in torch."""
 
 from functools import cache
 
@@ -47,7 +47,7 @@ def memories_of(graph: Graph) -> list[torch.Tensor]:
 
 
 def inputs_like(graph: Graph, batch: int) -> dict[str, np.ndarray]:
-    """Ticks, bounds that cut both ends off, and memories of anything that could be remembered."""
+    """Ticks, bounds that cut off both ends, and memories with any values that could be remembered."""
     generator = np.random.default_rng(5)
     length, _, _, channels = graph.inputs["chunk"].shape
     found = {"chunk": noise(length, channels, batch, seed=3)}
@@ -76,7 +76,7 @@ def test_the_graph_computes_what_torch_computes(name: str, channels: int) -> Non
 
 @pytest.mark.parametrize("name", ["window", "interior", "boundary"])
 def test_openvino_reads_what_onnxruntime_reads(name: str) -> None:
-    """With fewer multiplications too, as its engines have them."""
+    """Also with fewer multiplications, as in its engines."""
     from engines.backends.openvino import build as openvino_build
     from engines.backends.openvino import device
 
@@ -123,7 +123,7 @@ def test_padding_is_inside_the_layers(name: str, channels: int) -> None:
     }
     first, pool, *_ = pads.values()
     time = {"window": (2, 3), "interior": (0, 0), "boundary": (0, 3), "preview": (0, 3)}[name]
-    assert first == [time[0], 2, 2, time[1], 3, 3]  # of seven, stride two: the smaller half in front
+    assert first == [time[0], 2, 2, time[1], 3, 3]  # kernel 7, stride 2: the smaller half in front
     assert pool == [0, 0, 0, 0, 1, 1]
 
 
@@ -167,7 +167,7 @@ def test_half_precision_is_the_type_of_the_graph(name: str) -> None:
 
 @pytest.mark.weights
 def test_the_trained_network_in_half_precision_passes_its_check(kinetics: dict[str, np.ndarray]) -> None:
-    """One window at full size, weights and what flows between layers rounded to float16, against the reference."""
+    """One window at full size, weights and activations rounded to float16, against the reference."""
     weights = Weights("kinetics", "rgb", tuple(map(str, range(400))), "0" * 64, "a test", "none")
     (window,) = graphs(RGB, "window", kinetics, "float16")
     run = session(to_onnx(window))

@@ -1,5 +1,5 @@
-"""OpenVINO's engines against the whole-video network in torch, on narrow networks and small pictures unless it says
-otherwise."""
+"""OpenVINO's engines against the whole-video network in torch, on narrow networks and small pictures unless a test
+says otherwise."""
 
 import subprocess
 import sys
@@ -27,9 +27,9 @@ from tests.support.networks import noise, plan, random_tensors
 from tests.support.watching import resident_mb
 
 TOLERANCE = 1e-4
-"""Float32 in another order, and mixed along time: 1e-5 was seen at logits of about 1."""
+"""Float32 summed in another order, and mixed along time: 1e-5 was seen for logits of about 1."""
 GOLDEN_TOLERANCE = {"f32": 5e-3, "bf16": 0.4}
-"""By what OpenVINO computes in."""
+"""By the type that OpenVINO computes in."""
 TENSORS = {channels: random_tensors(channels) for channels in (3, 2)}
 Make = Callable[..., Engine]
 
@@ -92,7 +92,7 @@ def test_a_preview_is_what_the_video_would_give_if_it_ended_now(engine: Make) ->
             assert positions.first[0] == step - 8
 
 
-def test_without_a_preview_the_settled_answers_are_those_of_continual(engine: Make) -> None:
+def test_without_a_preview_the_settled_logits_are_those_of_continual(engine: Make) -> None:
     ticks = noise(104)
     both = [engine("continual"), engine("preview")]
     states = [one.start() for one in both]
@@ -104,7 +104,7 @@ def test_without_a_preview_the_settled_answers_are_those_of_continual(engine: Ma
         np.testing.assert_allclose(plain.logits[:, :1], settled.logits, rtol=0, atol=TOLERANCE)
 
 
-def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
+def test_without_previews_no_step_computes_more_than_one_position(
     folder: Callable[[Mode, int], Path],
 ) -> None:
     ran: list[str] = []
@@ -130,7 +130,7 @@ def test_where_nobody_looks_ahead_no_step_computes_more_than_one_position(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_answer_depends_on_the_neighbours(engine: Make, mode: Mode) -> None:
+def test_no_stream_depends_on_its_neighbours_in_the_batch(engine: Make, mode: Mode) -> None:
     one = engine(mode)
     ticks = noise(128, batch=8)
     other = ticks.copy()
@@ -181,8 +181,8 @@ assert not heavy, heavy
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_engines_that_are_stepped_at_once_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
-    """Each has half of the threads that one alone would have, and the same logits."""
+def test_engines_that_run_concurrently_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
+    """Each gets half of the threads that one alone would get, and gives the same logits."""
     alone, shared = (
         openvino.load(replace(plan(mode), engines_at_a_time=count), folder(mode), None) for count in (1, 2)
     )
@@ -233,7 +233,7 @@ def test_bfloat16_is_offered_where_the_processor_computes_in_it() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_bfloat16_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
-    """Random weights have logits of about 1, of which bfloat16 keeps 8 bits a layer: 0.03 was seen."""
+    """Random weights have logits of about 1, of which bfloat16 keeps 8 bits per layer: 0.03 was seen."""
     if "bfloat16" not in device.precisions():
         pytest.skip("this processor does not compute in bfloat16")
     openvino.build(plan(mode, precision="bfloat16"), TENSORS[3], tmp_path, None)
@@ -268,7 +268,7 @@ def hint(request: pytest.FixtureRequest) -> str:
 
 
 def float_ticks(graph: Graph) -> Graph:
-    """The same graph over what is no pixels: the golden input is scaled already."""
+    """The same graph with a float input, not pixels: the golden input is scaled already."""
     shape = graph.inputs["chunk"].shape
     return replace(graph, inputs={**graph.inputs, "chunk": Port(shape, "float32")})
 
@@ -292,7 +292,7 @@ def test_golden_logits_of_a_window(
 def test_golden_logits_of_the_reference_without_torch(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], length: int
 ) -> None:
-    """The plain graph over the whole video, which engines are held against when they are built."""
+    """The plain graph over the whole video, against which engines are checked when they are built."""
     model = openvino_build.read(float_ticks(window(RGB, kinetics, length)))
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
     cells = device.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
@@ -305,9 +305,8 @@ def test_golden_logits_of_the_reference_without_torch(
 def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
     kinetics: dict[str, np.ndarray],
 ) -> None:
-    """A figure that owes nothing to us: the network that video metrics are defined on gives 151.392 for the squared
-    distance of the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so that one of each
-    is enough."""
+    """An independent figure: the network on which video metrics are defined gives 151.392 for the squared distance of
+    the logits of 8 clips of 30 frames, all black against all white. All 8 are alike, so one of each is enough."""
     reference = openvino_build.WholeVideo(RGB, kinetics)
     shape = (1, 30, *RGB.tick_shape)
     black, white = (reference(np.full(shape, value, np.uint8))[0].mean(0) for value in (0, 255))
@@ -318,7 +317,7 @@ def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
 def test_golden_logits_per_position(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
-    """120 ticks, step by step through the masked graph: every position of them all."""
+    """120 ticks, step by step through the masked graph: all their positions."""
     boundary = graphs(RGB, "preview", kinetics)[0]
     model = openvino_build.read(float_ticks(boundary))
     request = device.core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
@@ -344,8 +343,8 @@ def test_int8_needs_a_clip_and_a_long_enough_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["window", "continual"])
 def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
-    """Random weights have logits of about 1, 7 bits a layer: off by 0.01 on average was seen, and the best class is
-    the same."""
+    """Random weights have logits of about 1, of which int8 keeps 7 bits per layer: 0.01 on average was seen, and the
+    best class is the same."""
     ticks = noise(128)
     openvino.build(plan(mode, precision="int8"), TENSORS[3], tmp_path, ticks[0])
     one = openvino.load(plan(mode, precision="int8"), tmp_path, None)

@@ -1,4 +1,4 @@
-"""Choosing a backend: what is asked for runs or is an error, and `auto` says what it took and why."""
+"""Choosing a backend: what is asked for runs or is an error, and `auto` says what it chose and why."""
 
 import importlib
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.networks import CLASSES, noise, random_tensors
 WEIGHTS = Weights("random", "rgb", tuple("abcde"), "0" * 64, "a test", "none")
 
 
-def test_an_unknown_backend_lists_those_there_are() -> None:
+def test_an_unknown_backend_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'tensorflow' is not known; choose one of auto, .*openvino.*torch"):
         choose_backend("tensorflow")
 

@@ -1,4 +1,4 @@
-"""Building with TensorRT-RTX for GPUs that are not there, and what is said without a GPU. Running:
+"""Building with TensorRT-RTX for GPUs that are not present, and the errors without a GPU. For running, see
 test_tensorrt_run.py."""
 
 import importlib.util
@@ -48,7 +48,7 @@ def full_size(stream: str, mode: Mode) -> dict[str, tuple[Graph, bytes]]:
 @needs_rtx
 @pytest.mark.parametrize(("stream", "mode"), ENGINES)
 def test_the_network_is_what_was_exported(stream: str, mode: Mode) -> None:
-    """Layers, their types and padding, and the shapes and types of what goes in and out, as TensorRT sees them."""
+    """Layers, their types and padding, and the shapes and types of inputs and outputs, as TensorRT sees them."""
     import tensorrt_rtx as trt
 
     for name, (graph, onnx) in full_size(stream, mode).items():
@@ -86,7 +86,7 @@ def wanted_ports(graph: Graph) -> dict[str, tuple[str, tuple[int, ...]]]:
 @needs_rtx
 @pytest.mark.parametrize(("stream", "mode"), ENGINES)
 def test_every_engine_builds_for_every_gpu(stream: str, mode: Mode) -> None:
-    """In one go for all of them; that each must be possible is the next test. Weights in half precision are 25 MB."""
+    """One build for all of them; the next test shows that each must be possible. Half-precision weights are 25 MB."""
     built_already = {"interior"} if mode == "preview" else set()
     for name, (_, onnx) in full_size(stream, mode).items():
         if name not in built_already:
@@ -109,13 +109,13 @@ def test_a_gpu_that_rtx_does_not_know_is_named() -> None:
 
 
 @needs_rtx
-def test_what_is_no_network_is_an_error_in_tensorrts_words() -> None:
+def test_bytes_that_are_not_a_network_are_an_error_in_tensorrts_words() -> None:
     with pytest.raises(EngineError, match=r"tensorrt_rtx cannot read the network: .*\w"):
         tensorrt.RTX.compile(b"nothing", (8, 9))
 
 
 @needs_rtx
-def test_files_are_left_for_every_graph(tmp_path: Path) -> None:
+def test_a_build_writes_a_file_for_every_graph(tmp_path: Path) -> None:
     rtx_on((8, 9)).build(plan("preview", 2, "float16"), TENSORS[2], tmp_path, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "boundary.engine",
@@ -156,12 +156,12 @@ def test_bindings_without_their_libraries_say_what_to_install() -> None:
     ("capability", "words"),
     [((8, 9), None), ((9, 0), "tensorrt_rtx does not know Some GPU, compute capability 9.0")],
 )
-def test_a_gpu_is_told_from_one_that_will_not_do(capability: tuple[int, int], words: str | None) -> None:
+def test_only_a_gpu_that_tensorrt_knows_is_available(capability: tuple[int, int], words: str | None) -> None:
     assert rtx_on(capability).unavailable() == words
 
 
 def rtx_on(capability: tuple[int, int]) -> tensorrt.TensorRT:
-    """TensorRT-RTX with a driver that tells of a GPU, and can do nothing else."""
+    """TensorRT-RTX with a driver that reports a GPU, and can do nothing else."""
     gpu: Any = SimpleNamespace(name="Some GPU", capability=capability)
     return tensorrt.TensorRT("tensorrt-rtx", "tensorrt_rtx", "", lambda: gpu)
 
@@ -185,8 +185,8 @@ def test_auto_prefers_tensorrt_on_nvidia_then_torch(monkeypatch: pytest.MonkeyPa
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", ["window", "continual", "preview"])
 def test_an_engine_on_a_gpu_is_within_the_tolerance(mode: Mode, tmp_path: Path) -> None:
-    """Built and run with the TensorRT of this machine, against the reference; then a batch, and one stream more than
-    it takes."""
+    """Built and run with the TensorRT of this machine, against the reference; then with one stream more than
+    a batch takes."""
     names = [name for name in ("tensorrt", "tensorrt-rtx") if runs(name)]
     if not names:
         pytest.skip("no TensorRT that runs on this GPU is installed")

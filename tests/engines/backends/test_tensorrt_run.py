@@ -1,4 +1,4 @@
-"""Everything of a TensorRT engine's run but the GPU: addresses, turns, graphs, batches, on the stand-ins."""
+"""All of running a TensorRT engine except the GPU: addresses, turns, graphs and batches, on stand-ins."""
 
 import ctypes
 import gc
@@ -50,7 +50,7 @@ def backend(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> tensorrt.Te
 
 
 def stored(folder: Path, mode: Mode, channels: int = 3) -> Path:
-    """The files of an engine, as the stand-in of TensorRT reads them."""
+    """The files of an engine, as TensorRT's stand-in reads them."""
     for name in PARTS[mode]:
         (folder / f"{name}.engine").write_bytes(model(name, channels))
     save_head(head_of(TENSORS[channels]), folder)
@@ -71,10 +71,10 @@ def stepped(engine: Engine, ticks: np.ndarray, state: object, **options: bool) -
 
 @pytest.mark.parametrize("channels", [3, 2])
 @pytest.mark.parametrize("mode", ["continual", "preview"])
-def test_a_clip_is_answered_as_by_torch(
+def test_a_clip_gets_the_logits_that_torch_gives(
     backend: tensorrt.TensorRT, tmp_path: Path, mode: Mode, channels: int
 ) -> None:
-    """The steps in which it begins and ends, and those between, of which the later ones are replayed."""
+    """The steps in which the clip begins and ends, and those between, of which the later ones replay a graph."""
     ticks = noise(163, channels)[0]
     wanted = clip_logits(small_engine(TENSORS[channels], mode, channels), ticks, len(ticks))
     found = clip_logits(loaded(backend, tmp_path, mode, channels), ticks, len(ticks))
@@ -82,7 +82,7 @@ def test_a_clip_is_answered_as_by_torch(
     np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_what_is_provisional_is_as_by_torch(backend: tensorrt.TensorRT, tmp_path: Path) -> None:
+def test_provisional_logits_are_those_that_torch_gives(backend: tensorrt.TensorRT, tmp_path: Path) -> None:
     engine, reference = loaded(backend, tmp_path, "preview"), small_engine(TENSORS[3], "preview")
     ticks = noise(112)
     found, state = stepped(engine, ticks, engine.start())
@@ -93,20 +93,18 @@ def test_what_is_provisional_is_as_by_torch(backend: tensorrt.TensorRT, tmp_path
 
 
 @pytest.mark.parametrize("batch", [1, 9])
-def test_windows_are_answered_in_launches_of_eight(
-    backend: tensorrt.TensorRT, tmp_path: Path, batch: int
-) -> None:
+def test_windows_run_in_launches_of_eight(backend: tensorrt.TensorRT, tmp_path: Path, batch: int) -> None:
     engine = loaded(backend, tmp_path, "window")
     chunk = noise(64, batch=batch)
     from engines.backends.pytorch import WholeVideo
 
     wanted = WholeVideo(TENSORS[3])(chunk)
-    for _ in range(3):  # as it comes, captured, replayed
+    for _ in range(3):  # run directly, captured, replayed
         positions, _ = engine.step(chunk, engine.start(batch))
         np.testing.assert_allclose(positions.logits, wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_ticks_go_up_and_only_cells_come_down(
+def test_only_ticks_are_uploaded_and_only_cells_downloaded(
     backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path
 ) -> None:
     engine, tally = loaded(backend, tmp_path, "continual"), stand_ins.Tally(driver)
@@ -126,7 +124,7 @@ def test_ticks_go_up_and_only_cells_come_down(
     }
 
 
-def test_a_state_that_is_dropped_gives_all_back(
+def test_a_dropped_state_frees_all_that_it_held(
     backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path
 ) -> None:
     engine, tally = loaded(backend, tmp_path, "continual"), stand_ins.Tally(driver)
@@ -141,7 +139,9 @@ def test_a_state_that_is_dropped_gives_all_back(
     assert (tally.allocated, tally.graphs) == (held, graphs)
 
 
-def test_a_file_that_tensorrt_refuses(backend: tensorrt.TensorRT, tmp_path: Path) -> None:
+def test_a_missing_or_refused_file_is_an_error_that_names_it(
+    backend: tensorrt.TensorRT, tmp_path: Path
+) -> None:
     with pytest.raises(EngineError, match=r"window.engine cannot be read: No such file .*--rebuild"):
         backend.load(plan("window"), tmp_path, None)
     (tmp_path / "window.engine").write_bytes(b"of another version")
@@ -149,7 +149,7 @@ def test_a_file_that_tensorrt_refuses(backend: tensorrt.TensorRT, tmp_path: Path
         backend.load(plan("window"), tmp_path, None)
 
 
-def test_a_step_that_fails_tells_why(
+def test_a_failed_step_is_an_error(
     backend: tensorrt.TensorRT, driver: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", stand_ins.tensorrt(driver, broken=True))

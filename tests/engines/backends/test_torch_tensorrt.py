@@ -1,6 +1,6 @@
-"""Torch-TensorRT's dry run: whether all of each network can be converted, told without a GPU.
+"""Torch-TensorRT's dry run: whether all of each network can be converted, without a GPU.
 
-It is no part of the development set-up: with its torch it is over 5 GB. Where it is installed, this runs.
+The package is not part of the development set-up: with its torch it is over 5 GB. Where it is installed, these run.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ needs_package = pytest.mark.skipif(
 
 @pytest.fixture
 def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What torch_tensorrt asks torch about the GPU when it is imported and when it compiles."""
+    """Answers to what torch_tensorrt asks torch about the GPU when it is imported and when it compiles."""
     if torch.cuda.is_available():
         return
     facts = SimpleNamespace(
@@ -64,7 +64,7 @@ def test_without_a_gpu_it_says_so() -> None:
 
 def test_without_the_package_it_says_what_to_install() -> None:
     if importlib.util.find_spec("torch_tensorrt") is not None:
-        pytest.skip("the package is here")
+        pytest.skip("the package is installed")
     with pytest.raises(
         EngineError, match=r"needs the package torch_tensorrt, .*: pip install \'i3d-live\[nvidia\]\'"
     ):

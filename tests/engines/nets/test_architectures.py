@@ -75,7 +75,7 @@ def test_the_table_counts_parameters_within_a_tenth_of_the_papers() -> None:
     assert rows.keys() == ARCHITECTURES.keys()
     for name, row in rows.items():
         off = float(row["parameters"].removesuffix(" M")) / ARCHITECTURES[name].paper_parameters_m - 1
-        # None is further off; one that were would have to say why.
+        # None is further off; one that was would have to say why.
         assert abs(off) < 0.1, row
     assert rows["convnet-lstm"]["input at test"] == "50 rgb, 10 s"
     assert rows["two-stream"]["input in training"] == "1 rgb + 10 flow, 0.4 s"
@@ -88,8 +88,8 @@ def test_counted_multiply_adds_are_those_of_the_arithmetic() -> None:
         picture, steps = torch.zeros(2, 3, 5, 5), torch.zeros(2, 5, 6)
     assert multiply_adds(lambda: net(picture)) == 2 * (4 * 25 * 3 * 9 + 100 * 7)
     assert multiply_adds(lambda: lstm(steps)) == 2 * 5 * 4 * 4 * (6 + 4)
-    # Known of I3D: 12.7 M parameters a stream; 111 G for 64 frames of rgb, the flow stream's first kernel has two
-    # thirds.
+    # Known for I3D: 12.7 M parameters per stream; 111 G for 64 frames of rgb; the flow stream's first kernel has two
+    # thirds of the weights.
     counted = figures(architecture("two-stream-i3d"))
     assert counted.parameters == pytest.approx(2 * 12.7e6, rel=0.01)
     assert counted.train_macs == pytest.approx(111e9 + (111e9 - 26.4e9 / 3), rel=0.01)
@@ -101,7 +101,7 @@ def test_the_receptive_field_is_what_the_contract_says(name: str) -> None:
     net = tiny(name).eval()
     if name != "convnet-lstm":
         for parameter in net.parameters():
-            parameter.data.abs_()  # nothing cancels, so that every tick that can change an answer does
+            parameter.data.abs_()  # nothing cancels, so that every tick that can change the scores does
     # The LSTM forgets: ten frames rather than fifty show that it reaches from the first to the last.
     ticks = {"convnet-lstm": 50, "c3d": 48, "two-stream": 30, "fused-two-stream": 100, "two-stream-i3d": 160}[
         name
@@ -118,7 +118,7 @@ def test_the_receptive_field_is_what_the_contract_says(name: str) -> None:
         with torch.no_grad():
             return not torch.equal(net(*changed)[:, middle], answer[:, middle])
 
-    # A frame in five matters to the LSTM; otherwise each tick between the first and the last does.
+    # Every fifth frame matters to the LSTM; otherwise each tick between the first and the last does.
     every = contract.streams[0].every_ticks if name == "convnet-lstm" else 1
     inside = 25 if name == "convnet-lstm" else int((middle + 0.5) * contract.position_ticks)
     first = bisect_left(range(0, inside + 1, every), True, key=matters) * every
@@ -153,11 +153,11 @@ def test_stacks_hold_consecutive_fields_u_before_v() -> None:
     assert frames.flatten().tolist() == [0, 5, 10, 15, 20, 25]
 
 
-def test_the_lstm_answers_at_every_step_in_training_and_once_at_test() -> None:
+def test_the_lstm_gives_scores_at_every_step_in_training_and_once_at_test() -> None:
     net = tiny("convnet-lstm")
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):
-            module.eval()  # so that both ways see the same numbers
+            module.eval()  # so that both see the same numbers
     (video,) = videos("convnet-lstm", 40)
     with torch.no_grad():
         steps = net(video)
@@ -179,7 +179,7 @@ def test_a_narrow_i3d_has_the_names_of_the_wide_one() -> None:
     assert parameters(slim) < parameters(wide) / 50
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_an_unknown_architecture_or_stream_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"no architecture 'resnet'.*c3d"):
         network("resnet")
     with pytest.raises(UsageError, match="c3d has no flow stream; it has rgb"):
@@ -188,10 +188,10 @@ def test_what_is_not_there_is_said() -> None:
         network("fused-two-stream", stream="rgb")
 
 
-# That they export.
+# They export.
 
 
-# As engines run them: one network a stream, unless both streams meet inside.
+# As engines run them: one network per stream, unless both streams meet inside.
 EXPORTED: list[tuple[str, Modality | None]] = [
     ("convnet-lstm", "rgb"),
     ("c3d", "rgb"),
@@ -203,7 +203,7 @@ EXPORTED: list[tuple[str, Modality | None]] = [
 
 
 def exported_case(name: str, stream: Modality | None) -> tuple[nn.Module, tuple[Tensor, ...], Tensor]:
-    """A network whose signal does not die on the way (with a fresh one any comparison would pass), input, result."""
+    """A network whose signal does not die out (with a fresh one any comparison would pass), its inputs, its result."""
     net = tiny(name, stream, classes=5).eval()
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
@@ -222,13 +222,13 @@ def exported_case(name: str, stream: Modality | None) -> tuple[nn.Module, tuple[
 
 
 @pytest.mark.parametrize(("name", "stream"), EXPORTED)
-def test_onnx_answers_alike_in_onnxruntime_and_openvino(name: str, stream: Modality | None) -> None:
+def test_onnx_gives_the_same_scores_in_onnxruntime_and_openvino(name: str, stream: Modality | None) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     openvino = pytest.importorskip("openvino")
     net, inputs, answer = exported_case(name, stream)
     file = io.BytesIO()
     names = [f"x{n}" for n in range(len(inputs))]
-    with warnings.catch_warnings():  # this exporter calls itself old, and LSTMs of a fixed batch risky
+    with warnings.catch_warnings():  # this exporter warns that it is old, and of LSTMs with a fixed batch
         warnings.simplefilter("ignore")
         torch.onnx.export(net, inputs, file, input_names=names, opset_version=17, dynamo=False)
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
@@ -246,8 +246,10 @@ def test_onnx_answers_alike_in_onnxruntime_and_openvino(name: str, stream: Modal
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 @pytest.mark.filterwarnings(
     "ignore:The tensor attributes self.lstm:UserWarning"
-)  # the exporter, of nn.LSTM itself
-def test_exported_programs_answer_alike_in_torch_and_openvino(name: str, stream: Modality | None) -> None:
+)  # from the exporter, about nn.LSTM itself
+def test_exported_programs_give_the_same_scores_in_torch_and_openvino(
+    name: str, stream: Modality | None
+) -> None:
     openvino = pytest.importorskip("openvino")
     net, inputs, answer = exported_case(name, stream)
     program = torch.export.export(net, inputs)
@@ -273,7 +275,7 @@ class Doors:
         phase = (self.rng.uniform(0, PERIOD_TICKS) + np.arange(self.ticks)) % PERIOD_TICKS
         half_px = phase / PERIOD_TICKS * PX / 2
         from_middle_px = np.arange(PX) - (PX - 1) / 2
-        door = np.clip(np.abs(from_middle_px) - half_px[:, None] + 0.5, 0, 1)  # (T, W): 1 on a wing
+        door = np.clip(np.abs(from_middle_px) - half_px[:, None] + 0.5, 0, 1)  # (T, W): 1 on the door
         door = np.repeat(door[:, None, :, None], PX, axis=1)
         rgb = door * self.rng.uniform(0.5, 1, 3) + (1 - door) * self.rng.uniform(-1, -0.5, 3)
         flow = np.concatenate((door * 0.3 * np.sign(from_middle_px)[:, None], 0 * door), axis=3)
@@ -310,7 +312,7 @@ def accuracy_after_training(
 
 
 def settle_batch_norm(net: nn.Module, doors: Doors, seen: list[Modality]) -> None:
-    """So short a training leaves the running averages behind the weights: average anew over a few batches."""
+    """Such short training leaves the running averages behind the weights: average again over a few batches."""
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):
             module.reset_running_stats()
@@ -336,13 +338,13 @@ def test_single_frames_do_not_tell_opening_from_closing() -> None:
         ("two-stream-i3d", 16, 10, 0.02, "flow"),
     ],
 )
-def test_whoever_sees_time_tells_opening_from_closing(
+def test_networks_that_see_time_tell_opening_from_closing(
     name: str, ticks: int, steps: int, learning_rate: float, stream: Modality | None
 ) -> None:
     assert accuracy_after_training(name, ticks, steps, learning_rate, stream) >= 0.95
 
 
-# That they run live.
+# They run live.
 
 
 @pytest.mark.parametrize(("name", "frames"), [("c3d", 40), ("convnet-lstm", 258), ("two-stream", 20)])
@@ -368,7 +370,7 @@ def test_each_runs_in_the_recogniser_by_its_own_contract(name: str, frames: int)
     assert [(a.start_tick, a.stop_tick) for a in answers] == [
         (n, n + window) for n in range(0, frames - window + 1, 8)
     ]
-    # The recogniser cuts the middle of the picture as large as the contract says and hands over whole windows.
+    # The recogniser cuts out the middle of the picture, in the contract's size, and passes whole windows on.
     size, side = contract.streams[0].spec.crop_px, pictures.shape[1]
     edge = (side - size) // 2
     last = answers[-1].start_tick
@@ -405,7 +407,7 @@ def test_one_network_of_both_streams_runs_on_rgb_and_flow_of_the_same_ticks() ->
     np.testing.assert_allclose(answers[-1].probabilities, scores[0], atol=1e-3)  # RGB in half precision
 
 
-def test_a_network_of_two_streams_is_no_engine_of_one() -> None:
+def test_a_network_of_both_streams_cannot_be_an_engine_of_one() -> None:
     weights = Weights("fused", "rgb", ("closing", "opening"), sha256="", source="made here", licence="none")
     with pytest.raises(UsageError, match="one network for both streams; ask for its engine as flow"):
         window_engine(architecture("fused-two-stream"), "rgb", tiny("fused-two-stream"), weights)

@@ -13,7 +13,7 @@ from engines.runtime.whole_clip import lead_ticks, repeat_to
 from tests.support.networks import CLASSES, DIVIDE, SMALL_PX, noise, random_tensors, small
 
 GOLDEN_TOLERANCE = 1e-3
-"""Float32 in another order of summation: 2e-5 was seen."""
+"""Float32 summed in another order: 2e-5 was seen."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_padding_is_tensorflows(length: int, layer: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("length", [41, 42, 43, 44])
 def test_blank_ticks_in_front_make_the_anchored_network_tensorflows(length: int) -> None:
-    """Only where zeros stand in front of a layer counts: two layers show it, as all others are the same in both."""
+    """Only layers with zeros in front matter: two layers show it, as all others are the same in both."""
     stem = nn.Conv1d(1, 1, 7, 2, bias=False)
     pool = nn.MaxPool1d(3, 2)
     x = torch.rand(1, 1, length)

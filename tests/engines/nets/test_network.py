@@ -25,7 +25,7 @@ TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
 @example(61, 2, False)
 @example(63, 3, True)
 @settings(max_examples=20, deadline=None)
-def test_over_a_whole_video(length: int, channels: int, anchored: bool) -> None:
+def test_both_descriptions_agree_over_a_whole_video(length: int, channels: int, anchored: bool) -> None:
     ticks = noise(length, channels, batch=2)
     graph = window(small_spec(channels), TENSORS[channels], length, anchored=anchored)
     with torch.inference_mode():
@@ -38,7 +38,7 @@ def test_over_a_whole_video(length: int, channels: int, anchored: bool) -> None:
 @pytest.mark.parametrize("channels", [3, 2])
 @pytest.mark.parametrize("anchored", [False, True])
 @pytest.mark.parametrize("length", [9, 64, 71])
-def test_the_reference_without_torch_is_torchs(length: int, channels: int, anchored: bool) -> None:
+def test_the_reference_without_torch_agrees_with_torch(length: int, channels: int, anchored: bool) -> None:
     ticks = noise(length, channels, batch=2)
     found = PlainGraph(small_spec(channels), TENSORS[channels], anchored=anchored)(ticks)
     wanted = WholeVideo(TENSORS[channels], anchored=anchored)(ticks)

@@ -16,8 +16,8 @@ from engines.spec import MODES, Mode
 from tests.support.networks import noise, random_tensors, small_spec
 
 TOLERANCE = 4e-5
-"""Of outputs of about 1: float32 in another order, with factors up to 8. At most 1.3e-5 over all 2560 cases that
-hypothesis may choose, on Zen 4; other processors add up in other orders."""
+"""For outputs of about 1: float32 summed in another order, with factors up to 8. At most 1.3e-5 over all 2560 cases that
+hypothesis may choose, on Zen 4; other processors sum in other orders."""
 
 
 @pytest.mark.parametrize(("outputs", "taps"), list(product((2, 3, 4), (2, 3, 4))))
@@ -49,7 +49,7 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
     st.sampled_from([5, 6]),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_layer_gives_what_it_gave(
+def test_a_faster_layer_gives_the_same_result(
     length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int
 ) -> None:
     kernel, stride = layer
@@ -69,7 +69,7 @@ def test_a_layer_gives_what_it_gave(
 
 
 def inputs_of(graph: Graph) -> list[torch.Tensor]:
-    """Ticks, and memories of anything that could be remembered."""
+    """Ticks, and memories with any values that could be remembered."""
     memories = [torch.rand(m.shape) for m in fresh(graph)] if graph.name != "window" else []
     return [torch.from_numpy(noise(graph.inputs["chunk"].shape[0])), *memories]
 
@@ -88,7 +88,7 @@ def test_the_network_is_the_same(mode: Mode) -> None:
     assert not torch.equal(found[0], wanted[0])
 
 
-def test_just_the_named_layers_are_replaced() -> None:
+def test_only_the_named_layers_are_replaced() -> None:
     layers = ("Conv3d_1a_7x7", "Mixed_3c.b1b")
     (graph,) = graphs(small_spec(3), "window", random_tensors(), faster=Faster(5, layers))
     assert tuple(graph.faster) == layers

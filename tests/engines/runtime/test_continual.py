@@ -29,7 +29,7 @@ VIDEO = {channels: noise(LONGEST, channels) for channels in (3, 2)}
 
 
 def whole_video(ticks: np.ndarray, *, anchored: bool) -> np.ndarray:
-    """(B, T, 32, 32, C) -> (B, positions, classes) by the network of `engines.nets.i3d`."""
+    """(B, T, 32, 32, C) -> (B, positions, classes) from the network of `engines.nets.i3d`."""
     channels = ticks.shape[-1]
     net = small(I3D(CLASSES, channels, anchored=anchored, divide=DIVIDE), TENSORS[channels])
     if ticks.shape[1] < 9:  # one position's worth of ticks, which the average pool cannot take
@@ -38,7 +38,7 @@ def whole_video(ticks: np.ndarray, *, anchored: bool) -> np.ndarray:
 
 
 def live(engine: StreamingEngine, ticks: np.ndarray, cuts: list[int]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Ticks (T, ...) in pieces, cut anywhere -> settled logits in order, and what the previews said after each step."""
+    """Ticks (T, ...) in pieces, cut anywhere -> settled logits in order, and the previews after each step."""
     state = engine.start()
     waiting = ticks[:0]
     settled: list[np.ndarray] = []
@@ -93,7 +93,7 @@ def test_a_preview_is_what_the_video_would_give_if_it_ended_now(channels: int) -
         np.testing.assert_allclose(preview, wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_later_ticks_never_change_settled_answers() -> None:
+def test_later_ticks_never_change_settled_logits() -> None:
     engine = ENGINES["preview", 3]
     ticks = VIDEO[3][0, :96].copy()
     other = ticks.copy()
@@ -111,7 +111,7 @@ def batched(engine: StreamingEngine, ticks: np.ndarray, state: StreamState) -> t
     return np.concatenate(found, axis=1), state
 
 
-def test_an_answer_does_not_depend_on_the_neighbours_in_the_batch() -> None:
+def test_a_stream_does_not_depend_on_its_neighbours_in_the_batch() -> None:
     engine = ENGINES["continual", 3]
     three = noise(72, batch=3, seed=2)
     together, _ = batched(engine, three, engine.start(3))
@@ -155,7 +155,7 @@ def test_memories_and_lags_are_those_of_the_published_table() -> None:
 
 
 def test_bounds_are_needed_no_longer_than_the_engine_gives_them() -> None:
-    """From the step on that `interior` calls settled, the two graphs agree: nothing that is remembered lies outside."""
+    """From the step that settles the first position on, the two graphs agree: no memory reaches outside the video."""
     boundary, interior = graphs(small_spec(3), "continual", TENSORS[3])
     masked, plain = TorchGraph(boundary), TorchGraph(interior)
     memories = fresh(interior)
@@ -180,7 +180,7 @@ def test_a_chunk_of_another_shape_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["boundary", "interior", "preview"])
 def test_every_graph_recalls_what_it_keeps(name: str) -> None:
-    """Memory by memory of one shape, and the same in all three."""
+    """Each memory keeps its shape, which is the same in all three graphs."""
     made = {graph.name: graph for graph in graphs(small_spec(3), "preview", TENSORS[3])}
     inputs = [
         torch.zeros((1, *port.shape), dtype=getattr(torch, port.dtype)) for port in made[name].inputs.values()

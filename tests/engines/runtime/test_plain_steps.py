@@ -1,4 +1,4 @@
-"""Steps without a preview, for a recogniser that is late: the settled answers are the same, and so is all that
+"""Steps without a preview, for a recogniser that is late: the settled logits are the same, and so is all that
 follows."""
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def answers(engine: StreamingEngine, previews: list[bool]) -> list[np.ndarray]:
     return found
 
 
-def test_a_step_without_a_preview_gives_the_settled_answer_alone_and_changes_nothing_later() -> None:
+def test_a_step_without_a_preview_gives_only_the_settled_position_and_changes_nothing_later() -> None:
     engine = small_engine(TENSORS, "preview", 3)
     wanted = answers(engine, [True] * STEPS)
     previews = [i % 3 == 0 for i in range(STEPS)]
@@ -51,7 +51,7 @@ def test_in_the_interior_of_a_video_it_costs_what_a_continual_step_costs() -> No
 
 
 def test_a_position_sees_44_ticks_back_and_no_further() -> None:
-    """What the recogniser goes by when it tells whether a prediction saw dropped frames."""
+    """The recogniser relies on this to tell whether a prediction saw dropped frames."""
     engine = small_engine(TENSORS, "continual", 3)
     position = STEPS - 8
     first = 8 * position - POSITION_BEHIND_TICKS

@@ -1,4 +1,4 @@
-"""An engine that several threads use is in one of them at a time."""
+"""An engine that several threads share runs in one of them at a time."""
 
 import threading
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Met(PositionTicks):
 @pytest.mark.parametrize(
     "use", [lambda e: e.step(CHUNK, e.start()), lambda e: e.flush(TAIL, e.start())], ids=["step", "flush"]
 )
-def test_two_threads_are_never_in_it_together(use: Callable[[Engine], object]) -> None:
+def test_two_threads_never_run_it_at_the_same_time(use: Callable[[Engine], object]) -> None:
     inside = Met()
     engine = SharedEngine(inside)
     with ThreadPoolExecutor(2) as threads:
@@ -51,7 +51,7 @@ def test_two_threads_are_never_in_it_together(use: Callable[[Engine], object]) -
     assert not inside.met
 
 
-def test_it_says_what_the_engine_says() -> None:
+def test_it_gives_what_the_engine_gives() -> None:
     plain = PositionTicks("preview")
     shared = SharedEngine(plain)
     names = (

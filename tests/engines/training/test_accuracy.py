@@ -84,7 +84,7 @@ def test_kinetics_takes_the_csv_that_is_named_after_the_split(tmp_path: Path) ->
         read_dataset(tmp_path, "test")
 
 
-def test_ucf_101(tmp_path: Path) -> None:
+def test_a_split_of_ucf_101_is_read(tmp_path: Path) -> None:
     assert parse_ucf_classes("2 ApplyLipstick\n1 ApplyEyeMakeup\n\n") == ["ApplyEyeMakeup", "ApplyLipstick"]
     assert parse_ucf("Archery/v_Archery_g01_c01.avi 3\n") == [("v_Archery_g01_c01", "Archery")]
     lists = tmp_path / "ucfTrainTestlist"
@@ -111,7 +111,7 @@ def test_ucf_101(tmp_path: Path) -> None:
         read_dataset(tmp_path, "test", fold=7)
 
 
-def test_hmdb_51(tmp_path: Path) -> None:
+def test_a_split_of_hmdb_51_is_read(tmp_path: Path) -> None:
     text = "one.avi 1\ntwo.avi 2 \nnone.avi 0\n"
     assert parse_hmdb(text, "wave", "train") == [("one", "wave")]
     assert parse_hmdb(text, "wave", "test") == [("two", "wave")]
@@ -126,7 +126,7 @@ def test_hmdb_51(tmp_path: Path) -> None:
     assert [clip.path.parent.name for clip in dataset.clips] == ["brush_hair", "wave"]
 
 
-def test_folder_per_class(tmp_path: Path) -> None:
+def test_a_folder_per_class_is_read(tmp_path: Path) -> None:
     put(
         tmp_path,
         "test/run/a.mp4",
@@ -165,14 +165,14 @@ LOGITS = np.array(
 TARGETS = np.array([0, 0, 4, 5])
 
 
-def test_top_k_by_hand() -> None:
+def test_top_k_agrees_with_a_count_by_hand() -> None:
     assert top_k(LOGITS, TARGETS, 1) == 0.25
     assert top_k(LOGITS, TARGETS, 5) == 0.75
     constant = np.zeros((4, 7), np.float32)
     assert top_k(constant, TARGETS, 1) == 0.0
 
 
-def test_a_report_by_hand() -> None:
+def test_a_report_agrees_with_a_count_by_hand() -> None:
     found = report("rgb", LOGITS, TARGETS)
     assert (found.clips, found.top1, found.top5) == (4, 0.25, 0.75)
     np.testing.assert_array_equal(found.per_class, [0.5, np.nan, np.nan, np.nan, 0, 0, np.nan])
@@ -232,8 +232,8 @@ def test_the_confusion_picture_is_written(classes: int, tmp_path: Path) -> None:
         confusion_picture(found, [str(n) for n in range(classes)], tmp_path / "nowhere" / "confusion.png")
 
 
-def test_dollars_in_a_label_begin_no_formula(tmp_path: Path) -> None:
-    labels = ["$\\frac$", "from $5 to $_6", "[b]"]  # the first is no formula that matplotlib could draw
+def test_dollars_in_a_label_do_not_begin_a_formula(tmp_path: Path) -> None:
+    labels = ["$\\frac$", "from $5 to $_6", "[b]"]  # matplotlib could not draw the first as a formula
     picture = tmp_path / "confusion.svg"
     confusion_picture(report("rgb", np.eye(3), np.arange(3)), labels, picture)
     drawn = picture.read_text()

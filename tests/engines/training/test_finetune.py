@@ -1,4 +1,4 @@
-"""Fine-tuning: what is frozen stays bit for bit, what is not learns, and it is kept only where it does better."""
+"""Fine-tuning: what is frozen stays bit for bit, the rest learns, and the result is kept only if it is better."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.support.networks import SMALL_PX, Tensors, random_tensors
 SMALL = replace(RGB, short_side_px=SMALL_PX + 4, crop_px=SMALL_PX)
 CLIPS = [Clip(Path(f"{n}.mp4"), n % 2) for n in range(8)]
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's advice about workers
 
 
 def colours(path: Path) -> Mapping[Modality, np.ndarray]:
@@ -67,7 +67,9 @@ def test_an_easy_difference_is_learnt_and_kept(start: Tensors, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("loss", "right", "better"), [(0.4, 7, True), (0.4, 6, False), (0.5, 7, False), (0.6, 8, False)]
 )
-def test_it_is_better_only_where_it_errs_less_and_is_surer(loss: float, right: int, better: bool) -> None:
+def test_it_is_better_only_with_a_lower_loss_and_no_more_errors(
+    loss: float, right: int, better: bool
+) -> None:
     assert Tuned("last", {}, 8, Verdict(0.5, 7), Verdict(loss, right)).better == better
 
 

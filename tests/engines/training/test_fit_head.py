@@ -11,7 +11,7 @@ FEATURES = 24
 def made_clips(
     classes: int, each: int, apart: float, *, mirror_swaps: bool = False, seed: int = 0
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Clips (2, 5, features): a class's own direction times `apart`, the clip's own noise, and each position's."""
+    """Clips (2, 5, features): the class's direction times `apart`, plus noise for the clip and for each position."""
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(classes, FEATURES))
     targets = np.repeat(np.arange(classes), each)
@@ -54,7 +54,7 @@ def test_mirrors_are_left_out_where_they_show_another_class() -> None:
     assert learn(*made_clips(2, 8, apart=1)).setting.mirrored
 
 
-def test_two_clips_a_class_are_enough_to_hold_one_out() -> None:
+def test_two_clips_per_class_are_enough_to_hold_one_out() -> None:
     clips, targets = made_clips(3, 2, apart=4)
     assert right(learn(clips, targets).logits, targets) == 6
     with pytest.raises(ValueError, match="two clips of every class"):

@@ -1,4 +1,4 @@
-"""Lists as people save them: with marks and in encodings of their editors, with blank and short rows."""
+"""Lists as people save them: in the encodings of their editors, with byte-order marks, with blank and short rows."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ HEAD = "label,youtube_id,time_start,time_end,split"
 ROWS = ["yoga,abc0,1,11,val", "café,abc1,1.0,11.0,val"]
 FINE = {
     "plain": lambda text: text.encode(),
-    "mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "byte-order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
     "UTF-16": lambda text: text.encode("utf-16"),
-    "UTF-16, most significant first": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
-    "Windows line ends": lambda text: text.replace("\n", "\r\n").encode(),
+    "UTF-16, big-endian": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "Windows line endings": lambda text: text.replace("\n", "\r\n").encode(),
     "blank lines": lambda text: text.replace("\n", "\n\n").encode() + b"\n\n",
 }
 
@@ -43,8 +43,8 @@ BAD_ROWS = {
     "cp1252": ("café,abc9,1,11,val".encode("cp1252"), "is not UTF-8 text; save the file as UTF-8"),
     "blank time": (b"yoga,abc9,,,val", "time_start is blank; give seconds"),
     "clock time": (b"yoga,abc9,1,00:00:11,val", "time_end is 00:00:11; give seconds"),
-    "no number": (b"yoga,abc9,nan,11,val", "time_start is nan; give seconds"),
-    "endless": (b"yoga,abc9,1,inf,val", "time_end is inf; give seconds"),
+    "not a number": (b"yoga,abc9,nan,11,val", "time_start is nan; give seconds"),
+    "infinite": (b"yoga,abc9,1,inf,val", "time_end is inf; give seconds"),
     "too long": (b"yoga,abc9,1,11,val,more", "too few or too many columns"),
     "no label": (b",abc9,1,11,val", "too few or too many columns"),
 }
@@ -73,7 +73,7 @@ def test_a_short_row_is_named_and_rows_of_other_splits_do_not_matter(videos: Pat
 
 
 @pytest.mark.parametrize("classes", ["1\n", "1 Archery\nArchery 2\n", "one Archery\n", "1 Archery 2\n"])
-def test_classes_of_ucf(tmp_path: Path, classes: str) -> None:
+def test_a_bad_line_in_ucfs_classes_is_named(tmp_path: Path, classes: str) -> None:
     (tmp_path / "classInd.txt").write_text(classes)
     (tmp_path / "testlist01.txt").write_text("Archery/v_a.avi\n")
     with pytest.raises(
@@ -82,7 +82,7 @@ def test_classes_of_ucf(tmp_path: Path, classes: str) -> None:
         read_dataset(tmp_path)
 
 
-def test_lists_of_ucf_and_hmdb(tmp_path: Path) -> None:
+def test_a_bad_line_in_a_list_of_ucf_or_hmdb_is_named(tmp_path: Path) -> None:
     (tmp_path / "classInd.txt").write_text("1 Archery\n")
     (tmp_path / "testlist01.txt").write_text("Archery/v_a.avi\n\nArchery/v b c.avi 2 3\n")
     with pytest.raises(UsageError, match=r"testlist01\.txt: line 3: .* is not as in 'Archery/"):
@@ -104,7 +104,7 @@ def test_labels_that_are_not_utf_8_are_named_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(VIDEO_SUFFIXES))
-def test_every_ending_counts_in_capitals_too(tmp_path: Path, suffix: str) -> None:
+def test_every_suffix_counts_in_capitals_too(tmp_path: Path, suffix: str) -> None:
     for number, ending in enumerate((suffix, suffix.upper())):
         (tmp_path / f"class {number}").mkdir()
         (tmp_path / f"class {number}" / f"clip{ending}").touch()

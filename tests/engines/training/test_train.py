@@ -1,4 +1,4 @@
-"""Examples as the paper draws them, the cache of decoded clips, and a training that can be interrupted."""
+"""Examples as the paper draws them, the cache of decoded clips, and training that can be interrupted."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,8 +25,7 @@ from engines.training.train import Examples, Schedule, Training, loss, modalitie
 
 
 def numbered(ticks: int, height: int = 10, width: int = 12) -> dict[Modality, np.ndarray]:
-    """Both streams tell their own tick, row and column: red and green, or the two components of flow, are not
-    enough."""
+    """Both streams with known values: rgb holds the tick, row and column, flow the column + 100 and the row."""
     t, y, x = np.meshgrid(np.arange(ticks), np.arange(height), np.arange(width), indexing="ij")
     rgb = np.stack((t, y, x), axis=3).astype(np.uint8)
     flow = np.stack((x + 100, y), axis=3).astype(np.uint8)
@@ -73,13 +72,13 @@ def test_mirrored_flow_is_the_flow_of_the_mirrored_motion() -> None:
     np.testing.assert_array_equal(levels[0, 0, :, 0], np.floor((px + 20) / 40 * 255))
     seen = mirror(levels, "flow")[0, 0, ::-1, 0].astype(int)
     of_negated = np.floor((-px + 20) / 40 * 255).astype(int)
-    assert seen[3] == levels[0, 0, 3, 0] == 127  # what stands still goes on doing so
-    assert np.abs(seen - of_negated).max() <= 1  # only where the levels end
+    assert seen[3] == levels[0, 0, 3, 0] == 127  # what stands still stays still
+    assert np.abs(seen - of_negated).max() <= 1  # only at the ends of the range
     np.testing.assert_array_equal(seen[1:-1], of_negated[1:-1])
     np.testing.assert_array_equal(mirror(mirror(levels, "flow"), "flow")[..., 1], levels[..., 1])
 
 
-def test_the_middle_is_the_middle_and_a_missing_last_field_is_no_matter() -> None:
+def test_the_centre_example_is_the_middle_of_the_clip_and_needs_no_last_flow_field() -> None:
     clip = numbered(20)
     clip["flow"] = clip["flow"][:-1]
     example = centre_example(clip, 5, 8)
@@ -152,7 +151,7 @@ def training(rounds: int, dropout: float = 0.5) -> Training:
 
 
 quiet = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers",  # right for examples that are made in no time
+    "ignore:.*does not have many workers",  # few are right for examples that take no time
     "ignore:.*LeafSpec:FutureWarning",  # Lightning's own use of torch
     "ignore:Checkpoint directory",
 )
@@ -203,13 +202,12 @@ def test_training_learns_writes_its_curves_and_weights_that_load(tmp_path: Path)
 
 
 @quiet
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # of `flags`, where there is no Intel GPU
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # from `flags`, where there is no Intel GPU
 def test_mixed_precision_keeps_the_weights_whole(tmp_path: Path) -> None:
     mixed = training(rounds=1)
     types: set[torch.dtype] = set()
     mixed.net.get_submodule("fc6").register_forward_hook(lambda module, args, out: types.add(out.dtype))
-    # oneDNN's gradient of a small bfloat16 kernel in 3D now and then has NaN from memory that nobody wrote (torch
-    # 2.13).
+    # oneDNN's gradient of a small bfloat16 kernel in 3D sometimes has NaN from uninitialised memory (torch 2.13).
     with torch.backends.mkldnn.flags(enabled=False):
         weights = load_file(train(mixed, tmp_path, accelerator="cpu", precision="bf16-mixed"))
     assert types == {torch.bfloat16}
@@ -223,13 +221,13 @@ def test_the_learning_rate_falls_to_a_tenth_when_the_validation_loss_does_not(tm
     stuck.schedule = replace(stuck.schedule, learning_rate=0.0001, patience_rounds=1)
     stuck.validation_step = lambda batch, batch_idx: stuck.log("val_loss", torch.ones(()), batch_size=4)  # type: ignore[method-assign]
     train(stuck, tmp_path, accelerator="cpu")
-    # The first round is the best, the second is borne, the third cuts; the fourth is borne, the fifth cuts.
+    # The first round is the best, the second is tolerated, the third cuts; the fourth is tolerated, the fifth cuts.
     (group,) = stuck.optimizers().param_groups  # type: ignore[union-attr]
     assert group["lr"] == pytest.approx(0.0001 * 0.1**2)
     assert group["momentum"] == 0.9
 
 
-def test_a_round_draws_anew_and_the_same_again_when_repeated() -> None:
+def test_each_round_draws_new_examples_and_the_same_ones_when_repeated() -> None:
     clips = [Clip(Path("0.mp4"), 1)]
     first, again, second = (
         Examples(clips, colours, small_c3d(), None, seed=1, round_number=n)[0][0][0] for n in (0, 0, 1)
@@ -246,7 +244,7 @@ def test_streams_are_trained_together_where_the_paper_does() -> None:
         modalities(architecture("two-stream-i3d"), None)
 
 
-def test_the_loss_of_every_step_or_of_the_mean() -> None:
+def test_the_loss_is_that_of_every_step_or_of_the_mean() -> None:
     scores = torch.tensor([[[4.0, 0.0], [0.0, 4.0]]])
     right = torch.tensor([0])
     each = torch.log1p(torch.exp(torch.tensor([-4.0, 4.0])))

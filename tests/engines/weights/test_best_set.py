@@ -1,5 +1,5 @@
-"""Which set is taken where none is named: what is stored decides; else the best that can be had, each host waited for
-once."""
+"""Which set is taken where none is named: what is stored decides; otherwise the best that can be fetched, waiting
+only once for each host."""
 
 import socket
 from collections.abc import Callable
@@ -25,7 +25,7 @@ BOTH = "weights imagenet-kinetics: both streams, 74.2 % top-1"
 
 @pytest.fixture
 def sets(made_set: MadeSet, tmp_path: Path) -> PublicSets:
-    """The two sets as they are, with made files on a server of this machine."""
+    """The two public sets, with synthetic files on a local server."""
     plain = layouts.saved(layouts.as_torch(made(400)), tmp_path / "x.pt", legacy=True)
     return {SECOND: {"rgb": (made_set.add("kinetics.pt", plain),)}, BEST: made_set.table}
 
@@ -45,7 +45,7 @@ def counted() -> CountingNetwork:
     return CountingNetwork(read_s=2.0)
 
 
-def test_the_best_that_can_be_had_is_fetched_once_and_then_needs_no_network(
+def test_the_best_set_available_is_fetched_once_and_then_needs_no_network(
     sets: PublicSets, made_set: MadeSet
 ) -> None:
     assert str(choose_set(public=sets)) == BOTH
@@ -55,8 +55,8 @@ def test_the_best_that_can_be_had_is_fetched_once_and_then_needs_no_network(
     assert len(made_set.server.requests) == 2
 
 
-def test_the_second_place_is_tried(sets: PublicSets, made_set: MadeSet) -> None:
-    """The first one lacks a file and has another one damaged."""
+def test_the_second_address_is_tried(sets: PublicSets, made_set: MadeSet) -> None:
+    """At the first address one file is missing and another is damaged."""
     del made_set.server.files["/rgb0.pt"]
     made_set.server.files["/flow0.pt"] += b"?"
     assert str(choose_set(public=sets)) == BOTH
@@ -78,7 +78,7 @@ def test_a_port_that_refuses_is_asked_once(sets: PublicSets, counted: CountingNe
     assert len(counted.begun) == 2  # the other one is to the server that has kinetics
 
 
-def test_no_name_server_at_all(sets: PublicSets, counted: CountingNetwork) -> None:
+def test_a_host_that_cannot_be_resolved_is_asked_once(sets: PublicSets, counted: CountingNetwork) -> None:
     choice = choose_set(public=nowhere(sets, "http://github.invalid", BEST), network=counted)
     assert choice.name == SECOND
     assert choice.why.startswith("github.invalid cannot be reached: ")
@@ -119,7 +119,9 @@ def test_what_is_stored_decides_unless_it_is_asked_again(sets: PublicSets, made_
     assert str(choose_set(public=gone)) == BOTH
 
 
-def test_the_better_set_s_rgb_alone_is_better_than_the_other_set(sets: PublicSets, made_set: MadeSet) -> None:
+def test_rgb_alone_of_the_better_set_is_preferred_to_the_other_set(
+    sets: PublicSets, made_set: MadeSet
+) -> None:
     for name in ("/flow0.pt", "/flow1.pt"):
         del made_set.server.files[name]
     assert str(choose_set(public=sets)) == (
@@ -155,7 +157,7 @@ def test_only_the_streams_that_are_to_run_are_fetched(sets: PublicSets) -> None:
 
 
 @pytest.mark.parametrize("streams", ["flow", "both"])
-def test_a_set_without_flow_is_no_choice_where_flow_is_to_run(sets: PublicSets, streams: Any) -> None:
+def test_a_set_without_flow_is_not_chosen_where_flow_is_to_run(sets: PublicSets, streams: Any) -> None:
     gone = nowhere(sets, refusing(), BEST)
     with pytest.raises(
         NotFetched, match=r"^no flow weights are here: imagenet-kinetics: 127\.0\.0\.1 cannot"

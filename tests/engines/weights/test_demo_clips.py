@@ -1,5 +1,5 @@
-"""The clip of a first run: a known one where it can be had, checked by both of its hashes; else the one of the
-package."""
+"""The clip of a first run: a known one if it can be fetched, checked against both of its hashes; otherwise the one
+in a Python package."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def choose(package: list[str]) -> Choose:
     return partial(choose_clip, fallback=FixedClip(SMALL, member))
 
 
-def test_the_first_known_clip_and_not_twice(
+def test_the_first_known_clip_is_fetched_once(
     choose: Choose, known: tuple[KnownClip, ...], site: FileServer, own_cache: Path, package: list[str]
 ) -> None:
     clip = choose(clips=known)
@@ -75,14 +75,14 @@ def test_the_first_known_clip_and_not_twice(
     assert not package
 
 
-def test_the_next_one_where_the_first_is_another_file(
+def test_the_next_clip_is_taken_where_the_first_is_another_file(
     choose: Choose, known: tuple[KnownClip, ...], site: FileServer
 ) -> None:
     site.files[f"/{known[0].source.file}"] += b"?"
     assert choose(clips=known).label == "tai chi"
 
 
-def test_a_damaged_one_is_fetched_again(
+def test_a_damaged_clip_is_fetched_again(
     choose: Choose, known: tuple[KnownClip, ...], site: FileServer
 ) -> None:
     path = choose(clips=known).path
@@ -90,7 +90,7 @@ def test_a_damaged_one_is_fetched_again(
     assert choose(clips=known).path.read_bytes() == site.files[f"/{known[0].source.file}"]
 
 
-def test_without_any_it_is_the_package_s_and_stays_so_unless_asked_again(
+def test_without_a_known_clip_the_packages_is_taken_until_asked_again(
     choose: Choose, known: tuple[KnownClip, ...], site: FileServer, package: list[str]
 ) -> None:
     files, site.files = site.files, {}
@@ -113,7 +113,9 @@ def test_a_host_that_does_not_answer_is_asked_once(choose: Choose, known: tuple[
     assert network.begun == ["127.0.0.1"]
 
 
-def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer) -> None:
+def test_without_any_clip_the_error_says_what_else_will_do(
+    known: tuple[KnownClip, ...], site: FileServer
+) -> None:
     def fails(*_: object) -> bytes:
         raise NotFetched("no index")
 
@@ -122,7 +124,7 @@ def test_none_at_all(known: tuple[KnownClip, ...], site: FileServer) -> None:
         choose_clip(clips=known, fallback=FixedClip(SMALL, fails))
 
 
-def test_the_table_is_of_the_clips_that_we_have_seen(clips: Path) -> None:
+def test_the_table_has_the_hashes_of_the_real_clips(clips: Path) -> None:
     labels = load_labels()
     for clip in KNOWN_CLIPS:
         path = clips / IN_SHARED.get(clip.source.file, clip.source.file)

