@@ -16,14 +16,14 @@ from tests.support.webserver import file_server
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache folder, empty and not there yet."""
+    """A cache folder for this test, which does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "i3d-live"
 
 
 @pytest.fixture
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network of three tensors in place of I3D's 287; the layouts are held against the real one elsewhere."""
+    """A network of three tensors in place of I3D's 287; other tests check the layouts against the real one."""
     monkeypatch.setitem(formats.SHAPES, "i3d", tiny_shapes)
 
 

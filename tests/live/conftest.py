@@ -1,3 +1,3 @@
-"""The fixtures of the stream's tests serve here too."""
+"""The fixtures of tests/realtime are used here too."""
 
 from tests.realtime.conftest import engines, i3d_live  # noqa: F401

@@ -1,4 +1,4 @@
-"""An RTSP server that is killed and started again, as often as it likes: each time the camera is watched again."""
+"""An RTSP server that is killed and restarted again and again: each time the camera is watched again."""
 
 import random
 import subprocess
@@ -31,7 +31,7 @@ GST_PACKAGES = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its clip shows the numbers 0 to 255, over and over."""
+    """A folder whose clip shows the numbers 0 to 255."""
     path = tmp_path_factory.mktemp("served")
     write_clip(path / "clip.mp4", every(Fraction(1, 25), 256))
     return path
@@ -44,7 +44,7 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 def assert_nothing_left_behind(server: Server, times: int, chance: random.Random) -> list[float]:
-    """Kill and start it; the seconds until each prediction after that."""
+    """Kill and restart it `times` times; the seconds until the next prediction, each time."""
     threads, files = threading.active_count(), open_files()
     watching, took_s = killed_and_started(server, times, chance)
     assert_whole(watching)
@@ -57,7 +57,7 @@ def assert_nothing_left_behind(server: Server, times: int, chance: random.Random
 
 def test_killed_and_started_again_it_goes_on_and_leaves_nothing_behind(server: Server) -> None:
     chance = random.Random(7)
-    killed_and_started(server, 1, chance)  # whatever is made once
+    killed_and_started(server, 1, chance)  # so that whatever is made only once exists
     assert_nothing_left_behind(server, 3, chance)
 
 
@@ -68,7 +68,7 @@ def test_twenty_times_each_time_it_is_back_within_five_seconds(server: Server) -
     before_mb = resident_mb()
     took_s += assert_nothing_left_behind(server, 10, chance)
     assert max(took_s) <= 5.0
-    # Above the steps of about 20 MB that the C library takes when threads come and go; ten decoders would be more.
+    # The C library grows by steps of about 20 MB as threads come and go; ten decoders left behind would be more.
     assert resident_mb() - before_mb < 30
 
 
@@ -88,7 +88,7 @@ def test_a_server_that_freezes_counts_as_lost_after_its_limit(server: Server) ->
 
 
 class GStreamer(Server):
-    """The same file from the server that many cameras have."""
+    """The same file from the server software that many cameras have."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__([], "rtsp")
@@ -115,7 +115,7 @@ def gstreamer(folder: Path) -> Iterator[Server]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Debian's packages")
-def test_the_server_of_gstreamer_is_watched_and_found_again_too(gstreamer: Server) -> None:
+def test_gstreamers_server_is_watched_and_found_again_too(gstreamer: Server) -> None:
     with Watching(keep_open(gstreamer.url("clip.mp4")), Recognizer({"rgb": SawTicks()})) as watching:
         watching.wait_for(lambda: bool(watching.kinds("prediction")))
         gstreamer.stop()
@@ -127,7 +127,7 @@ def test_the_server_of_gstreamer_is_watched_and_found_again_too(gstreamer: Serve
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Debian's packages")
 def test_a_camera_that_sends_by_udp_is_watched_too(gstreamer: Server) -> None:
-    """The server of the other tests knows TCP alone."""
+    """The server of the other tests supports TCP alone."""
     with open_video(gstreamer.url("clip.mp4"), rtsp_transport="udp") as video:
         frames = list(islice(video, 60))
     times = [frame.pts for frame in frames]

@@ -1,4 +1,4 @@
-"""`i3d-live run` on real RTSP servers, as somebody has it running for days: killed, stalled, told to stop."""
+"""`i3d-live run` on real RTSP servers, with cameras that go away and come back, told to stop, and with the real engine."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ STEP = Fraction(1, 25)
 
 
 def health(port: int) -> tuple[int, str]:
-    """(0, "") while nobody listens."""
+    """Status and body; (0, "") while nothing listens."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -80,7 +80,7 @@ def test_a_camera_goes_away_and_comes_back_while_another_one_goes_on(tmp_path: P
 
 @pytest.fixture
 def served(clips: Path, tmp_path: Path) -> Path:
-    """The tai chi clip as an RTSP server can send it."""
+    """The tai chi clip, in a form that an RTSP server can send."""
     with (
         open_video(clips / "ta_chi.mp4") as video,
         VideoWriter(tmp_path / "clip.mp4", video.size_px) as writer,

@@ -1,4 +1,4 @@
-"""The soak test in small, where it has two minutes: in CI, or where somebody asks for it by `-m slow`."""
+"""A short soak test, of two minutes, in CI only."""
 
 import json
 import subprocess
@@ -24,6 +24,6 @@ def test_two_minutes_of_the_soak_test_hold(tmp_path: Path) -> None:
     assert figures["compressed"]["ticks"] > 1800 * 25 * 0.99
     assert figures["killed"]["reconnects"] == 3
     assert figures["rtsp"]["predictions"] > 0
-    # Times and memory of so short a run, on a machine that others use, are held by the long one.
+    # Tighter limits on times and memory are for the long run: this one is short, and its machine may be shared.
     assert figures["compressed"]["memory_growth"] < 0.05
     assert "Traceback" not in done.stderr

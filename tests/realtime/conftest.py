@@ -16,7 +16,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def engines() -> Callable[..., Engines]:
-    """Engines of the trained RGB network by mode and backend, built when they are not in the cache."""
+    """Engines of the trained RGB network by mode and backend, built if they are not in the cache."""
     from functools import cache
 
     from engines.load import load_engines

@@ -1,4 +1,4 @@
-"""A disk that is full: whatever it holds, the other outputs get their lines, and the summary says which disk it was."""
+"""A full disk: whichever output it stops, the others get their lines, and the summary names the disk."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +41,7 @@ def run(sinks: list[Full], write: Any) -> None:
 
 
 @pytest.mark.parametrize("when", ["push", "close"])
-def test_of_a_picture(when: str) -> None:
+def test_a_full_disk_under_a_sink_is_named_in_the_summary(when: str) -> None:
     lines: list[Line] = []
     sinks = [Full(when), Full("never")]
     with pytest.raises(OutputError, match="out"):
@@ -52,7 +52,7 @@ def test_of_a_picture(when: str) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_of_the_log(place: int) -> None:
+def test_a_full_disk_under_the_log_is_named_in_the_summary(place: int) -> None:
     lines: list[Line] = []
     writers = [lines.append]
     log = Log("/dev/full")

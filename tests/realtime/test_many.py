@@ -1,4 +1,4 @@
-"""Many sources in one process: each line says whose it is, and what happens to one does not touch the others."""
+"""Many sources in one process: each line names its source, and what happens to one does not affect the others."""
 
 import json
 import signal
@@ -38,7 +38,7 @@ STEP = Fraction(1, 25)
 
 
 def by_name(text: str) -> dict[str, list[Line]]:
-    """The lines of each source, held against the schema, in the order that a log has."""
+    """The lines of each source, validated against the schema, in the order that a log has."""
     schema = json.loads(SCHEMA.read_text())
     found: dict[str, list[Line]] = defaultdict(list)
     for line in map(json.loads, text.splitlines()):
@@ -75,12 +75,12 @@ def test_names_are_told_from_addresses(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("texts", [["a=x.mp4", "a=y.mp4"], ["x.mp4", "x.mp4"]])
-def test_two_of_one_name_are_a_wrong_call(texts: list[str]) -> None:
+def test_two_sources_of_one_name_are_a_wrong_call(texts: list[str]) -> None:
     with pytest.raises(UsageError, match="two sources of that name"):
         parse_sources(texts)
 
 
-def test_each_source_gets_the_answers_that_it_gets_alone(invoke: Invoke, tmp_path: Path) -> None:  # noqa: F811
+def test_each_source_gets_the_predictions_that_it_gets_alone(invoke: Invoke, tmp_path: Path) -> None:  # noqa: F811
     clips = {
         "a": write_clip(tmp_path / "a.mp4", every(STEP, 100)),
         "b": write_clip(tmp_path / "b.mp4", every(Fraction(1, 30), 150)),
@@ -106,7 +106,7 @@ def test_one_named_source_has_its_name_in_each_line(invoke: Invoke, tmp_path: Pa
 BAD: dict[str, Callable[[Path], object]] = {
     "missing": lambda p: p / "nothing.mp4",
     "no video": lambda p: text_file(p / "text.mp4", "not a video"),
-    "refused, not to be waited for": lambda p: f"http://me:geheim@127.0.0.1:{free_port()}/x",
+    "refused, and not waited for": lambda p: f"http://me:geheim@127.0.0.1:{free_port()}/x",
 }
 
 
@@ -122,20 +122,20 @@ def test_a_source_that_cannot_be_opened_is_left_out(kind: str, invoke: Invoke, t
     assert "geheim" not in out + err
 
 
-def test_none_that_can_be_opened_is_an_error_of_one_line_each(invoke: Invoke) -> None:  # noqa: F811
+def test_sources_that_cannot_be_opened_are_one_line_each(invoke: Invoke) -> None:  # noqa: F811
     code, out, err = invoke("run", "a=nothing.mp4", "b=nowhere.mp4")
     assert (code, out) == (1, "")
     assert [line.split(":")[1] for line in err.splitlines()] == [" a", " nowhere.mp4"]
 
 
-def test_pictures_are_for_one_source(invoke: Invoke) -> None:  # noqa: F811
+def test_a_timeline_is_for_one_source(invoke: Invoke) -> None:  # noqa: F811
     code, _, err = invoke("run", "a=x.mp4", "b=y.mp4", "--timeline", "t.png")
     assert code == 2
     assert "--save-clips" in err
 
 
 class Made:
-    """Double of a video: made frames, and how it ends."""
+    """Double of a video: the given frames, then the given error."""
 
     name, corrupt_packets, duration_s, size_px = "made", 0, None, (2, 2)
 
@@ -163,7 +163,7 @@ def session(video: Any, lines: list[Line], name: str = "x", **options: Any) -> S
 
 
 @pytest.mark.parametrize("error", [SourceLost("made: cable cut"), ZeroDivisionError("a fault")], ids=repr)
-def test_a_source_that_fails_on_the_way_does_not_touch_the_others(error: Exception) -> None:
+def test_a_source_that_fails_while_it_runs_does_not_affect_the_others(error: Exception) -> None:
     lines: list[Line] = []
     told: list[tuple[str | None, Exception]] = []
     videos = [Made(constant_rate(100, Fraction(25))), Made(constant_rate(70, Fraction(25)), error=error)]
@@ -201,7 +201,7 @@ def test_stopped_at_any_moment_all_counts_add_up(live: bool) -> None:
             assert line["frames"]["used"] + line["frames"]["dropped"].get("late", 0) <= 400
 
 
-def test_a_stop_right_away_counts_what_was_never_looked_at() -> None:
+def test_a_stop_right_away_counts_the_frames_that_were_never_looked_at() -> None:
     lines: list[Line] = []
     slow = session(Made(constant_rate(50, Fraction(25)), live=True), lines)
     push = slow.push
@@ -218,7 +218,7 @@ def test_a_stop_right_away_counts_what_was_never_looked_at() -> None:
     assert_counts(summary)
 
 
-def test_a_recogniser_that_takes_over_goes_on_with_the_counts() -> None:
+def test_a_recogniser_that_takes_over_continues_the_counts() -> None:
     lines: list[Line] = []
     pushed: list[Frame] = []
 
@@ -245,7 +245,7 @@ def test_a_recogniser_that_takes_over_goes_on_with_the_counts() -> None:
     assert summary["frames"] == {"decoded": 170, "used": 170, "dropped": {}, "corrupt_packets": 0}
 
 
-def test_a_camera_that_is_lost_and_found_is_told_at_once_also_while_another_one_runs() -> None:
+def test_a_camera_lost_and_found_is_reported_immediately_even_while_another_runs() -> None:
     lines: list[Line] = []
     first = Made(constant_rate(30, Fraction(25)), live=True, error=SourceLost("cam: cable cut"), pace_s=0.001)
     again = Made(constant_rate(30, Fraction(25)), live=True, pace_s=0.001)
@@ -283,7 +283,7 @@ def run_double(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_told_to_stop_it_comes_to_a_good_end(number: int, code: int, tmp_path: Path) -> None:
+def test_told_to_stop_it_ends_cleanly(number: int, code: int, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mp4", every(STEP, 3000))
     process = run_double("run", f"a={clip}", f"b={clip}", cwd=tmp_path)
     assert process.stdout is not None
@@ -331,7 +331,7 @@ def kinds(items: list[Output]) -> list[type]:
     return [type(item) for item in items]
 
 
-def test_in_a_program_answers_are_iterated_over_or_told() -> None:
+def test_in_a_program_outputs_are_iterated_over_or_passed_to_a_callback() -> None:
     stamps = [
         *constant_rate(80, Fraction(25)),
         *(replace(f, pts=f.pts + 10) for f in constant_rate(70, Fraction(25))),

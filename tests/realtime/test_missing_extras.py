@@ -28,8 +28,8 @@ for folder, package, arguments in json.loads(sys.argv[1]):
     sys.argv = ["i3d-live", *arguments]
     main()
 """
-"""Each call in a separate process, forked where the command line has been imported: that takes longer than all
-else."""
+"""Each call runs in a separate process, forked after the command line was imported: that takes longer than the
+rest."""
 COMMANDS = [
     ("view", "gradio", 1, ("view",)),
     ("teach", "sklearn", 1, ("teach", "clips", "--name", "mine")),

@@ -1,4 +1,4 @@
-"""Late, and what is done about it: the order of the steps, that answers stay right at each of them, and that nothing
+"""What is done about being late: the order of the steps, that predictions stay right at each of them, and that nothing
 grows."""
 
 from collections.abc import Sequence
@@ -62,19 +62,19 @@ def climb(ladder: Ladder, lags: Sequence[tuple[float, float]]) -> list[tuple[flo
     return found
 
 
-def test_down_at_once_and_then_step_by_step_up_only_after_a_calm_time() -> None:
+def test_it_goes_down_immediately_then_step_by_step_and_up_only_after_a_calm_time() -> None:
     found = climb(Ladder(WAYS), [(0, 0.1), (5, 1.0), (8, 0.2), (60, 0)])
     expected = [5.0, 5.0 + SETTLE_S, 5.0 + 2 * SETTLE_S, *(7.9 + i * CALM_S for i in (1, 2, 3))]
     assert [at_s for at_s, _ in found] == pytest.approx(expected, abs=0.15)
     assert [name for _, name in found] == [WAYS[place].name for place in (1, 2, 3, 2, 1, 0)]
 
 
-def test_a_lag_that_is_usual_changes_nothing() -> None:
+def test_a_normal_lag_changes_nothing() -> None:
     assert climb(Ladder(WAYS), [(0, LATE_S), (100, 0)]) == []
 
 
-def test_a_step_up_that_fails_is_tried_ever_more_seldom() -> None:
-    """A machine that can only hold the level below: late within a second whenever it is at the top."""
+def test_a_step_up_that_fails_is_tried_ever_more_rarely() -> None:
+    """A machine that keeps up only at the level below: late within a second whenever it is at the top."""
     ladder, found = Ladder(WAYS[:2]), []
     for tenth in range(40_000):
         level = ladder.update(1.0 if ladder.place == 0 else 0.1, tenth / 10)
@@ -86,7 +86,7 @@ def test_a_step_up_that_fails_is_tried_ever_more_seldom() -> None:
     assert len(found) > 10
 
 
-def test_a_step_up_that_holds_makes_it_patient_no_longer() -> None:
+def test_after_a_step_up_that_holds_the_next_is_tried_sooner_again() -> None:
     ladder = Ladder(WAYS[:2])
     climb(ladder, [(0, 1.0), (1, 0.0), (12, 1.0), (15, 0.0), (100, 0)])
     assert ladder.place == 0
@@ -112,8 +112,8 @@ def test_it_never_leaves_the_ladder_and_never_skips_a_step(lags: list[tuple[floa
 
 
 class Chunks:
-    """Double of an engine: a position's label is the number of its chunk, so that a test reads off whether it is
-    right."""
+    """Double of an engine: a position's label is the number of its chunk, so that a test can read off whether it
+    is right."""
 
     backend, precision, device = "double", "none", "none"
     engines_at_a_time = 1
@@ -125,7 +125,7 @@ class Chunks:
         self.weights = Weights("made", spec.modality, self.labels, "0" * 64, "made for a test", "none")
         self.head = no_head(len(self.labels))
         self.whole: list[bool] = []
-        """Of each step, whether its ticks follow one another."""
+        """For each step, whether its ticks are consecutive."""
 
     def start(self, batch: int = 1, lead_ticks: int = 0) -> Any:
         return ()
@@ -200,7 +200,7 @@ def run(
 
 
 @pytest.mark.parametrize("way", WAYS[1:3], ids=lambda level: level.name)
-def test_without_previews_the_settled_answers_are_the_same(way: Level) -> None:
+def test_without_previews_the_settled_predictions_are_the_same(way: Level) -> None:
     full, less = (run("preview", 250, levels, "rgb", smooth=3) for levels in ({}, {100: way, 180: WAYS[0]}))
     settled = [exact(p for _, p in found if p.settled) for found in (full, less)]
     assert settled[0] == settled[1]
@@ -221,7 +221,7 @@ def assert_right(found: list[tuple[int, Prediction]], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", ["continual", "preview", "window"])
-def test_with_flow_paused_answers_are_of_rgb_alone_and_flow_joins_as_new(mode: Mode) -> None:
+def test_with_flow_paused_predictions_are_of_rgb_alone_and_flow_rejoins_afresh(mode: Mode) -> None:
     found = run(mode, 400, {101: replace(WAYS[0], flow=False), 203: WAYS[0]}, "rgb", "flow")
     assert_right(found, mode)
     settled = [(i, p) for i, p in found if p.settled]
@@ -232,14 +232,14 @@ def test_with_flow_paused_answers_are_of_rgb_alone_and_flow_joins_as_new(mode: M
     paused, joined = both.index(False), both.index(False) + both[both.index(False) :].index(True)
     assert all(both[joined:])
     assert settled[paused][0] in range(101, 112)
-    # It resumes at tick 208, where a chunk begins. A window then has to be full of it, a position to begin in it.
+    # It resumes at tick 208, where a chunk begins. A window must then be full of it; a position must begin in it.
     assert settled[joined][1].start_tick == 208
     assert all(p.start_tick < 208 for _, p in settled[:joined])
 
 
 @given(st.data())
 @settings(max_examples=20, deadline=None)
-def test_paused_and_resumed_at_any_time_every_answer_is_right(data: st.DataObject) -> None:
+def test_paused_and_resumed_at_any_time_every_prediction_is_right(data: st.DataObject) -> None:
     mode: Mode = data.draw(st.sampled_from(["continual", "preview", "window"]))
     times = data.draw(st.lists(st.integers(0, 299), max_size=8, unique=True))
     levels = {time: replace(WAYS[0], flow=bool(i % 2)) for i, time in enumerate(sorted(times))}
@@ -271,7 +271,7 @@ def test_longer_strides_leave_windows_as_they_are() -> None:
 
 
 def drop(items: list[Frame], *numbers: int) -> list[Frame]:
-    """Without these frames; the one behind each hole says how many were dropped."""
+    """The frames without these; the one after each loss says how many were dropped."""
     left, dropped = [], 0
     for i, item in enumerate(items):
         if i in numbers:
@@ -283,7 +283,7 @@ def drop(items: list[Frame], *numbers: int) -> list[Frame]:
 
 
 @pytest.mark.parametrize("fps", [25, 60])
-def test_an_answer_says_how_many_frames_were_dropped_in_what_it_saw(fps: int) -> None:
+def test_a_prediction_says_how_many_frames_were_dropped_in_what_it_saw(fps: int) -> None:
     items = drop(pictures(10 * fps, Fraction(fps)), 4 * fps, 4 * fps + 1, 7 * fps)
     engine = Chunks("window")
     recognizer = Recognizer({"rgb": engine}, stride_ticks=1)
@@ -297,7 +297,7 @@ def test_an_answer_says_how_many_frames_were_dropped_in_what_it_saw(fps: int) ->
         assert fps == 60 or whole == engine.whole[p.start_tick]
 
 
-def test_positions_say_it_for_all_that_they_see() -> None:
+def test_a_position_counts_the_dropped_frames_in_all_that_it_sees() -> None:
     items = drop(pictures(300), 150)
     recognizer = Recognizer({"rgb": Chunks("preview")}, smooth=1)
     found = [out for item in items for out in recognizer.push(item)]
@@ -314,7 +314,7 @@ def test_positions_say_it_for_all_that_they_see() -> None:
         assert any(p.start_tick < 150 for p in clean)
 
 
-def test_a_long_hole_is_a_gap_and_says_why() -> None:
+def test_many_dropped_frames_in_a_row_are_a_gap_with_its_cause() -> None:
     items = drop(pictures(300), *range(100, 140))
     recognizer = Recognizer({"rgb": Chunks("window")})
     found = [out for item in items for out in recognizer.push(item)] + recognizer.flush()
@@ -325,7 +325,7 @@ def test_a_long_hole_is_a_gap_and_says_why() -> None:
     assert all(p.stop_tick <= 100 or p.start_tick >= 140 for p in predictions)
 
 
-def test_a_frame_that_waited_too_long_is_dropped_and_what_it_said_is_passed_on() -> None:
+def test_a_frame_that_waited_too_long_is_dropped_and_its_gap_is_passed_on() -> None:
     clock = ManualClock()
     mailbox = Mailbox(100, "drop oldest", clock.now_s)
     for i in range(50):
@@ -359,7 +359,7 @@ class Slow(Chunks):
 
 
 class Watched(Recognizer):
-    """Remembers the numbers of the frames that it saw; these are those of their ticks."""
+    """Remembers the numbers of the frames that it saw, which are those of their ticks."""
 
     def push(self, frame: Frame) -> list[Output]:
         self.seen = getattr(self, "seen", set()) | {int(frame.rgb[0, 0] @ (1, 256, 65536))}
@@ -369,7 +369,7 @@ class Watched(Recognizer):
 def live(
     clock: ManualClock, recognizer: Recognizer, seconds: int
 ) -> tuple[list[tuple[float, Output]], list[tuple[float, str]], Mailbox]:
-    """A camera at 25 a second against a recogniser that takes the clock's time: (lag, output), (time, level), the
+    """A camera at 25 frames a second and a recogniser that takes the clock's time: (lag, output), (time, level), the
     mailbox."""
     mailbox, pace = Mailbox(64, "drop oldest", clock.now_s), Pace(recognizer, clock.now_s)
     found: list[tuple[float, Output]] = []
@@ -407,14 +407,14 @@ def test_a_window_engine_at_twice_real_time_gets_a_longer_stride_and_then_keeps_
     assert_counts(recognizer, mailbox)
     windows = [out for _, out in found if isinstance(out, Prediction)]
     assert [p.dropped_frames == 0 for p in windows] == engine.whole
-    # Only the tries to step up again cost anything; between them all is seen.
+    # Only attempts to step up lose frames; between them everything is seen.
     assert mailbox.dropped < 0.03 * mailbox.received
     assert np.mean(engine.whole) > 0.9
 
 
 @pytest.mark.parametrize("mode", ["continual", "preview"])
 @pytest.mark.parametrize("slowness", [1.3, 2, 4])
-def test_where_nothing_is_left_to_leave_out_pieces_get_right_answers_and_what_is_between_is_dropped(
+def test_where_nothing_else_can_be_left_out_pieces_get_right_predictions_and_the_rest_is_dropped(
     mode: Mode, slowness: float
 ) -> None:
     clock = ManualClock()

@@ -1,4 +1,4 @@
-"""The threads: nothing of a file is lost, a live source never waits, errors and endings cross over."""
+"""The reader threads: no frame of a file is lost, a live source never waits, errors and ends reach the caller."""
 
 import threading
 import time
@@ -55,7 +55,7 @@ def small(count: int) -> list[Frame]:
     return [frame(i, Fraction(i, 25), size_px=2) for i in range(count)]
 
 
-def test_through_the_pump_a_file_gives_what_it_gives_frame_by_frame() -> None:
+def test_through_a_reader_thread_a_file_gives_what_it_gives_frame_by_frame() -> None:
     items = constant_rate(150, Fraction(30))
     direct = Recognizer({"rgb": SawTicks()})
     expected = [out for f in items for out in direct.push(f)] + direct.flush()
@@ -95,7 +95,7 @@ def test_sources_take_turns_and_end_one_by_one() -> None:
     assert not reader_threads()
 
 
-def test_an_error_of_the_source_is_raised_after_the_answers_before_it() -> None:
+def test_an_error_of_the_source_is_raised_after_the_predictions_before_it() -> None:
     video = MadeVideo(constant_rate(70, Fraction(25)), error=SourceError("cable cut"))
     found = []
     with pytest.raises(SourceError, match="cable cut"):

@@ -1,4 +1,4 @@
-"""The whole recogniser with engines that tell which ticks they saw."""
+"""The whole recogniser with engines that report which ticks they saw."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -33,7 +33,7 @@ def test_windows_hold_exactly_their_64_ticks_every_stride() -> None:
         assert numbers.tolist() == list(range(start, start + 64))
 
 
-def test_an_answer_comes_with_the_first_frame_that_makes_its_last_tick_certain() -> None:
+def test_a_prediction_comes_with_the_first_frame_that_makes_its_last_tick_certain() -> None:
     recognizer = Recognizer({"rgb": SawTicks()})
     answers = [(i, out) for i, f in enumerate(constant_rate(80, Fraction(25))) for out in recognizer.push(f)]
     assert [i for i, out in answers if isinstance(out, Prediction)] == [64, 72]
@@ -63,7 +63,7 @@ def test_a_source_that_says_it_lost_frames_starts_a_new_window() -> None:
     assert spans(outputs) == [(0, 64), (66, 70)]
 
 
-def test_continual_answers_for_each_position_once_its_look_ahead_is_in() -> None:
+def test_continual_predicts_for_each_position_once_its_look_ahead_is_in() -> None:
     recognizer = Recognizer({"rgb": PositionTicks()}, smooth=1)
     items = constant_rate(100, Fraction(25))
     early = [out for f in items[:81] for out in recognizer.push(f)]
@@ -74,12 +74,12 @@ def test_continual_answers_for_each_position_once_its_look_ahead_is_in() -> None
     assert len(logits_are_ticks) == 3
 
 
-def test_smoothing_widens_what_an_answer_speaks_of() -> None:
+def test_smoothing_widens_the_span_of_a_prediction() -> None:
     outputs = run(Recognizer({"rgb": PositionTicks()}, smooth=3), constant_rate(80, Fraction(25)))
     assert spans(outputs)[:4] == [(0, 16), (0, 24), (0, 32), (8, 40)]
 
 
-def test_preview_gives_one_provisional_answer_a_step_and_the_settled_ones_of_continual() -> None:
+def test_preview_gives_one_provisional_prediction_per_step_and_the_settled_ones_of_continual() -> None:
     items = constant_rate(120, Fraction(25))
     outputs = run(Recognizer({"rgb": PositionTicks("preview")}), items)
     continual = run(Recognizer({"rgb": PositionTicks("continual")}), items)
@@ -90,7 +90,7 @@ def test_preview_gives_one_provisional_answer_a_step_and_the_settled_ones_of_con
 
 
 @pytest.mark.parametrize("mode", ["continual", "preview"])
-def test_a_short_clip_gets_one_settled_answer_from_the_mean_of_its_repetition(mode: Mode) -> None:
+def test_a_short_clip_gets_one_settled_prediction_from_the_mean_of_its_repetition(mode: Mode) -> None:
     outputs = run(Recognizer({"rgb": PositionTicks(mode)}, smooth=1), constant_rate(40, Fraction(25)))
     assert spans(outputs, settled=True) == [(0, 40)]
 
@@ -105,7 +105,7 @@ def seen_and_more(cut: int) -> tuple[list[Frame], list[list[Frame]]]:
 
 @pytest.mark.parametrize("cut", [30, 80, 131])
 @pytest.mark.parametrize("make", [SawTicks, PositionTicks, lambda: PositionTicks("preview")])
-def test_later_frames_change_nothing_and_flush_makes_it_new(make: Callable[[], SawTicks], cut: int) -> None:
+def test_later_frames_change_nothing_and_flush_starts_afresh(make: Callable[[], SawTicks], cut: int) -> None:
     items, tails = seen_and_more(cut)
     recognizer = Recognizer({"rgb": make()})
     fresh = exact(out for f in items for out in recognizer.push(f))
@@ -113,9 +113,9 @@ def test_later_frames_change_nothing_and_flush_makes_it_new(make: Callable[[], S
     assert cut < 78 or Prediction in {kind for kind, *_ in fresh}
     for tail in tails:
         early = [out for f in items for out in recognizer.push(f)]
-        assert exact(early) == fresh, "what came before is not forgotten"
+        assert exact(early) == fresh, "it has not forgotten what came before"
         run(recognizer, tail)
-        assert exact(early) == fresh, "what was given out has changed"
+        assert exact(early) == fresh, "what it gave earlier has changed"
 
 
 @pytest.mark.parametrize("cut", [80, 131])

@@ -74,7 +74,7 @@ def test_engines_that_share_the_processor_work_at_the_same_time() -> None:
 
 @pytest.mark.parametrize("side_by_side", [True, False])
 def test_engines_of_a_whole_processor_work_in_turn(side_by_side: bool) -> None:
-    """As do all where there are no threads to run them in."""
+    """So do all engines where there are no threads to run them in."""
     inside: list[str] = []
 
     class Alone(Shared):
@@ -90,7 +90,7 @@ def test_engines_of_a_whole_processor_work_in_turn(side_by_side: bool) -> None:
     assert answers(Recognizer(engines, flow="dis", submit=submit if side_by_side else None))
 
 
-def test_the_views_of_a_stream_are_in_turn() -> None:
+def test_the_views_of_a_stream_run_in_turn() -> None:
     engines = {"rgb": Shared(), "flow": Shared(FLOW)}
     assert answers(Recognizer(engines, flow="dis", region="full", submit=submit))
     assert [engine.most_inside for engine in engines.values()] == [1, 1]

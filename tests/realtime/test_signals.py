@@ -1,4 +1,4 @@
-"""What ends a run: the terminal that is closed ends it as SIGTERM does, and a second signal only if it is meant."""
+"""What ends a run: closing the terminal does so as SIGTERM does, and a second signal interrupts only if meant."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ import pytest
 
 from realtime.signals import HANG_UP, STOPPING, stop_on_signals
 
-pytestmark = pytest.mark.skipif(HANG_UP is None, reason="no terminal is hung up here")
+pytestmark = pytest.mark.skipif(HANG_UP is None, reason="this system has no SIGHUP")
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_the_first_one_stops(number: int) -> None:
+def test_the_first_signal_stops(number: int) -> None:
     stopped: list[int] = []
     with stop_on_signals([lambda: stopped.append(1), lambda: stopped.append(2)]) as came:
         os.kill(os.getpid(), number)
@@ -30,7 +30,7 @@ def test_the_first_one_stops(number: int) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), list(permutations(STOPPING, 2)))
-def test_a_second_one_interrupts_unless_a_terminal_is_hung_up(first: int, second: int) -> None:
+def test_a_second_signal_interrupts_unless_either_is_a_hang_up(first: int, second: int) -> None:
     stopped: list[int] = []
     with stop_on_signals([lambda: stopped.append(1)]):
         os.kill(os.getpid(), first)
@@ -42,14 +42,14 @@ def test_a_second_one_interrupts_unless_a_terminal_is_hung_up(first: int, second
     assert stopped == [1]
 
 
-def test_a_terminal_is_hung_up_twice() -> None:
+def test_repeated_hang_ups_do_not_interrupt() -> None:
     with stop_on_signals([]) as came:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGHUP)
     assert came == [signal.SIGHUP] * 3
 
 
-def test_what_is_ignored_stays_ignored_and_what_is_left_out_stays_as_it_was() -> None:
+def test_an_ignored_signal_stays_ignored_and_one_left_out_keeps_its_handler() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
     with stop_on_signals([]) as came:
         os.kill(os.getpid(), signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Zones of a picture: what can be one, and where it lies in a picture of a size."""
+"""Zones of a picture: what can be one, and where it lies in a picture of a given size."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_a_zone_is_parsed(given: Any, zone: Zone) -> None:
         ("", "1,2,3,4", "give a name"),
     ],
 )
-def test_what_is_no_zone_is_one_line(name: str, given: str, said: str) -> None:
+def test_a_bad_zone_is_an_error_of_one_line(name: str, given: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as error:
         parse_zone(name, given)
     assert "\n" not in str(error.value)
@@ -52,7 +52,7 @@ def test_a_zone_that_is_not_in_the_picture_is_refused(at: str, said: str) -> Non
         parse_zone("z", at).in_px((40, 60))
 
 
-def test_names_have_to_differ_and_to_be_few() -> None:
+def test_zones_must_be_few_and_have_different_names() -> None:
     check_names([f"zone {n}" for n in range(MOST_ZONES)])
     with pytest.raises(UsageError, match="65 zones, and a camera has at most 64"):
         check_names([str(n) for n in range(MOST_ZONES + 1)])

@@ -1,5 +1,5 @@
-"""Stand-ins for NVIDIA's driver, whose device memory is the host's, and for TensorRT, which lets onnxruntime
-compute."""
+"""Stand-ins for NVIDIA's driver, whose device memory is the host's, and for TensorRT, which computes with
+onnxruntime."""
 
 import ctypes
 import functools
@@ -28,10 +28,10 @@ def headers() -> Path | None:
 
 
 def build_driver(folder: Path) -> Path:
-    """The stand-in of libcuda, compiled."""
+    """Compile the stand-in for libcuda."""
     compiler = shutil.which("cc")
     if compiler is None or headers() is None:
-        pytest.skip("the stand-in of NVIDIA's driver needs a C compiler and cuda.h, which triton brings")
+        pytest.skip("the stand-in for NVIDIA's driver needs a C compiler and cuda.h, which triton includes")
     library = folder / "libcuda.so"
     flags = ["-shared", "-fPIC", "-Wall", "-Werror", f"-I{headers()}"]
     subprocess.run([compiler, *flags, "-o", library, HERE / "libcuda.c"], check=True)
@@ -39,7 +39,7 @@ def build_driver(folder: Path) -> Path:
 
 
 class Tally:
-    """What the stand-in of the driver has counted."""
+    """What the driver's stand-in has counted."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -50,13 +50,13 @@ class Tally:
 
     @property
     def allocated(self) -> int:
-        """Bytes that are not given back yet."""
+        """Bytes that have not been freed."""
         found: int = self._library.allocated()
         return found
 
 
 class Context:
-    """An execution context that demands what TensorRT demands of the order of calls."""
+    """An execution context that is as strict about the order of calls as TensorRT."""
 
     def __init__(self, engine: "CudaEngine") -> None:
         self._engine = engine
@@ -77,7 +77,7 @@ class Context:
         self._scratch = address
 
     def execute_async_v3(self, stream: int) -> bool:
-        """Whether all that it needs has been told, as TensorRT sees it."""
+        """Whether the step could be enqueued: as in TensorRT, not unless everything that it needs was set."""
         engine = self._engine
         if engine.broken or not self._scratch or set(self._addresses) != set(engine.ports):
             return False
@@ -128,7 +128,7 @@ class CudaEngine:
         return Context(self)
 
     def compute(self, addresses: dict[str, int], batch: int) -> None:
-        """Inputs are read when it is done, not when it is asked for: as on a GPU."""
+        """Inputs are read when the step runs, not when it is enqueued, as on a GPU."""
         feeds = {name: self._at(name, addresses[name], batch).copy() for name in self.inputs}
         for name, value in zip(self.outputs, self._session.run(None, feeds), strict=True):
             self._at(name, addresses[name], batch)[...] = value
@@ -145,7 +145,7 @@ def nptype(name: str) -> Any:
 
 
 class Logger:
-    """Base class of TensorRT's listeners."""
+    """Base class of TensorRT's loggers."""
 
     Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1)
 
@@ -168,7 +168,7 @@ def tensorrt(driver: ctypes.CDLL, *, broken: bool = False) -> Any:
         ILogger=Logger,
         Runtime=Runtime,
         TensorIOMode=SimpleNamespace(INPUT="input"),
-        __spec__=ModuleSpec("tensorrt", None),  # torch looks whether it is there
+        __spec__=ModuleSpec("tensorrt", None),  # torch checks that it is there
         __version__="11.0",
         nptype=nptype,
     )

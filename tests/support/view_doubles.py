@@ -63,7 +63,7 @@ class Colours:
 
 
 def load(settings: Settings) -> Engines:
-    """As `Prepare.engines`; there is no flow unless it is asked for, and no precision int8."""
+    """Like `Prepare.engines`; there is no flow unless it is asked for, and no precision int8."""
     if settings.precision == "int8":
         raise EngineError("double cannot be built in int8 here; choose float32")
     flow = Colours(settings.mode, FLOW) if settings.streams in ("flow", "both") else None
@@ -120,5 +120,5 @@ def until(holds: Callable[[], object], within_s: float = 20.0) -> None:
     """Wait for something that another thread does."""
     stop_s = time.monotonic() + within_s
     while not holds():
-        assert time.monotonic() < stop_s, "did not come about in time"
+        assert time.monotonic() < stop_s, "did not happen in time"
         time.sleep(0.005)

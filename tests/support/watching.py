@@ -55,7 +55,7 @@ class Watching:
         return [line for _, line in list(self.lines) if line["kind"] == kind]
 
     def wait_for(self, enough: Callable[[], bool], limit_s: float = 60.0) -> float:
-        """Until it is enough; the seconds that it took."""
+        """Wait until `enough()` is true; the seconds that it took."""
         start_s = time.monotonic()
         while not enough():
             assert time.monotonic() - start_s < limit_s, [line for _, line in self.lines[-5:]]
@@ -94,7 +94,7 @@ def assert_whole(watching: Watching, *, numbered: bool = True) -> None:
 
 
 def killed_and_started(server: Server, times: int, chance: random.Random) -> tuple[Watching, list[float]]:
-    """Kill and start it at random moments; what was watched, and how long after each start a prediction came."""
+    """Kill and restart it at random moments; what was watched, and how long after each start a prediction came."""
     took_s: list[float] = []
     video = keep_open(server.url("clip.mp4?play_count=0"))
     with Watching(video, Recognizer({"rgb": PositionTicks("preview")})) as watching:

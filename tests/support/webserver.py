@@ -13,19 +13,19 @@ from engines.weights.connection import Network
 
 
 class FileServer:
-    """Serves `files` by path. Each request takes one entry from `cuts`: so many bytes, then the connection is
-    closed."""
+    """Serves `files` by path. Each request takes one entry from `cuts`: after that many bytes the connection
+    is closed."""
 
     def __init__(self) -> None:
         self.address = ""
         self.files: dict[str, bytes] = {}
         self.cuts: list[int] = []
         self.statuses: list[int] = []
-        """One a request, answered instead of the file until the list is empty."""
+        """One per request, sent instead of the file until the list is empty."""
         self.ranges = True
-        """Whether it knows the Range header."""
+        """Whether it supports the Range header."""
         self.announce = True
-        """Whether it says how long the file is."""
+        """Whether it states the file's length."""
         self.moved: dict[str, str] = {}
         """Addresses that paths are redirected to."""
         self.requests: list[str] = []
@@ -65,7 +65,7 @@ def _handler(site: FileServer) -> type[BaseHTTPRequestHandler]:
 
 
 class CountingNetwork(Network):
-    """Keeps the hosts of connections that were begun."""
+    """Keeps the host of each connection that was begun."""
 
     def __init__(self, connect_s: float = 3.0, read_s: float = 30.0) -> None:
         super().__init__(connect_s, read_s, pause_s=0.0)

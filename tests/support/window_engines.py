@@ -18,7 +18,7 @@ from tests.support.doubles import no_head
 
 
 class Ticks(nn.Module):
-    """A network over ticks as they come, one argument a stream: uint8 or float16 (N, T, H, W, C) -> (N, positions,
+    """A network over ticks as they come, one argument per stream: uint8 or float16 (N, T, H, W, C) -> (N, positions,
     classes)."""
 
     def __init__(self, net: nn.Module) -> None:
@@ -48,8 +48,8 @@ def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weig
 
     Its scores stand in for the features of a single cell: not every architecture has a linear head.
 
-    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network it is one
-    engine, asked for as "flow": what it knows last. UsageError for its "rgb".
+    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network there is one
+    engine, asked for as "flow", whose input comes last. UsageError for its "rgb".
     """
     if contract.fused_inside and stream == "rgb":
         raise UsageError(f"{contract.name} is one network for both streams; ask for its engine as flow")

@@ -155,7 +155,7 @@ def test_memories_and_lags_are_those_of_the_published_table() -> None:
 
 
 def test_bounds_are_needed_no_longer_than_the_engine_gives_them() -> None:
-    """From the step that settles the first position on, the two graphs agree: no memory reaches outside the video."""
+    """Once SETTLED_AFTER_STEPS steps are done, the two graphs agree: no memory reaches outside the video."""
     boundary, interior = graphs(small_spec(3), "continual", TENSORS[3])
     masked, plain = TorchGraph(boundary), TorchGraph(interior)
     memories = fresh(interior)
