@@ -1,4 +1,4 @@
-"""The first run needs the base alone: an environment without any of the packages that an extra brings."""
+"""The first run needs the base alone: it works without any of the packages that an extra brings."""
 
 import os
 import re

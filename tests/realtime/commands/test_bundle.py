@@ -1,4 +1,4 @@
-"""Bundles: what goes in comes out, on a machine that has almost nothing installed; what was changed on the way is
+"""Bundles: a machine that has almost nothing installed gets what was packed; what was changed on the way is
 refused."""
 
 import json
@@ -36,7 +36,7 @@ WEIGHTS = Weights("made", "rgb", ("dark", "bright"), "0" * 64, "made for a test"
 
 
 class Backend:
-    """Double: its engine file holds one number, by which the mean of the ticks is multiplied."""
+    """Double of a backend: its engine file holds one number, by which the mean of the ticks is multiplied."""
 
     COMPILES = True
 
@@ -72,13 +72,13 @@ class Backend:
 def backend(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -> Backend:  # noqa: F811
     double = Backend()
     register(monkeypatch, double, "double")
-    save(WEIGHTS.name, labels=WEIGHTS.labels)  # they are read, and the double does without them
+    save(WEIGHTS.name, labels=WEIGHTS.labels)  # they are read, but the double does not need them
     return double
 
 
 @pytest.fixture
 def made(backend: Backend) -> Engines:
-    """As `load_engines` would give it, its files in the cache."""
+    """Engines as `load_engines` would give them, with their files in the cache."""
     plan = Plan(RGB, WEIGHTS, "window", "float32")
     folder = engine_folder(plan, "double")
     folder.mkdir(parents=True)
@@ -95,7 +95,7 @@ def bundle(made: Engines, tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_comes_out_is_what_went_in(made: Engines, bundle: Path) -> None:
+def test_a_loaded_bundle_gives_what_was_packed(made: Engines, bundle: Path) -> None:
     found = load_bundle(bundle)
     assert found.rgb is not None
     assert made.rgb is not None
@@ -122,7 +122,7 @@ def test_a_file_that_was_changed_or_lost_is_refused_by_name(bundle: Path, name: 
         load_bundle(bundle)
 
 
-def test_what_is_no_bundle_is_refused(tmp_path: Path, bundle: Path) -> None:
+def test_what_is_not_a_bundle_is_refused(tmp_path: Path, bundle: Path) -> None:
     with pytest.raises(EngineError, match="is no bundle"):
         load_bundle(tmp_path)
     facts = json.loads((bundle / FILE).read_text())
@@ -139,7 +139,7 @@ def test_a_precision_that_this_machine_lacks_is_refused(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(("error", "passes"), [(1e-3, True), (1.0, False), (float("nan"), False)])
-def test_an_engine_that_comes_out_otherwise_is_not_bundled(
+def test_an_engine_that_packing_changes_is_not_bundled(
     made: Engines, backend: Backend, tmp_path: Path, error: float, passes: bool
 ) -> None:
     backend.error = error
@@ -151,7 +151,7 @@ def test_an_engine_that_comes_out_otherwise_is_not_bundled(
             write_engines(made, tmp_path / "out")
 
 
-def test_a_machine_that_answers_otherwise_is_found_out(bundle: Path, made: Engines) -> None:
+def test_a_machine_that_predicts_otherwise_is_found_out(bundle: Path, made: Engines) -> None:
     found = load_bundle(bundle)
     np.save(bundle / "rgb" / "probe.npy", np.load(bundle / "rgb" / "probe.npy") + np.float32(0.01))
     with pytest.raises(EngineError, match=r"rgb predicts otherwise here: a logit is off by 0\.01"):
@@ -192,7 +192,9 @@ def test_it_writes_the_log_of_run(run_py: Callable[..., tuple[int, str, str]], t
     assert [line["kind"] for line in logged] == kinds
 
 
-def test_its_exit_codes(run_py: Callable[..., tuple[int, str, str]], bundle: Path, tmp_path: Path) -> None:
+def test_its_exit_codes_are_those_of_the_program(
+    run_py: Callable[..., tuple[int, str, str]], bundle: Path, tmp_path: Path
+) -> None:
     code, out, err = run_py("--check")
     assert (code, json.loads(out)) == (0, {"largest_difference": {"rgb": 0.0}})
     code, out, err = run_py("nothing.mp4")
@@ -248,7 +250,7 @@ def test_a_bundle_has_the_code_and_asks_for_the_package_of_its_backend(backend: 
     assert asked.removesuffix("-cu13") == package.replace("_", "-")
 
 
-def test_it_asks_for_few_packages_at_the_versions_that_are_here(made: Engines, tmp_path: Path) -> None:
+def test_it_asks_for_few_packages_at_the_versions_installed_here(made: Engines, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     command.fill(made, tmp_path / "out", {"double": ("openvino", "no-such-runtime")})
     lines = (tmp_path / "out" / "requirements.txt").read_text().splitlines()

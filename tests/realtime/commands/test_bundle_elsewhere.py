@@ -24,7 +24,7 @@ GOAL_MB = 30
 
 
 def small_environment(folder: Path, packages: list[str]) -> Path:
-    """A new environment that has these packages of this one, linked, and no others; its Python."""
+    """A new environment with links to these packages of this one, and no others; its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     site = next(folder.glob("lib/python*/site-packages"))
     for package in packages:
@@ -63,8 +63,8 @@ def size_mb(folder: Path) -> float:
 
 
 def runs_elsewhere(engines: Engines, tmp_path: Path) -> Path:
-    """Its files and code alone, with four packages: the same logits to the last bit as here, and those of the cached
-    engine but for what half precision does to the weights. Returns the bundle."""
+    """A bundle's files and code alone, with four packages, give the same logits to the last bit as here, and those of
+    the cached engine except for what half precision does to the weights. Returns the bundle."""
     assert engines.rgb is not None
     folder = tmp_path / "bundle"
     folder.mkdir()
@@ -99,10 +99,10 @@ def runs_elsewhere(engines: Engines, tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_engine_answers_alike_where_there_is_no_torch(
+def test_an_engine_gives_the_same_logits_where_there_is_no_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network a sixteenth as wide, so that it is quickly built."""
+    """A network a sixteenth as wide, so that it is built quickly."""
     import torch
 
     from engines.nets.i3d import I3D
@@ -119,5 +119,7 @@ def test_an_engine_answers_alike_where_there_is_no_torch(
 
 @pytest.mark.weights
 @pytest.mark.slow  # the same with the real weights, which takes a minute; their size is what it adds
-def test_the_real_engine_is_small_and_answers_alike(engines: Callable[..., Engines], tmp_path: Path) -> None:
+def test_the_real_engine_is_small_and_gives_the_same_logits(
+    engines: Callable[..., Engines], tmp_path: Path
+) -> None:
     assert size_mb(runs_elsewhere(engines("continual"), tmp_path)) <= GOAL_MB

@@ -1,4 +1,4 @@
-"""The command line: one line for what is wrong, exit codes, data alone in a pipe, nothing lost of what was written."""
+"""The command line: one line for an error, exit codes, only data in a pipe, nothing lost of what was written."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 
 
 def lines_of(text: str) -> list[dict[str, object]]:
-    """JSON lines, each held against the schema, in the order that a log has."""
+    """JSON lines, each validated against the schema, in the order that a log has."""
     lines = [json.loads(line) for line in text.splitlines()]
     schema = json.loads(SCHEMA.read_text())
     for line in lines:
@@ -177,7 +177,9 @@ def test_a_jump_of_the_stamps_is_a_gap(invoke: Invoke, tmp_path: Path) -> None:
     assert [(line["start_s"], line["end_s"]) for line in gaps] == [(0.8, 5.0)]
 
 
-def test_a_log_that_cannot_be_written_is_said_before_anything_runs(invoke: Invoke, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error_before_anything_runs(
+    invoke: Invoke, tmp_path: Path
+) -> None:
     clip = write_clip(tmp_path / "c.mp4", every(FPS25, 3))
     for option, path in [
         ("--log", "no/such/folder/log"),
@@ -217,7 +219,7 @@ def test_help_fits_a_screen_and_shows_an_example(invoke: Invoke, monkeypatch: py
         assert "Example:" in out or verb in ([], ["weights"])
 
 
-def test_version(invoke: Invoke) -> None:
+def test_the_version_is_printed(invoke: Invoke) -> None:
     assert invoke("--version")[:2] == (0, f"i3d-live {version('i3d-live')}\n")
 
 

@@ -82,7 +82,7 @@ def test_the_demo_tries_again_for_the_better_set(
     assert doubles.asked == ["imagenet-kinetics"]
 
 
-def test_a_folder_that_cannot_be_made_is_said_before_anything_is_fetched(
+def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_fetched(
     made_set: MadeSet,  # noqa: F811
     sets: PublicSets,
     tmp_path: Path,
@@ -161,7 +161,7 @@ def test_weights_fetch_without_a_name_gets_the_best(
     assert out == f"weights kinetics: {streams} True\n"
 
 
-def test_a_model_that_is_taught_anew_keeps_its_base(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_taught_again_keeps_its_base(capsys: pytest.CaptureFixture[str]) -> None:
     class Best(Prepare):
         def model(self, name: str | None, streams: str) -> Model:
             return Model(f"best for {streams}", None)

@@ -16,14 +16,14 @@ from tests.support.made_clips import every, write_clip
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """Run the command line with a double whose leading class is "count": that of the longest number."""
+    """Run the command line with a double whose best class is "count", and "last" rather than "first"."""
     monkeypatch.chdir(tmp_path)
     return invoke_with(capsys, Doubles(Engines(SawTicks(), None, "double, for a test")))
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Two clips that the double knows, one that it takes for another class, and one that nobody can read."""
+    """Two clips that the double knows, one that it takes for another class, and one that cannot be read."""
     for name in ("last/a", "last/b", "first/c"):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         write_clip(tmp_path / "set" / f"{name}.mp4", every(Fraction(1, 25), 64))
@@ -31,7 +31,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_a_folder_a_class_is_counted(call: Call, dataset: Path) -> None:
+def test_a_folder_per_class_is_evaluated(call: Call, dataset: Path) -> None:
     code, out, err = call("evaluate", "set", "--json", "--picture", "confusion.png")
     assert code == 0
     assert json.loads(out) == {
@@ -47,7 +47,7 @@ def test_a_folder_a_class_is_counted(call: Call, dataset: Path) -> None:
     assert (dataset.parent / "confusion.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_tables_without_json(call: Call, dataset: Path) -> None:
+def test_without_json_tables_are_printed(call: Call, dataset: Path) -> None:
     code, out, _ = call("evaluate", "set")
     rows = [line.split() for line in out.splitlines() if line.strip()]
     assert code == 0

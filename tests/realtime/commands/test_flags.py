@@ -48,7 +48,7 @@ def called(*arguments: str, obj: object = None) -> tuple[object, ...]:
     return got[0] if got else (result.exit_code, result.output)
 
 
-def test_what_is_not_given_stays_as_it_was() -> None:
+def test_what_is_not_given_keeps_its_default() -> None:
     assert called("x") == ("x", OUTER, "closed")
 
 
@@ -89,7 +89,7 @@ def test_a_name_that_is_taken_twice_is_refused() -> None:
         flat(command)
 
 
-def test_what_was_typed_is_told_from_what_is_by_default() -> None:
+def test_what_was_typed_is_told_from_what_is_a_default() -> None:
     got: list[Given] = []
 
     def command(outer: Outer = OUTER, *, given: Given = NOTHING) -> None:

@@ -1,4 +1,4 @@
-"""Labels, names and messages of others come out as they are, wherever a terminal shows them."""
+"""Labels, names and messages from elsewhere are printed unchanged, wherever a terminal shows them."""
 
 import io
 
@@ -37,7 +37,7 @@ def shown(on: Console) -> str:
 
 @each
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line["kind"])
-def test_a_readable_line(line: dict[str, object], foreign: str) -> None:
+def test_a_readable_line_shows_foreign_text_unchanged(line: dict[str, object], foreign: str) -> None:
     given = {
         key: text.format(foreign) if isinstance(text, str) and "{}" in text else text
         for key, text in line.items()
@@ -50,7 +50,7 @@ def test_a_readable_line(line: dict[str, object], foreign: str) -> None:
 
 
 @each
-def test_progress(foreign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_shows_foreign_text_unchanged(foreign: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")  # without one, rich draws no progress
     for show in (telling, fetching):
         on = console()
@@ -64,7 +64,7 @@ def test_progress(foreign: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @each
-def test_a_table_of_classified_files(foreign: str) -> None:
+def test_a_table_of_classified_files_shows_foreign_text_unchanged(foreign: str) -> None:
     on = console()
     others = ((f"{foreign} 2", 0.0, 0.2), (f"{foreign} 3", 0.0, 0.1))
     with TableReport(2, on) as report:
@@ -76,6 +76,8 @@ def test_a_table_of_classified_files(foreign: str) -> None:
 
 
 @each
-def test_a_table_of_rows(foreign: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_of_rows_shows_foreign_text_unchanged(
+    foreign: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_table([{foreign: f"{foreign} 1"}])
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [foreign, f"{foreign} 1"]

@@ -1,4 +1,4 @@
-"""A model is looked up once, where a command begins: what is in its model.json is handed down from there."""
+"""A model is looked up once, where a command begins: what is in its model.json is passed down from there."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ sys.addaudithook(_note)
 
 @contextmanager
 def opened() -> Iterator[list[Path]]:
-    """The files that Python opens meanwhile."""
+    """The files that Python opens within the block."""
     _watching.append([])
     yield _watching[-1]
     _watching.pop()
@@ -45,7 +45,7 @@ def test_a_run_reads_the_description_of_its_model_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    engines("continual")  # is built
+    engines("continual")  # so that it is built
     clip = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 70))
     monkeypatch.chdir(tmp_path)
     arguments = ("run", clip, "--model", "kinetics", "--backend", "openvino", "--precision", "float32")
@@ -56,7 +56,7 @@ def test_a_run_reads_the_description_of_its_model_once(
 
 
 @pytest.mark.usefixtures("own_cache", "tiny_network")
-def test_so_does_the_choice_of_a_model(made_set: MadeSet) -> None:  # noqa: F811
+def test_the_choice_of_a_model_reads_its_description_once(made_set: MadeSet) -> None:  # noqa: F811
     fetch("imagenet-kinetics", public={"imagenet-kinetics": made_set.table})
     with opened() as paths:
         model = PREPARE.model(None, "auto")

@@ -1,4 +1,4 @@
-"""Every option that takes a path, with every kind of path that cannot be: one line on stderr, exit code 1 or 2."""
+"""Every option that takes a path, with every kind of bad path: one line on stderr, exit code 1 or 2."""
 
 import os
 import socket
@@ -92,7 +92,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "build --model": ("build", "--model", "{}"),
 }
 WRITES = ("--log", "--annotate", "--timeline", "--save-clips", "--picture", "out", "parts")
-"""These may go well: a new file of an odd name is a file."""
+"""These may succeed: a new file may have an odd name."""
 
 
 @pytest.fixture
@@ -110,7 +110,9 @@ def invoke(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_one_line(call: str, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_path_is_an_error_of_one_line(
+    call: str, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number, (odd, make) in enumerate(ODD.items()):
         place = tmp_path / str(number)
         place.mkdir()
@@ -132,7 +134,7 @@ def test_one_line(call: str, invoke: Invoke, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     "call", ["run -", "run missing.mp4 --log l", "weights list", "info --json", "--help"]
 )
-def test_closed_streams(call: str, closed: str, tmp_path: Path) -> None:
+def test_closed_streams_lead_to_no_traceback(call: str, closed: str, tmp_path: Path) -> None:
     words = " ".join(f"'{word}'" for word in I3D_LIVE)
     shell = f"{words} {call} {closed}"
     done = subprocess.run(
@@ -146,7 +148,7 @@ def test_closed_streams(call: str, closed: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["run ok.mp4", "run ok.mp4 --readable", "weights list", "info"])
-def test_nobody_at_home(call: str, tmp_path: Path) -> None:
+def test_a_user_without_a_home_is_told_what_to_set(call: str, tmp_path: Path) -> None:
     """A user that the system does not know, without HOME."""
     write_clip(tmp_path / "ok.mp4", every(Fraction(1, 25), 3))
     code = (
@@ -164,10 +166,10 @@ def test_nobody_at_home(call: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["ok.mp4"]
 
 
-def test_a_picture_that_stands_is_no_gap(
+def test_a_time_lapse_has_gaps_as_a_file_but_none_as_images(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A time-lapse as images has none; one as a file has them, and on a terminal they say what to do."""
+    """On a terminal the gaps say what to do."""
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "images", 4)
     code, out, err = invoke("run", "images", "--fps", "0.5")

@@ -68,7 +68,7 @@ def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", CALLS)
-def test_an_output_that_is_an_input(call: str, way: str, invoke: Invoke) -> None:
+def test_an_output_that_is_an_input_is_refused(call: str, way: str, invoke: Invoke) -> None:
     given = Path("in.mp4")
     given.write_bytes(BYTES)
     output = WAYS[way](given)
@@ -82,7 +82,7 @@ def test_an_output_that_is_an_input(call: str, way: str, invoke: Invoke) -> None
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("first", RUN)
 @pytest.mark.parametrize("second", RUN)
-def test_an_output_that_is_another_one(first: str, second: str, way: str, invoke: Invoke) -> None:
+def test_two_outputs_in_one_file_are_refused(first: str, second: str, way: str, invoke: Invoke) -> None:
     if first == second:
         return
     out = Path("out.mp4")
@@ -95,7 +95,7 @@ def test_an_output_that_is_another_one(first: str, second: str, way: str, invoke
 
 
 @pytest.mark.parametrize("option", RUN[:3])
-def test_a_picture_of_a_folder_that_is_read(option: str, invoke: Invoke) -> None:
+def test_an_output_over_a_picture_of_the_folder_that_is_read_is_refused(option: str, invoke: Invoke) -> None:
     Path("pictures").mkdir()
     picture = Path("pictures/1.png")
     picture.write_bytes(BYTES)
@@ -103,7 +103,7 @@ def test_a_picture_of_a_folder_that_is_read(option: str, invoke: Invoke) -> None
     assert picture.read_bytes() == BYTES
 
 
-def test_a_clip_that_would_be_deleted_to_make_room(invoke: Invoke) -> None:
+def test_an_input_that_would_be_deleted_to_make_room_is_refused(invoke: Invoke) -> None:
     Path("clips").mkdir()
     clip = Path("clips/20261124-101500-000004.0s-a.mp4")
     clip.write_bytes(BYTES)
@@ -116,7 +116,7 @@ def test_a_clip_that_would_be_deleted_to_make_room(invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize("shell", ["run - --annotate {0} < {0}", "run {0} >> {0}", "run x.mp4 --log l >> l"])
-def test_redirected(shell: str, tmp_path: Path) -> None:
+def test_redirecting_an_output_into_an_input_is_refused(shell: str, tmp_path: Path) -> None:
     given = tmp_path / "in.mp4"
     given.write_bytes(BYTES)
     words = " ".join(f"'{word}'" for word in I3D_LIVE)
@@ -126,7 +126,7 @@ def test_redirected(shell: str, tmp_path: Path) -> None:
     assert given.read_bytes() == BYTES
 
 
-def test_what_is_no_file_collides_with_nothing(tmp_path: Path) -> None:
+def test_what_is_not_a_file_collides_with_nothing(tmp_path: Path) -> None:
     null = Path(os.devnull)
     check_apart(["rtsp://camera/1", "webcam:0", "-", "a" * 5000], {"--log": null, "--timeline": null})
     check_apart(

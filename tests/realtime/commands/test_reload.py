@@ -1,4 +1,4 @@
-"""SIGHUP: a service reads its site file again, and a program whose terminal is closed comes to a good end."""
+"""SIGHUP: a service reads its site file again, and a program whose terminal is closed ends cleanly."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def started(
     environment: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A run in a session of its own, without a terminal unless `code` takes one."""
+    """A run in a separate session, without a terminal unless `code` takes one."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", *arguments],
         cwd=folder, env={"PYTHONPATH": str(ROOT), **(environment or {})}, start_new_session=True, **options,
@@ -81,7 +81,7 @@ def write_site(folder: Path, **rotations: int) -> None:
     (folder / "site.toml").write_text("\n".join([*cameras, '[output]\nlog = "log.jsonl"\n']))
 
 
-def test_only_cameras_that_have_changed_begin_anew(tmp_path: Path) -> None:
+def test_only_cameras_that_have_changed_start_again(tmp_path: Path) -> None:
     write_clip(tmp_path / "long.mp4", every(Fraction(1, 25), 4000))
     write_site(tmp_path, same=0, turned=0, gone=0)
     with started(tmp_path, "site.toml", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -107,7 +107,7 @@ def test_only_cameras_that_have_changed_begin_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["site.toml", "door=long.mp4"])
-def test_a_terminal_that_is_closed_ends_it_with_whole_files(source: str, tmp_path: Path) -> None:
+def test_closing_its_terminal_ends_it_with_complete_files(source: str, tmp_path: Path) -> None:
     write_clip(tmp_path / "long.mp4", every(Fraction(1, 25), 4000))
     write_site(tmp_path, door=0)
     ours, theirs = pty.openpty()
@@ -122,7 +122,7 @@ def test_a_terminal_that_is_closed_ends_it_with_whole_files(source: str, tmp_pat
     assert log(tmp_path)[-1]["ended"] == "stopped"
 
 
-def test_without_a_site_file_and_a_terminal_it_ends_too(tmp_path: Path) -> None:
+def test_with_neither_site_file_nor_terminal_it_ends_too(tmp_path: Path) -> None:
     write_clip(tmp_path / "long.mp4", every(Fraction(1, 25), 4000))
     with started(tmp_path, "door=long.mp4", "--log", "log.jsonl", stdout=subprocess.DEVNULL) as process:
         until(lambda: count(tmp_path, "prediction", "door"))
@@ -145,7 +145,7 @@ def test_under_nohup_it_goes_on(tmp_path: Path) -> None:
         assert process.wait(60) == 0
 
 
-def test_a_plan_with_other_options_begins_all_anew(tmp_path: Path) -> None:
+def test_a_plan_with_other_options_starts_everything_again(tmp_path: Path) -> None:
     lines: list[Line] = []
     engines = Engines(SawTicks(), None, "double")
     clip = str(write_clip(tmp_path / "c.mp4", every(Fraction(1, 25), 1000)))

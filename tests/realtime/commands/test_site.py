@@ -48,7 +48,7 @@ def clip(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["run", "view"])
-def test_every_flag_has_its_place(verb: str) -> None:
+def test_every_flag_has_its_place_in_the_file(verb: str) -> None:
     command: Any = typer.main.get_command(cli.app)
     flags = {
         option.opts[0].removeprefix("--").replace("-", "_")
@@ -123,7 +123,7 @@ def test_a_site_is_run(invoke: Invoke, tmp_path: Path) -> None:  # noqa: F811
     assert lines[0]["stride_ticks"] == 2
 
 
-def test_a_zone_out_of_the_picture_is_said_when_the_picture_is_known(
+def test_a_zone_outside_the_picture_is_an_error_once_the_picture_is_known(
     invoke: Invoke, tmp_path: Path  # noqa: F811
 ) -> None:  # fmt: skip
     clip(tmp_path)
@@ -205,7 +205,7 @@ def test_init_overwrites_nothing(invoke: Invoke, tmp_path: Path) -> None:  # noq
     assert not Path("site.toml").exists()
 
 
-def test_the_schema_is_one(invoke: Invoke) -> None:  # noqa: F811
+def test_the_schema_is_valid_json_schema(invoke: Invoke) -> None:  # noqa: F811
     code, out, _ = invoke("site", "schema")
     assert code == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(out))

@@ -1,4 +1,4 @@
-"""`train` on the command line: from videos in folders to a model, and on from where it was."""
+"""`train` on the command line: from videos in folders to a model, and onwards from a stored one."""
 
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_streams_are_whole_frames_of_one_length(tmp_path: Path) -> None:
     assert streams["flow"][..., 1][moving].mean() > 0, "down"
 
 
-def test_a_kind_that_cannot_be_stored_is_one_line(call: Call) -> None:
+def test_options_that_do_not_fit_together_are_one_line(call: Call) -> None:
     code, _, err = call("set", "--out", "out", "--architecture", "c3d", "--name", "mine")
     assert (code, err.count("\n")) == (2, 1)
     assert "c3d starts new and stays in --out" in err

@@ -1,4 +1,4 @@
-"""What a log says in plain words: sure only where a label lasts, and never right where nothing known is done."""
+"""What a log says, in plain words: sure only if a label lasts, and never right if the clip shows no known action."""
 
 from typing import Any
 
@@ -32,13 +32,13 @@ SAID: dict[str, tuple[list[dict[str, Any]], str | None, str]] = {
         "tai chi",
         "Seen: juggling, 0.98, from 0.0 to 9.6 s. That is wrong: this clip shows tai chi.",
     ),
-    "likely, but for a moment": (
+    "likely, but only for a moment": (
         [event("throwing axe", 4.16, 5.76, 0.89), event("parkour", 0.0, 0.96, 0.58), summary(7.7)],
         None,
         "Unsure: what lasted longest is throwing axe with 0.89, for 1.6 of 7.7 s. This clip shows none of the known "
         "actions: every prediction is wrong, however sure it looks.",
     ),
-    "sure, and nothing known is done": (
+    "sure, but no known action is shown": (
         [JUGGLING, summary(10.0)],
         None,
         "Seen: juggling, 0.98, from 0.0 to 9.6 s. This clip shows none of the known actions: every prediction is wrong, "
@@ -65,11 +65,11 @@ SAID: dict[str, tuple[list[dict[str, Any]], str | None, str]] = {
 
 
 @pytest.mark.parametrize(("log", "label", "says"), SAID.values(), ids=SAID)
-def test_what_is_said(log: list[dict[str, Any]], label: str | None, says: str) -> None:
+def test_the_verdict_is_put_into_words(log: list[dict[str, Any]], label: str | None, says: str) -> None:
     assert judged(verdict(log), label) == says
 
 
-def test_where_it_begins_to_be_sure() -> None:
+def test_it_is_sure_only_of_a_likely_event_that_lasts() -> None:
     def sure(probability: float, end_s: float, *, event: bool = True) -> bool:
         return Verdict("x", probability, 1.0, end_s, 8.0, event).sure
 

@@ -1,4 +1,4 @@
-"""Sources that waited for an engine to be built: what is old in their buffers is not taken for new."""
+"""Sources that waited for an engine to be built: old pictures in their buffers are not taken for new ones."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -36,7 +36,7 @@ class Source:
         ("file", False, 1),
     ],
 )
-def test_live_ones_that_can_be_are_opened_again(kind: Any, live: bool, times: int) -> None:
+def test_live_sources_are_opened_again_where_possible(kind: Any, live: bool, times: int) -> None:
     source = Source(live)
     after = without_old_pictures(Opened(cast(Any, source), kind, cast(Any, source)))
     assert cast(Any, after.video).opened == times

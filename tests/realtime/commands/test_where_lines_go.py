@@ -1,4 +1,4 @@
-"""What stands on stdout, and which names of files are taken."""
+"""What goes to stdout, and which file names are accepted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`--zone`: what cannot be is one clear line."""
+"""`--zone`: a bad zone is one clear line."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_zones_are_read_in_order() -> None:
         ([f"z{i}=1,2,3,4" for i in range(65)], "at most 64"),
     ],
 )
-def test_what_cannot_be_is_one_line(given: list[str], why: str) -> None:
+def test_a_bad_zone_is_an_error_of_one_line(given: list[str], why: str) -> None:
     with pytest.raises(UsageError, match=why) as refused:
         RecognizerOptions(zone=given).check()
     assert "\n" not in str(refused.value)

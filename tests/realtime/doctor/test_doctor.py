@@ -41,7 +41,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         monkeypatch.setitem(sys.modules, package, None)
 
 
-def test_here_the_tests_run_so_these_are_there() -> None:
+def test_what_the_tests_need_is_found() -> None:
     all_found = {each.what: each for each in findings()}
     assert set(REGISTRY) < set(all_found)
     for what in ("openvino", "files, RTSP, HTTP", "annotated video, clips", "metrics", "MQTT", "disk"):
@@ -84,7 +84,9 @@ def test_a_missing_package_is_named_with_what_installs_it(
         (["/dev/video0", "/dev/video2"], ["/dev/video2"], True, ""),
     ],
 )
-def test_cameras(devices: list[str], usable: list[str], there: bool, mend: str) -> None:
+def test_a_camera_that_cannot_be_used_comes_with_its_fix(
+    devices: list[str], usable: list[str], there: bool, mend: str
+) -> None:
     camera = webcam(devices, usable)
     assert camera.there == there
     assert mend in camera.mend
@@ -92,7 +94,7 @@ def test_cameras(devices: list[str], usable: list[str], there: bool, mend: str) 
         assert camera.says == "webcam:2"
 
 
-def test_weights_that_are_not_here_come_with_their_command(
+def test_missing_weights_come_with_the_command_that_fetches_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -102,7 +104,7 @@ def test_weights_that_are_not_here_come_with_their_command(
 
 
 class Busy(SawTicks):
-    """An engine that really takes its time."""
+    """An engine whose steps really take that long."""
 
     def __init__(self, step_s: float) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ def test_shares_are_of_real_time_whatever_the_speed_and_length_of_the_file(tmp_p
     assert loads.decode > 0
 
 
-def test_of_a_camera_what_came_too_late_is_counted() -> None:
+def test_frames_of_a_camera_that_come_too_late_are_counted() -> None:
     class Camera(Made):
         def __iter__(self) -> Iterator[Frame]:
             return super().__iter__()
@@ -145,7 +147,7 @@ def test_of_a_camera_what_came_too_late_is_counted() -> None:
 
 
 class Entered(Made):
-    """A made camera that can be entered like a video."""
+    """Double of a camera that can be entered like a video."""
 
     def __init__(self, made: Made) -> None:
         super().__init__(made.frames, live=made.live, pace_s=made.pace_s)
@@ -166,13 +168,13 @@ def hints(
     return list(advice(loads, Engines(engine, None, "double"), recognizer, precisions))
 
 
-def test_who_keeps_up_needs_no_advice() -> None:
+def test_a_machine_that_keeps_up_needs_no_advice() -> None:
     assert hints(Loads(0.2, {"resize": 0.1, "rgb engine": 0.6}), SawTicks()) == []
     assert Loads(0.2, {"rgb engine": ENOUGH}).keeps_up
     assert Loads(0.2, {"rgb engine": ENOUGH}).would_drop == 0
 
 
-def test_windows_that_cost_too_much_come_further_apart_or_are_not_windows() -> None:
+def test_for_windows_that_cost_too_much_continual_or_a_longer_stride_is_advised() -> None:
     loads = Loads(0.2, {"resize": 0.05, "rgb engine": 1.6})
     assert not loads.keeps_up
     assert loads.would_drop == pytest.approx(1 - 1 / 1.65)
@@ -181,7 +183,7 @@ def test_windows_that_cost_too_much_come_further_apart_or_are_not_windows() -> N
     assert found[1].startswith("--stride 16")
 
 
-def test_flow_a_preview_the_precision_and_the_picture_are_named_where_they_cost() -> None:
+def test_flow_previews_precision_and_picture_size_are_named_where_they_cost_too_much() -> None:
     flow = Loads(0.2, {"flow input": 0.7, "rgb engine": 0.3, "flow engine": 0.3})
     assert any(
         hint.startswith("--streams rgb: without flow it is 30 %")
@@ -231,7 +233,7 @@ def test_a_source_that_cannot_be_opened_is_one_line_after_what_was_found(called:
 
 
 class WithDemoClip(Doubles):
-    """Engines that are there already, and a demo clip, or none and no network."""
+    """Gives the same engines always, and a demo clip, or none as without a network."""
 
     def __init__(self, clip: Path | None) -> None:
         super().__init__(Engines(SawTicks(), None, "double, made for a test"))

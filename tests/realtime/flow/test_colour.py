@@ -30,7 +30,7 @@ def test_the_wheel_has_the_55_colours_of_middlebury() -> None:
         assert tuple(colours[index]) == corner
 
 
-def test_directions() -> None:
+def test_each_direction_has_its_hue() -> None:
     assert colour_of(1, 0) == (255, 0, 0)
     assert colour_of(0, 1) == pytest.approx((255, 234, 0), abs=2)
     assert colour_of(-1, 0) == pytest.approx((0, 197, 255), abs=2)

@@ -50,7 +50,7 @@ def pairs(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("height", "width"), [(34, 40), (1, 7)])
-def test_kernels_give_the_processor_s_numbers(height: int, width: int, tmp_path: object) -> None:
+def test_kernels_give_the_same_numbers_as_the_processor(height: int, width: int, tmp_path: object) -> None:
     from realtime.flow.tvl1_plan import scales
 
     pictures = pairs(height, width)
@@ -87,7 +87,7 @@ def test_kernels_compile_for_every_generation_without_a_gpu(tmp_path: object) ->
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_processor_s_field() -> None:
+def test_a_gpu_gives_the_same_field_as_the_processor() -> None:
     from realtime.flow.tvl1_cuda import TvL1Cuda
 
     pictures = pairs(64, 64)

@@ -39,7 +39,7 @@ def test_pictures_may_be_views_and_read_only() -> None:
     assert np.median(field[0]) == pytest.approx(-1.6, abs=0.15)
 
 
-def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'farneback' is not known; choose one of tvl1, .*dis"):
         flow_method("farneback")
 
@@ -61,7 +61,7 @@ def test_pictures_must_be_two_grey_ones_of_one_size(name: str) -> None:
         flow(grey[:0], grey[:0])
 
 
-def test_what_opencv_cannot_do_is_told() -> None:
+def test_a_picture_too_small_for_opencv_is_an_error() -> None:
     tiny = np.zeros((4, 4), np.uint8)
     with pytest.raises(UsageError, match=r"4x4 px.*use tvl1"):
         flow_method("dis")(tiny, tiny)

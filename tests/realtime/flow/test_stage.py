@@ -20,7 +20,7 @@ from realtime.worker_threads import submit
 from tests.support.doubles import FLOW, FPS, RGB, SawTicks, constant_rate
 
 PX_PER_S = 50.0
-"""2 px a tick at 25 fps."""
+"""2 px per tick at 25 fps."""
 
 
 def texture(seed: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_a_size_change_is_a_cut_for_the_whole_frame() -> None:
     assert fields[10].shape == (2, 256, 512)
 
 
-def test_health_tells_a_wrong_sign() -> None:
+def test_health_detects_a_wrong_sign() -> None:
     stage, right = FlowStage(FPS, "tvl1"), flow_method("tvl1")
     fields_of(stage, moving(FPS, 0.2))
     assert stage.health.report()["verdict"] == "good"
@@ -102,7 +102,7 @@ def test_health_tells_a_wrong_sign() -> None:
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
-def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
+def test_flow_on_worker_threads_is_the_same_flow(fps: int) -> None:
     frames = [*moving(Fraction(fps), 0.4, seed=1)]
     frames += [Frame(f.rgb, f.pts + Fraction(2, 5), f.duration) for f in moving(Fraction(fps), 0.4, seed=2)]
     alone, two = FlowStage(FPS, "tvl1"), FlowStage(FPS, "tvl1", submit=submit)
@@ -113,7 +113,7 @@ def test_flow_beside_the_caller_is_the_same_flow(fps: int) -> None:
     assert two.health.cuts == 1
 
 
-def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_way() -> None:
+def test_flow_on_worker_threads_comes_one_frame_later_and_reset_forgets_what_is_under_way() -> None:
     first, second = moving(FPS, 0.2, seed=1), moving(FPS, 0.2, seed=2)
     stage = FlowStage(FPS, "tvl1", submit=submit)
     came = [[i for i, _ in stage.push(resized(t))] for t in ticks_of(first, FPS)]
@@ -124,7 +124,7 @@ def test_flow_beside_the_caller_comes_one_frame_later_and_forgets_what_is_under_
     assert all(np.array_equal(fields[i], expected[i]) for i in expected)
 
 
-def test_what_flow_raises_beside_the_caller_reaches_the_caller() -> None:
+def test_an_error_on_a_worker_thread_reaches_the_caller() -> None:
     stage = FlowStage(FPS, "dis", side_px=4, submit=submit)
     tiny = [replace(f, rgb=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
     first, second, third, *_ = ticks_of(tiny, FPS)
@@ -133,7 +133,7 @@ def test_what_flow_raises_beside_the_caller_reaches_the_caller() -> None:
         stage.push(resized(third, 4))
 
 
-def test_the_network_gets_256_levels_with_the_release_s_truncation() -> None:
+def test_the_network_gets_256_levels_truncated_as_in_the_published_release() -> None:
     flow = np.array([0.0, 20.0, -20.0, 30.0, -30.0, 0.08, 0.079], np.float32)
     expected = [127 / 127.5 - 1, 1, -1, 1, -1, 128 / 127.5 - 1, 128 / 127.5 - 1]
     assert network_input(flow, 20.0) == pytest.approx(expected, abs=5e-4)

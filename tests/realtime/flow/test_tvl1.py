@@ -52,7 +52,7 @@ def test_known_motion_is_found_as_well_as_by_opencv(scene: Scene) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", known_motions(), ids=lambda scene: scene.name)
-def test_every_known_motion_at_full_size(scene: Scene) -> None:
+def test_every_known_motion_is_found_at_full_size(scene: Scene) -> None:
     ours = error_px(flow_method("tvl1")(scene.previous, scene.following), scene)
     theirs = error_px(flow_method("opencv-tvl1")(scene.previous, scene.following), scene)
     assert ours <= 1.2 * theirs
@@ -63,13 +63,13 @@ def energy_ratios(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return np.array([energy(*pair, ours(*pair)) / energy(*pair, theirs(*pair)) for pair in pairs])
 
 
-def test_energy_of_real_pairs_is_below_opencv_s(clips: Path) -> None:
+def test_energy_of_real_pairs_is_no_higher_than_opencvs(clips: Path) -> None:
     pairs = [clip_pairs(clips / name, 1, first=12)[0] for name in ("eat.mkv", "v_Punch_g03_c01.avi")]
     assert energy_ratios(pairs).max() <= 1.01
 
 
 @pytest.mark.slow
-def test_energy_of_many_real_and_rendered_pairs(clips: Path) -> None:
+def test_energy_of_many_real_and_rendered_pairs_is_no_higher_than_opencvs(clips: Path) -> None:
     files = sorted(clips.glob("*.[ma][pkv][4vi]"))
     pairs = [pair for file in files for pair in clip_pairs(file, 12)]
     pairs += [(scene.previous, scene.following) for scene in known_motions()]
@@ -80,7 +80,7 @@ def test_energy_of_many_real_and_rendered_pairs(clips: Path) -> None:
     assert ratio.max() <= 1.25
 
 
-def test_direction_and_order() -> None:
+def test_u_is_first_and_points_right() -> None:
     """Right is +u, down is +v; the field lives on the first picture."""
     scene = occlusion(6, 96)
     u, v = flow_method("tvl1")(scene.previous, scene.following)
@@ -89,7 +89,7 @@ def test_direction_and_order() -> None:
     assert v[middle] == pytest.approx(0, abs=0.3)
 
 
-def test_the_pairs_before_leave_no_trace() -> None:
+def test_earlier_pairs_leave_no_trace() -> None:
     first, other = translation(2, 64), rotation(6, 64)
     flow = TvL1(64, 64)
     fresh = flow(first.previous, first.following)
@@ -97,7 +97,7 @@ def test_the_pairs_before_leave_no_trace() -> None:
     assert np.array_equal(flow(first.previous, first.following), fresh)
 
 
-def test_the_field_is_the_caller_s() -> None:
+def test_later_pairs_do_not_change_a_field_that_was_given() -> None:
     first, other = translation(2, 64), rotation(6, 64)
     flow = TvL1(64, 64)
     field = flow(first.previous, first.following)
@@ -115,7 +115,7 @@ def test_threads_change_nothing() -> None:
 
 
 def test_blocks_of_iterations_are_one_iteration_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty iterations, more than a block holds, are forty times one."""
+    """Forty iterations, more than a block holds, equal forty times one."""
     from realtime.flow.tvl1 import CHANNELS, PAD, f32, solve
 
     rng = np.random.default_rng(0)
@@ -131,7 +131,7 @@ def test_blocks_of_iterations_are_one_iteration_after_the_other(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("height", "width"), [(1, 1), (1, 40), (40, 1), (2, 3), (17, 33), (33, 64), (63, 95), (96, 65)]
 )
-def test_any_size(height: int, width: int) -> None:
+def test_pictures_of_any_size_give_a_field(height: int, width: int) -> None:
     """Narrow and odd sizes; a picture that moves by a pixel is followed where there is room to see it."""
     scene = translation(1, 128)
     cut = np.s_[16 : 16 + height, 16 : 16 + width]
@@ -164,7 +164,7 @@ def test_hard_patterns_give_finite_fields(before: str, after: str) -> None:
         assert np.abs(field).max() < 1e-3
 
 
-def test_pyramid_halves_down_to_sixteen() -> None:
+def test_the_pyramid_halves_down_to_sixteen() -> None:
     assert [(s.height, s.width) for s in scales(256, 340)] == [
         (256, 340),
         (128, 170),
@@ -182,7 +182,7 @@ print(sum(tvl1.solve.stats.cache_hits.values()), sum(tvl1.solve.stats.cache_miss
 
 
 @pytest.mark.slow
-def test_compiled_code_is_kept_in_the_user_s_cache_folder(tmp_path: Path) -> None:
+def test_compiled_code_is_kept_in_the_users_cache_folder(tmp_path: Path) -> None:
     def probe(cache: Path) -> str:
         environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
         environment |= {"XDG_CACHE_HOME": str(cache)}
@@ -197,7 +197,7 @@ def test_compiled_code_is_kept_in_the_user_s_cache_folder(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_where_no_cache_can_be_written_it_compiles_for_itself(tmp_path: Path) -> None:
+def test_where_no_cache_can_be_written_it_compiles_without_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
     environment |= {"XDG_CACHE_HOME": str(tmp_path / "file")}
