@@ -42,13 +42,13 @@ def frame(number: int, height: int = 32, width: int = 400) -> Frame:
 
 
 def predict(start: int, stop: int, label: str, *, settled: bool = True) -> Prediction:
-    """Of the ticks start .. stop - 1, with a probability of 1: the bar is as wide as the picture."""
+    """A prediction of the ticks start to stop - 1, of probability 1: the bar is as wide as the picture."""
     probabilities, top = np.ones(1, np.float32), ((label, 1.0),)
     return Prediction(start, stop, start / FPS, stop / FPS, probabilities, top, ("rgb",), "window", settled)
 
 
 def shown(picture: Image) -> str | None:
-    """The label whose bar is on top of a picture that is too low for letters."""
+    """The label whose bar is at the top of a picture that is too low for text."""
     return next((label for label in LABELS if tuple(picture[0, 0]) == label_colour(label)), None)
 
 
@@ -62,7 +62,7 @@ def test_the_labels_of_these_tests_differ_in_colour() -> None:
     stride=st.integers(1, 12),
     early=st.booleans(),
 )
-def test_a_frame_shows_the_newest_answer_whose_span_has_ended(
+def test_a_frame_shows_the_newest_prediction_whose_span_has_ended(
     frames: int, span: int, stride: int, early: bool
 ) -> None:
     """`early`: predictions come before the frame that made them certain instead of after it; it makes no difference."""
@@ -84,7 +84,7 @@ def test_a_frame_shows_the_newest_answer_whose_span_has_ended(
         assert shown(picture) == (LABELS[ended[-1] % 4] if ended else None)
 
 
-def test_an_answer_does_not_show_before_its_span_has_ended() -> None:
+def test_a_prediction_is_not_shown_before_its_span_has_ended() -> None:
     writer = Kept()
     annotator = Annotator(writer)
     annotator.push(predict(0, 3, "yoga"))
@@ -95,7 +95,7 @@ def test_an_answer_does_not_show_before_its_span_has_ended() -> None:
     assert [shown(picture) for picture in writer.pictures] == [None] * 3 + ["yoga"] * 3 + ["lunge"] * 2
 
 
-def test_the_last_frame_shows_the_answer_of_a_clip_that_was_repeated_to_fill_a_window() -> None:
+def test_the_last_frame_shows_the_prediction_of_a_clip_that_was_repeated_to_fill_a_window() -> None:
     writer = Kept()
     annotator = Annotator(writer)
     for number in range(5):
@@ -105,7 +105,7 @@ def test_the_last_frame_shows_the_answer_of_a_clip_that_was_repeated_to_fill_a_w
     assert [shown(picture) for picture in writer.pictures] == [None] * 4 + ["yoga"]
 
 
-def test_a_gap_takes_the_answer_from_the_screen() -> None:
+def test_a_gap_takes_the_prediction_from_the_screen() -> None:
     writer = Kept()
     annotator = Annotator(writer)
     annotator.push(frame(0))
@@ -119,7 +119,7 @@ def test_a_gap_takes_the_answer_from_the_screen() -> None:
     assert [shown(picture) for picture in writer.pictures] == [None, "yoga", None, "lunge"]
 
 
-def test_a_provisional_answer_shows_until_the_next_one() -> None:
+def test_a_provisional_prediction_is_shown_until_the_next_one() -> None:
     writer = Kept()
     annotator = Annotator(writer)
     for number, answers in enumerate(
@@ -150,7 +150,7 @@ def test_each_picture_is_what_draw_gives() -> None:
     assert np.array_equal(writer.pictures[1], expected)
 
 
-def test_the_trail_changes_in_the_middle_of_a_span_and_starts_anew_after_a_gap() -> None:
+def test_the_trail_changes_in_the_middle_of_a_span_and_starts_afresh_after_a_gap() -> None:
     recent = Recent()
     for answer in (
         predict(0, 50, "yoga"),
@@ -166,7 +166,7 @@ def test_the_trail_changes_in_the_middle_of_a_span_and_starts_anew_after_a_gap()
     assert [(s.start_s, s.end_s) for s in recent.trail] == [(0, 2), (2, 3), (6, 8)]
 
 
-def test_answers_further_apart_than_they_are_long_leave_holes_in_the_trail() -> None:
+def test_predictions_further_apart_than_they_are_long_leave_breaks_in_the_trail() -> None:
     recent = Recent()
     recent.push(predict(0, 25, "yoga"))
     recent.push(predict(100, 125, "yoga"))
@@ -193,13 +193,13 @@ def test_the_file_is_closed_when_the_last_picture_cannot_be_written() -> None:
     assert writer.closed == 1
 
 
-def test_nothing_in_gives_a_closed_file_without_pictures() -> None:
+def test_without_frames_the_file_is_closed_without_pictures() -> None:
     writer = Kept()
     Annotator(writer).close()
     assert (writer.pictures, writer.closed) == ([], 1)
 
 
-def test_the_video_has_each_frame_at_its_time_with_its_answer(tmp_path: Path) -> None:
+def test_the_video_has_each_frame_at_its_time_with_its_prediction(tmp_path: Path) -> None:
     """Through the encoder and back. Colours come back within what H.264 at this quality loses on flat areas."""
     stamps = [Fraction(0), Fraction(1, 25), Fraction(3, 25), Fraction(4, 25), Fraction(9, 25), Fraction(1)]
     path = tmp_path / "annotated.mp4"

@@ -45,7 +45,7 @@ def play(
     going: dict[str, Any],
     told: Sequence[tuple[float, Callable[[], None]]] = (),
 ) -> None:
-    """Frames for some seconds; at each of the times something happens."""
+    """Push frames for some seconds; at each time of `told`, call what goes with it."""
     waiting = sorted(told, key=lambda each: each[0])
     for item in numbered(round(seconds * 25)):
         while waiting and waiting[0][0] <= item.pts:
@@ -57,7 +57,7 @@ def play(
 def make(
     folder: Path, going: dict[str, Any], largest_bytes: float = 1e9, name: str | None = None
 ) -> EventClips:
-    """`going["on"]`: the event that is going on."""
+    """`going["on"]`: the event that is open."""
     return EventClips(
         folder,
         VideoWriter,
@@ -165,7 +165,7 @@ def test_the_oldest_clips_go_and_nothing_else_does(tmp_path: Path) -> None:
     assert 1 <= len(kept) <= 3
 
 
-def test_one_clip_that_is_larger_than_all_that_is_allowed_is_cut_off(tmp_path: Path) -> None:
+def test_a_clip_that_grows_beyond_the_limit_is_cut_off(tmp_path: Path) -> None:
     going: dict[str, Any] = {}
     clips = make(tmp_path, going, largest_bytes=15_000)
     sizes: list[int] = []
@@ -272,7 +272,7 @@ def test_every_event_of_a_run_becomes_a_clip(mode: Mode, smooth: int, tmp_path: 
 
 
 def a_run(folder: Path, label: str, largest_bytes: float) -> str:
-    """One event, saved; the name of its clip."""
+    """Save one event; the name of its clip."""
     before = {path.name for path in folder.glob("*")}
     going: dict[str, Any] = {}
     clips = make(folder, going, largest_bytes)
@@ -322,7 +322,7 @@ def test_a_clip_larger_than_the_limit_is_cut_off_and_stays_until_the_next(tmp_pa
         assert len(numbers_in(tmp_path / name)) > 2
 
 
-def test_what_was_left_behind_in_a_future_that_is_over_is_kept(tmp_path: Path) -> None:
+def test_an_unfinished_clip_from_the_future_is_kept(tmp_path: Path) -> None:
     left = tmp_path / ".20261124-101500-000001.0s-a.unfinished.mp4"
     left.write_bytes(b"x")
     os.utime(left, (time.time() + 9e6,) * 2)

@@ -1,4 +1,4 @@
-"""A log that goes on: nothing that is there is lost, and its first new line says so."""
+"""A log that is continued: nothing that was there is lost, and its first new line says that it continues."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.realtime.outputs.test_rotating_log import event, session
 
 
 @pytest.mark.parametrize("before", ["", "one\n", "one\ntwo\n", "one\nhalf a li", "\n", "ä"])
-def test_what_was_there_stays(before: str, tmp_path: Path) -> None:
+def test_what_was_there_before_stays(before: str, tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(before)
     with Log(path) as log:

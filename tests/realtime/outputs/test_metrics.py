@@ -106,7 +106,7 @@ def test_latencies_fall_into_their_buckets(metrics: Metrics, clock: ManualClock)
     made = session(metrics, clock, Made([], live=True), "a")
     for item in constant_rate(90, Fraction(25)):
         taken_s = clock.now_s()
-        clock.pass_s(0.25)  # it waits
+        clock.pass_s(0.25)  # the frame waits
         made.push(replace(item, taken_s=taken_s))
     found = figures(metrics)
     count = found["i3d_live_latency_seconds_count", "a"]
@@ -142,7 +142,7 @@ def test_health_turns_red_while_a_source_stalls(metrics: Metrics, clock: ManualC
     assert get(metrics, "/health")[0] == 200
 
 
-def test_an_end_by_itself_is_healthy_and_an_error_is_not(metrics: Metrics, clock: ManualClock) -> None:
+def test_a_normal_end_is_healthy_and_an_error_is_not(metrics: Metrics, clock: ManualClock) -> None:
     made = [
         session(metrics, clock, Made(constant_rate(5, Fraction(25)), error=error), name)
         for name, error in (("whole", None), ("lost", SourceLost("cam: cable cut")))
@@ -163,14 +163,14 @@ def test_a_lost_camera_is_named_with_its_reason(metrics: Metrics, clock: ManualC
     assert figures(metrics)["i3d_live_connected", "cam"] == 0
 
 
-def test_other_paths_are_not_found_and_who_says_nothing_holds_up_nobody(metrics: Metrics) -> None:
+def test_other_paths_are_not_found_and_a_silent_client_holds_up_nothing(metrics: Metrics) -> None:
     with socket.create_connection(("127.0.0.1", metrics.port)):
         status, text = get(metrics, "/etc/passwd")
     assert status == 404
     assert "/metrics" in text
 
 
-def test_after_close_nobody_listens(clock: ManualClock) -> None:
+def test_after_close_nothing_listens(clock: ManualClock) -> None:
     metrics = Metrics("127.0.0.1", 0, clock.now_s)
     metrics.close()
     metrics.close()
@@ -188,11 +188,11 @@ def test_after_close_nobody_listens(clock: ManualClock) -> None:
     ("text", "where"),
     [("9100", ("127.0.0.1", 9100)), ("0.0.0.0:9100", ("0.0.0.0", 9100)), ("[::1]:0", ("::1", 0))],
 )
-def test_where_it_listens(text: str, where: tuple[str, int]) -> None:
+def test_the_address_to_listen_at_is_parsed(text: str, where: tuple[str, int]) -> None:
     assert listen_at(text) == where
 
 
 @pytest.mark.parametrize("text", ["", "x", "99999", "-1", ":9100", "9100:"])
-def test_where_nobody_can_listen_is_a_wrong_call(text: str) -> None:
+def test_a_bad_address_to_listen_at_is_a_wrong_call(text: str) -> None:
     with pytest.raises(UsageError, match="PORT"):
         listen_at(text)

@@ -1,4 +1,4 @@
-"""Messages through a real broker: what a subscriber gets, the last will, and that nobody waits for a broker that is
+"""Messages through a real broker: what a subscriber gets, the last will, and that nothing waits for a broker that is
 away."""
 
 import json
@@ -40,7 +40,7 @@ EVENT: Line = {
 
 
 class Broker:
-    """A mosquitto of our own, with a user or open to all. It keeps its subscribers over a restart."""
+    """A mosquitto for one test, with a user or open to all. It remembers its subscribers across a restart."""
 
     def __init__(self, folder: Path, user: str | None = None) -> None:
         self.port = free_port()
@@ -81,10 +81,10 @@ class Broker:
 
 
 class Subscriber:
-    """Hears all messages, retained ones included, as (topic, payload)."""
+    """Receives all messages, including retained ones, as (topic, payload)."""
 
     def __init__(self, port: int, user: str | None = None, name: str = "") -> None:
-        """`name`: under which the broker keeps what it misses."""
+        """`name`: the broker keeps under it what the subscriber misses."""
         self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=not name)
         self._client.on_message = lambda client, data, message: self.heard.put(
@@ -101,7 +101,7 @@ class Subscriber:
         assert hears.wait(20), "the broker does not let us subscribe"
 
     def wait_for(self, topic: str, payload: str | None = None) -> list[tuple[str, str]]:
-        """All that was heard up to this message."""
+        """All that was received up to this message."""
         found = []
         while not found or found[-1][0] != topic or payload not in (None, found[-1][1]):
             found.append(self.heard.get(timeout=30))
@@ -135,7 +135,7 @@ def test_lines_are_messages_under_the_topic_and_the_name(broker: Broker, subscri
     heard = subscriber.wait_for("house/garden/status", "offline")
     predictions = [payload for topic, payload in heard if topic == "house/garden/prediction"]
     assert [json.loads(payload) for payload in predictions] == [PREDICTION]
-    # A broker keeps the order of what is sent with one quality of service; predictions have another one.
+    # A broker keeps the order of messages with the same quality of service; predictions have another one.
     status, event, goodbye = (message for message in heard if message[0] != "house/garden/prediction")
     assert status == ("house/garden/status", "online")
     assert (event[0], json.loads(event[1])) == ("house/garden/cam1/event", EVENT)
@@ -143,20 +143,20 @@ def test_lines_are_messages_under_the_topic_and_the_name(broker: Broker, subscri
     assert mqtt.lost == 0
 
 
-def test_names_that_hold_wildcards_are_no_trouble(broker: Broker, subscriber: Subscriber) -> None:
+def test_wildcards_in_names_are_replaced(broker: Broker, subscriber: Subscriber) -> None:
     with Mqtt(f"mqtt://127.0.0.1:{broker.port}") as mqtt:
         mqtt.write(EVENT | {"name": "a+b#c/ä"})
     assert subscriber.wait_for("i3d-live/a_b_c_ä/event")
 
 
-def test_status_is_retained_for_who_comes_later(broker: Broker) -> None:
+def test_status_is_retained_for_later_subscribers(broker: Broker) -> None:
     with Mqtt(f"mqtt://127.0.0.1:{broker.port}/x"):
         late = Subscriber(broker.port)
         assert late.wait_for("x/status") == [("x/status", "online")]
         late.close()
 
 
-def test_with_a_password_and_without(tmp_path: Path) -> None:
+def test_a_broker_with_a_password_takes_only_the_right_one(tmp_path: Path) -> None:
     need(MOSQUITTO, "mosquitto")
     broker = Broker(tmp_path, user="me:geheim")
     broker.start()
@@ -174,7 +174,7 @@ def test_with_a_password_and_without(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_a_broker_that_goes_away_holds_up_nobody_and_gets_the_events_later(
+def test_a_broker_that_goes_away_holds_up_nothing_and_gets_the_events_later(
     broker: Broker, subscriber: Subscriber
 ) -> None:
     with Mqtt(f"mqtt://127.0.0.1:{broker.port}/x") as mqtt:
@@ -187,7 +187,7 @@ def test_a_broker_that_goes_away_holds_up_nobody_and_gets_the_events_later(
         for number in range(50):
             mqtt.write(PREDICTION)
             mqtt.write(EVENT | {"start_s": number})
-        assert time.monotonic() - start_s < 5  # not 50 times anything
+        assert time.monotonic() - start_s < 5  # no write waits for the broker
         assert mqtt.lost == 50
         broker.start()
         heard = subscriber.wait_for("x/cam1/event", json.dumps(EVENT | {"start_s": 49}))
@@ -226,7 +226,7 @@ def test_killed_its_last_will_says_that_it_is_offline(
         "mqtt://me:ge#heim@h/x",
     ],
 )
-def test_what_is_no_address_of_a_broker_is_a_wrong_call(url: str) -> None:
+def test_a_bad_address_of_a_broker_is_a_wrong_call(url: str) -> None:
     with pytest.raises(UsageError, match="mqtt://") as raised:
         Mqtt(url)
     assert "geheim" not in str(raised.value)
@@ -254,26 +254,26 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> Non
         try:
             subscriber.wait_for(
                 "x/status", "online"
-            )  # retained: the event may be there before the subscriber
+            )  # retained: the event may arrive before the subscriber does
         finally:
             subscriber.close()
     broker.stop()
     assert mqtt.lost == 1, "the event was acknowledged"
 
 
-def test_events_that_no_broker_came_for_are_counted() -> None:
+def test_events_that_reach_no_broker_are_counted() -> None:
     with Mqtt(f"mqtt://127.0.0.1:{free_port()}/x") as mqtt:
         mqtt.write(EVENT)
         mqtt.write(EVENT)
     assert mqtt.lost == 2
 
 
-def test_where_no_broker_can_be_it_says_so() -> None:
+def test_a_host_that_cannot_be_resolved_is_an_error() -> None:
     with pytest.raises(OutputError, match=r"resolve|known"):
         Mqtt("mqtt://me:geheim@no-such-host.invalid/x")
 
 
-def test_a_server_that_says_nothing_is_given_up() -> None:
+def test_a_silent_server_is_given_up() -> None:
     with silent_server() as port, pytest.raises(OutputError, match="no answer"):
         Mqtt(f"mqtt://127.0.0.1:{port}/x", start_limit_s=0.3)
 

@@ -1,4 +1,4 @@
-"""The prediction drawn over the picture: evidence in the pixels."""
+"""The prediction drawn over the picture, checked in the pixels."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ def test_any_size_gives_a_new_picture_of_that_size(height: int, width: int) -> N
     assert np.array_equal(rgb, before)
     assert not np.shares_memory(out, rgb)
     assert (out.shape, out.dtype) == (rgb.shape, rgb.dtype)
-    assert pixels_of(out, "yoga").any()  # last, where there is one pixel for all
+    assert pixels_of(out, "yoga").any()  # drawn last, where one pixel is all there is
     assert pixels_of(out, "tai chi").any() or height == 1
 
 
@@ -87,7 +87,7 @@ def test_a_read_only_picture_and_a_view_can_be_drawn_on() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 800), (240, 320), (480, 640), (1080, 1920)])
-def test_the_bar_is_as_long_as_the_answer_is_likely(height: int, width: int) -> None:
+def test_the_bar_is_as_long_as_the_prediction_is_likely(height: int, width: int) -> None:
     def bar_px(probability: float) -> int:
         out = draw(plain(height, width), now_s=0.0, prediction=predict(probability=probability))
         return int(pixels_of(out, "tai chi").any(axis=0).sum())
@@ -99,7 +99,7 @@ def test_the_bar_is_as_long_as_the_answer_is_likely(height: int, width: int) -> 
     assert bar_px(1.5) == full_px
 
 
-def test_an_answer_that_will_be_replaced_looks_different() -> None:
+def test_a_provisional_prediction_looks_different() -> None:
     settled, provisional = (
         draw(plain(480, 640), now_s=0.0, prediction=predict(settled=settled)) for settled in (True, False)
     )
@@ -109,7 +109,7 @@ def test_an_answer_that_will_be_replaced_looks_different() -> None:
     assert provisional.max() < 240  # grey letters
 
 
-def test_no_answer_yet_is_said() -> None:
+def test_before_the_first_prediction_the_picture_says_so() -> None:
     out = draw(plain(480, 640), now_s=0.0)
     assert out[:60].any()
     assert not any(pixels_of(out, label).any() for label in ("tai chi", "yoga"))
@@ -127,7 +127,7 @@ def test_runners_up_are_shown_where_there_is_room() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 641), (1080, 1920), (64, 64)])
-def test_events_stand_at_their_time(height: int, width: int) -> None:
+def test_events_are_drawn_at_their_time(height: int, width: int) -> None:
     now_s = 100.0
     event = Event("tai chi", now_s - 15, now_s - 5, 0.9)
     out = draw(plain(height, width), now_s=now_s, events=[event])
@@ -155,7 +155,7 @@ def test_only_the_past_of_the_strip_is_drawn() -> None:
 
 def test_an_event_is_named_where_its_name_has_room() -> None:
     def dark_in_bar(length_s: float) -> bool:
-        """Whether letters are on the bar, which is otherwise of one colour but for its last column."""
+        """Whether letters are on the bar, which is otherwise of one colour except for its last column."""
         out = draw(plain(480, 640), now_s=50.0, events=[Event("tai chi", 50.0 - length_s, 50.0, 0.9)])
         coloured = pixels_of(out, "tai chi")
         rows, columns = (np.flatnonzero(coloured.any(axis=axis)) for axis in (1, 0))
@@ -165,7 +165,7 @@ def test_an_event_is_named_where_its_name_has_room() -> None:
     assert not dark_in_bar(1.5)
 
 
-def test_neighbours_of_one_colour_stay_two() -> None:
+def test_neighbouring_events_of_one_colour_stay_apart() -> None:
     events = [Event("tai chi", 40.0, 45.0, 0.9), Event("tai chi", 45.0, 50.0, 0.9)]
     two = pixels_of(draw(plain(240, 320), now_s=50.0, events=events), "tai chi").any(axis=0)
     one = pixels_of(draw(plain(240, 320), now_s=50.0, events=[Event("tai chi", 40.0, 50.0, 0.9)]), "tai chi")
@@ -237,7 +237,7 @@ def test_a_long_line_is_set_smaller_and_then_cut() -> None:
 
     roomy, small, cut = line(600, 30), line(300, 15), line(300, 30)
     assert 270 < small[0] <= 300 < roomy[0]
-    assert small[1] < roomy[1]  # lower letters
+    assert small[1] < roomy[1]  # smaller letters
     assert cut[0] <= 300
     assert cut[1] > small[1]
 
@@ -254,7 +254,7 @@ def test_the_flow_picture_is_set_in_at_the_right() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00.0"), (75.25, "1:15.2"), (59.99, "0:59.9"), (3723.4, "1:02:03.4")]
 )
-def test_clock(seconds: float, text: str) -> None:
+def test_the_clock_shows_hours_only_where_needed(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 

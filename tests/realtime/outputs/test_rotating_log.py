@@ -1,4 +1,4 @@
-"""A log in parts: each can be read by itself, nothing is lost between them, and the oldest ones go."""
+"""A log in parts: each can be read by itself, nothing is lost between them, and the oldest are deleted."""
 
 import json
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ def read(path: Path) -> list[Line]:
 
 
 def parts(folder: Path) -> list[Path]:
-    """From the oldest to the one that is written."""
+    """From the oldest to the one that is being written."""
     return [*sorted(folder.glob("log-*.jsonl"), key=lambda path: path.stem), folder / "log.jsonl"]
 
 
@@ -69,7 +69,7 @@ def make(folder: Path, wall: Wall, **limits: object) -> RotatedLog:
     return RotatedLog(folder / "log.jsonl", now=wall, **options)  # type: ignore[arg-type]
 
 
-def test_a_new_part_begins_at_the_size_and_says_what_runs(tmp_path: Path) -> None:
+def test_a_new_part_begins_at_the_size_limit_and_says_what_runs(tmp_path: Path) -> None:
     wall = Wall()
     with make(tmp_path, wall, largest_bytes=2000) as log:
         for name in "ab":
@@ -145,7 +145,7 @@ JUMPS = {
     "back by a second": (timedelta(seconds=-1),),
     "forward by years": (timedelta(days=9000),),
     "forward and back": (timedelta(days=9000), timedelta(days=-9000)),
-    "to and fro": (timedelta(days=1), timedelta(days=-2)) * 10,
+    "back and forth": (timedelta(days=1), timedelta(days=-2)) * 10,
 }
 
 
@@ -172,7 +172,7 @@ def test_whatever_the_clock_does_the_newest_lines_are_kept(
     assert kept == list(range(kept[0], 120))
 
 
-def test_a_clock_that_was_set_back_does_not_end_the_parts(tmp_path: Path) -> None:
+def test_new_parts_begin_after_a_clock_was_set_back_too(tmp_path: Path) -> None:
     wall = Wall()
     with make(tmp_path, wall, longest=timedelta(hours=1)) as log:
         log.write(event("a", 0))

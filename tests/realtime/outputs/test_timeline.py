@@ -1,4 +1,4 @@
-"""The picture of a whole run: what is kept for it, and evidence in its pixels."""
+"""The picture of a whole run: what is kept for it, checked in its pixels."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -35,7 +35,7 @@ def gap(start_s: int, end_s: int) -> Gap:
 def picture(
     folder: Path, items: list[Prediction | Event | Gap], labels: tuple[str, ...] = LABELS, **texts: str
 ) -> Image:
-    """The PNG as R G B."""
+    """The PNG as RGB."""
     line = Timeline(labels)
     for item in items:
         line.push(item)
@@ -46,7 +46,7 @@ def picture(
 
 
 def pixels_of(rgb: Image, label: str) -> np.ndarray:
-    """bool (H, W): where the picture has the label's colour, but for the key left of the axes."""
+    """bool (H, W): where the picture has the label's colour, except in the key left of the axes."""
     found = (np.abs(rgb.astype(int) - label_colour(label)) <= 2).all(axis=2)
     found[:, : left_px(rgb) - 1] = False
     return found
@@ -72,7 +72,7 @@ def test_a_curve_stands_at_the_height_of_its_probability(tmp_path: Path, probabi
     assert abs(rows.mean() - CURVES_PX * (1 - probability / 1.04)) <= 1.5
 
 
-def test_one_answer_fills_its_whole_span(tmp_path: Path) -> None:
+def test_one_prediction_fills_its_whole_span(tmp_path: Path) -> None:
     rgb = picture(tmp_path, [predict(0, 2.56, [0.0, 0.8, 0.0, 0.0])])
     columns = np.flatnonzero(rows_of(rgb, "yoga")[0].any(axis=0))
     assert columns[0] <= left_px(rgb) + 2
@@ -101,7 +101,7 @@ def test_an_event_shorter_than_a_pixel_is_seen(tmp_path: Path) -> None:
     row = rgb[TOP_PX + CURVES_PX + 4 : TOP_PX + CURVES_PX + ROW_PX - 4, left_px(rgb) :].astype(int)
     coloured = (row.max(axis=2) - row.min(axis=2) > 40).all(
         axis=0
-    )  # it covers pixels in part: lighter, but no grey
+    )  # it covers pixels partly: lighter, but not grey
     assert 1 <= coloured.sum() <= 3
 
 
@@ -147,7 +147,7 @@ def predict_many(classes: int) -> Prediction:
     )
 
 
-def test_classes_of_one_colour_get_two() -> None:
+def test_classes_of_one_colour_get_different_ones() -> None:
     same = [
         f"class {number}" for number in range(100) if label_colour(f"class {number}") == label_colour("yoga")
     ]
@@ -167,20 +167,20 @@ def test_any_length_has_a_readable_axis(tmp_path: Path, end_s: float) -> None:
     assert 1 <= words <= 14
 
 
-def test_times_are_written_for_their_length() -> None:
+def test_times_are_written_to_suit_the_length_of_the_run() -> None:
     assert chart.time_text(0.5, 2.0) == "0.5"
     assert chart.time_text(75.0, 600.0) == "1:15"
     assert chart.time_text(5400.0, 86400.0) == "1:30"
 
 
-def test_nothing_in_gives_a_picture_that_says_so(tmp_path: Path) -> None:
+def test_an_empty_run_gives_a_picture_that_says_so(tmp_path: Path) -> None:
     rgb = picture(tmp_path, [])
     assert rgb.shape == (TOP_PX + CURVES_PX + ROW_PX + BOTTOM_PX, WIDTH_PX, 3)
     middle = rgb[TOP_PX + CURVES_PX // 2 - 20 : TOP_PX + CURVES_PX // 2 + 20, 500:800]
     assert (middle < 200).any()
 
 
-def test_provisional_answers_are_passed_over() -> None:
+def test_provisional_predictions_are_left_out() -> None:
     line = Timeline(LABELS)
     line.push(predict(0, 1, [1.0, 0.0, 0.0, 0.0], settled=False))
     assert line.leading() == []
@@ -233,7 +233,7 @@ def test_a_long_run_is_kept_in_bounds_and_a_short_action_still_shows(tmp_path: P
         st.tuples(st.sampled_from("ab"), st.integers(0, 300), st.integers(1, 9)), min_size=21, max_size=60
     )
 )
-def test_thinning_loses_no_time_and_gives_no_label_much_more(made: list[tuple[str, int, int]]) -> None:
+def test_thinning_keeps_the_time_and_label_of_every_event(made: list[tuple[str, int, int]]) -> None:
     stretches = [Event(label, start, start + length, 0.5) for label, start, length in made]
     thinned = timeline.thinned(list(stretches), most=10)
     assert len(thinned) <= 20

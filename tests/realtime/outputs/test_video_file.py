@@ -1,3 +1,5 @@
+"""Video files as they are written: exact times, and a file that plays whatever happens."""
+
 import os
 import subprocess
 import sys
@@ -116,8 +118,8 @@ os.kill(os.getpid(), 9)
     assert numbers == [number % 256 for number in range(len(places))]
 
 
-def test_a_full_disk_is_said_and_what_was_written_plays(tmp_path: Path) -> None:
-    """A limit on the size of files stands for a full disk. The error in the block is the one that comes out of it."""
+def test_a_full_disk_is_an_error_and_what_was_written_plays(tmp_path: Path) -> None:
+    """A limit on file sizes stands in for a full disk. The error raised in the block is the one that leaves it."""
     program = f"""
 import resource
 from fractions import Fraction
@@ -144,7 +146,7 @@ except KeyError:
         assert len(list(video)) > 10
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_from_the_start_is_an_error(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full to stand for a full disk")
     (tmp_path / "out.mp4").symlink_to("/dev/full")
@@ -161,12 +163,12 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
         ("out", "as .mp4 or .mov"),
     ],
 )
-def test_paths_that_cannot_be_written(tmp_path: Path, name: str, message: str) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(OutputError, match=message):
         VideoWriter(tmp_path / name, SIZE_PX)
 
 
-def test_an_ffmpeg_without_the_encoder(tmp_path: Path) -> None:
+def test_an_ffmpeg_without_the_encoder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="this FFmpeg has no libx9000"):
         VideoWriter(tmp_path / "out.mp4", SIZE_PX, "libx9000")  # type: ignore[arg-type]
