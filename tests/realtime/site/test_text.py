@@ -1,4 +1,4 @@
-"""The lines of a TOML, its mistakes against a schema, and its secrets."""
+"""The lines of a TOML file, its mistakes against a schema, and its secrets."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_every_key_has_its_line() -> None:
     }
 
 
-def test_a_place_without_a_line_has_that_of_what_it_is_in(tmp_path: Path) -> None:
+def test_a_place_without_a_line_has_that_of_its_parent(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(TEXT)
     text = SiteText(path)
@@ -56,7 +56,9 @@ def test_a_place_without_a_line_has_that_of_what_it_is_in(tmp_path: Path) -> Non
     ("content", "said"),
     [(b"a = \nb = 1", "line 1, column 5"), (b"\n\xff", "line 2 is not UTF-8"), (None, "No such file")],
 )
-def test_what_is_no_toml_is_one_line(content: bytes | None, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_an_error_of_one_line(
+    content: bytes | None, said: str, tmp_path: Path
+) -> None:
     if content is not None:
         (tmp_path / "s.toml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as error:
@@ -116,7 +118,7 @@ def test_secrets_come_from_the_environment_and_from_files(tmp_path: Path) -> Non
         ({"address": "rtsp://me:geheim@h/x", "password_file": "p"}, "goes with a user name"),
     ],
 )
-def test_a_secret_that_is_not_there_is_said_and_none_is_shown(
+def test_a_missing_secret_is_an_error_and_none_is_shown(
     table: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "p").write_text("geheim")
