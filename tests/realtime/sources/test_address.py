@@ -1,3 +1,5 @@
+"""What counts as a source, what it is called, and that its password is never shown."""
+
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,12 @@ from realtime.sources.image_folder import image_files
         ("https://host/live.m3u8", "http", "https://host/live.m3u8"),
     ],
 )
-def test_what_a_source_is(source: str, kind: str, name: str) -> None:
+def test_a_source_has_a_kind_and_a_name(source: str, kind: str, name: str) -> None:
     found = parse_source(source)
     assert (found.kind, found.name) == (kind, name)
 
 
-def test_files_and_folders(tmp_path: Path) -> None:
+def test_files_and_folders_are_sources(tmp_path: Path) -> None:
     clip = tmp_path / "a:b@c.mp4"
     clip.write_bytes(b"x")
     assert parse_source(str(clip)) == Address("file", str(clip), str(clip))
@@ -53,14 +55,14 @@ def test_credentials_are_never_shown(url: str) -> None:
 @pytest.mark.parametrize(
     "source", ["ftp://user:hunter2@host/x", "foo://x", "webcam:", "webcam:one", "webcam:-1"]
 )
-def test_what_is_no_source_is_an_error_of_usage(source: str) -> None:
+def test_what_is_not_a_source_is_a_wrong_call(source: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_source(source)
     assert "hunter2" not in str(caught.value)
     assert "webcam:N" in str(caught.value)
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file or folder"):
         parse_source(tmp_path / "missing.mp4")
     with pytest.raises(SourceError, match="cannot be read"):
@@ -72,19 +74,19 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         parse_source("/dev/null")
 
 
-def test_images_come_by_their_numbers(tmp_path: Path) -> None:
+def test_images_are_sorted_by_their_numbers(tmp_path: Path) -> None:
     for name in ("img10.png", "img2.PNG", "img1.jpg", "notes.txt"):
         (tmp_path / name).touch()
     assert [Path(p).name for p in image_files(str(tmp_path), "x")] == ["img1.jpg", "img2.PNG", "img10.png"]
 
 
-def test_a_folder_without_images(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(SourceError, match=r"holiday: a folder without images .*\.png"):
         image_files(str(tmp_path), "holiday")
 
 
-def test_cameras_of_each_system(tmp_path: Path) -> None:
+def test_a_camera_is_named_as_its_system_names_it(tmp_path: Path) -> None:
     second = parse_source("webcam:1")
     assert camera_input(second, [], "darwin") == ("1", "avfoundation")
     assert camera_input(second, ["Front", "Back"], "win32") == ("video=Back", "dshow")
@@ -106,7 +108,7 @@ def test_schemes_may_be_in_capitals(scheme: str) -> None:
 @pytest.mark.parametrize(
     "password", ["hun/ter2", "hun#ter2", "hun?ter2", "/hunter2", "#hun?ter2", "hun/@ter2"]
 )
-def test_what_must_be_escaped_in_a_password_is_told(scheme: str, password: str) -> None:
+def test_the_error_says_what_must_be_escaped_in_a_password(scheme: str, password: str) -> None:
     with pytest.raises(UsageError, match=r"%2F %23 %3F, and @ is %40; write it so") as caught:
         check_url(parse_source(f"{scheme}://admin:{password}@127.0.0.1:9/stream"))
     assert "hun" not in str(caught.value)
@@ -127,7 +129,7 @@ def test_what_must_be_escaped_in_a_password_is_told(scheme: str, password: str) 
         ("http://u:p@/x", "no host"),
     ],
 )
-def test_addresses_that_no_server_has(url: str, told: str) -> None:
+def test_an_address_that_no_server_can_have_is_a_wrong_call(url: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         check_url(parse_source(url))
 
@@ -144,5 +146,5 @@ def test_addresses_that_no_server_has(url: str, told: str) -> None:
         "http://host/x:y@z",
     ],
 )
-def test_addresses_that_are_fine(url: str) -> None:
+def test_good_addresses_are_accepted(url: str) -> None:
     check_url(parse_source(url))

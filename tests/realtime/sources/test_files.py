@@ -1,3 +1,5 @@
+"""Files, folders of images, cameras and standard input: every frame, upright, in RGB, at its exact time."""
+
 import gc
 import subprocess
 import sys
@@ -42,7 +44,7 @@ def numbers_and_places(path: Path, **options: bool) -> tuple[list[int], list[Fra
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_real_clips_are_what_pyav_decodes_bit_for_bit(clips: Path, name: str) -> None:
-    """The figures of the clips' README were made so."""
+    """The figures in the clips' README were made like this."""
     with open_video(clips / name, square_pixels=False) as video, av.open(str(clips / name)) as file:
         for frame, raw in zip(video, file.decode(video=0), strict=True):
             assert np.array_equal(frame.rgb, raw.to_ndarray(format="rgb24"))
@@ -54,13 +56,13 @@ def test_real_clips_are_what_pyav_decodes_bit_for_bit(clips: Path, name: str) ->
     [(F(15), 9), (F(24000, 1001), 14), (F(25), 15), (F(30000, 1001), 18), (F(60000, 1001), 36)],
 )
 @pytest.mark.parametrize("b_frames", [0, 3])
-def test_constant_rates(tmp_path: Path, rate: Fraction, count: int, b_frames: int) -> None:
+def test_constant_rates_are_kept(tmp_path: Path, rate: Fraction, count: int, b_frames: int) -> None:
     stamps = [round(stamp * 90_000) * F(1, 90_000) for stamp in every(1 / rate, count)]
     path = write_clip(tmp_path / "clip.mp4", stamps, b_frames=b_frames)
     assert numbers_and_places(path) == (list(range(count)), stamps)
 
 
-def test_variable_rate_and_gap(tmp_path: Path) -> None:
+def test_a_variable_rate_and_a_gap_are_kept(tmp_path: Path) -> None:
     stamps = [F(0), F(1, 25), F(1, 9), F(1, 8), F(1, 2), F(7), F(71, 10)]
     assert numbers_and_places(write_clip(tmp_path / "clip.mp4", stamps)) == (list(range(7)), stamps)
 
@@ -89,7 +91,9 @@ def test_files_whose_stamps_are_shuffled_or_missing_go_by_their_rate(tmp_path: P
     ],
     ids=["negative", "jump", "backwards", "restart"],
 )
-def test_odd_stamps(tmp_path: Path, stamps: list[Fraction], places: list[Fraction]) -> None:
+def test_odd_stamps_give_increasing_times(
+    tmp_path: Path, stamps: list[Fraction], places: list[Fraction]
+) -> None:
     assert numbers_and_places(write_stamped(tmp_path / "clip.mkv", stamps)) == (list(range(20)), places)
 
 
@@ -152,7 +156,7 @@ def test_colour_goes_by_the_stated_matrix_and_range(tmp_path: Path, matrix: int,
     assert np.abs(rgb[-8, -8] - LOWER["right"]).max() <= 3
 
 
-def test_a_matrix_that_nobody_can_convert_is_read_as_not_stated(tmp_path: Path) -> None:
+def test_a_matrix_that_cannot_be_converted_is_read_as_not_stated(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", EVEN[:1], colour=(8, 1))
     with av.open(str(path)) as file:
         assert next(file.decode(video=0)).colorspace == 8
@@ -160,14 +164,14 @@ def test_a_matrix_that_nobody_can_convert_is_read_as_not_stated(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("size_px", [(8, 8), (4096, 2160), (67, 49)])
-def test_small_large_and_odd_sizes(tmp_path: Path, size_px: tuple[int, int]) -> None:
+def test_small_large_and_odd_sizes_are_read(tmp_path: Path, size_px: tuple[int, int]) -> None:
     path = write_clip(tmp_path / "clip.mp4", EVEN[:2], size_px=size_px, pix_fmt="yuv444p")
     with open_video(path) as video:
         assert video.size_px == size_px
         assert [read_number(frame.rgb) for frame in video] == [0, 1]
 
 
-def test_sizes_that_change(tmp_path: Path) -> None:
+def test_sizes_may_change_within_a_file(tmp_path: Path) -> None:
     sizes = [(64, 48), (33, 20), (80, 48)]
     path = write_stamped(tmp_path / "clip.mkv", EVEN[:9], sizes)
     with open_video(path) as video:
@@ -176,11 +180,11 @@ def test_sizes_that_change(tmp_path: Path) -> None:
     assert [frame.rgb.shape[1::-1] for frame in frames] == [size for size in sizes for _ in range(3)]
 
 
-def test_one_frame(tmp_path: Path) -> None:
+def test_one_frame_has_a_duration(tmp_path: Path) -> None:
     assert list(frame_times(write_clip(tmp_path / "clip.mp4", EVEN[:1]))) == [(F(0), F(1, 25))]
 
 
-def test_what_a_video_says_of_itself(tmp_path: Path) -> None:
+def test_a_video_states_its_rate_duration_and_counts(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", EVEN)
     with open_video(path) as video:
         assert (video.name, video.live, video.average_fps, video.duration_s) == (str(path), False, 25, 1.2)
@@ -198,7 +202,7 @@ MPEG4 = {"codec": "mpeg4", "encoder_options": {}, "time_base_s": F(1, 1000)}
 )
 def test_damaged_packets_are_left_out_and_counted(tmp_path: Path, how: dict[str, Any], share: float) -> None:
     path = damage(write_clip(tmp_path / "clip.mp4", EVEN, size_px=(320, 240), **how), [5, 6], share)
-    # With threads FFmpeg forgets to flag a guessed picture now and then (1 of 60 times on busy cores): a second look.
+    # With threads FFmpeg sometimes forgets to flag a guessed picture (1 time in 60 on busy cores): look again.
     for _ in range(3):
         with open_video(path) as video:
             frames = list(video)
@@ -219,7 +223,7 @@ def test_a_file_that_is_cut_off_gives_what_is_there(tmp_path: Path) -> None:
     assert video.corrupt_packets == 1
 
 
-def test_a_file_that_is_cut_off_before_its_index(tmp_path: Path) -> None:
+def test_a_file_that_is_cut_off_before_its_index_is_an_error(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mov", EVEN)
     with pytest.raises(SourceError, match="cut off before its index"):
         open_video(cut_off(path, 0.5))
@@ -249,7 +253,9 @@ def zeros(path: Path) -> Path:
         (lambda folder: damage(write_clip(folder / "clip.mp4", EVEN[:1]), [0]), "no readable picture in it"),
     ],
 )
-def test_files_that_are_no_video(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
+def test_a_file_that_is_not_a_video_is_an_error_of_one_line(
+    tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         open_video(make(tmp_path))
     assert str(caught.value).startswith(str(tmp_path / "clip"))
@@ -257,7 +263,7 @@ def test_files_that_are_no_video(tmp_path: Path, make: Callable[[Path], Path], m
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_a_folder_of_images(tmp_path: Path, suffix: str) -> None:
+def test_a_folder_of_images_is_read_at_the_stated_rate(tmp_path: Path, suffix: str) -> None:
     folder = write_images(tmp_path / "images [%03d] *", 12, suffix)
     (folder / f"frame7{suffix}").write_bytes(b"no picture")
     with open_video(folder, image_fps=F(30000, 1001)) as video:
@@ -270,7 +276,7 @@ def test_a_folder_of_images(tmp_path: Path, suffix: str) -> None:
     assert list(frame_times(folder, image_fps=F(30000, 1001))) == [(f.pts, f.duration) for f in frames]
 
 
-def test_names_of_images_mean_nothing_but_themselves(tmp_path: Path) -> None:
+def test_names_of_images_are_not_patterns(tmp_path: Path) -> None:
     """FFmpeg would take %d for a counter and show img1 twice."""
     write_images(tmp_path / "images", 3)
     for number, name in enumerate(["img1.png", "img%d.png", "img*.png"]):
@@ -279,7 +285,7 @@ def test_names_of_images_mean_nothing_but_themselves(tmp_path: Path) -> None:
         assert sorted(read_number(frame.rgb) for frame in video) == [0, 1, 2]
 
 
-def test_options_that_do_not_fit(tmp_path: Path) -> None:
+def test_options_that_do_not_fit_are_wrong_calls(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="state its rate"):
         open_video(tmp_path)
     with pytest.raises(UsageError, match="state its rate"):
@@ -291,7 +297,7 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_a_camera_is_live_and_its_end_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FFmpeg's picture generator in place of a camera: there is none on most machines that run tests."""
+    """FFmpeg's picture generator in place of a camera, which most machines that run tests lack."""
     generator = ("testsrc=size=64x48:rate=25:duration=1", "lavfi")
     monkeypatch.setitem(CAMERA_INPUTS, sys.platform, lambda *_: generator)
     video = open_video("webcam:0")
@@ -332,7 +338,7 @@ def run_on_stdin(program: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
 
 
-def test_standard_input(tmp_path: Path) -> None:
+def test_standard_input_is_read(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mkv", EVEN)
     program = "video = open_video('-'); print(video.name, video.live, [read_number(f.rgb) for f in video])"
     with run_on_stdin(program) as process:
@@ -357,7 +363,7 @@ print(len(list(video)) < 100)
         process.stdin.close()
 
 
-def test_an_open_file_is_let_go_after_an_error(tmp_path: Path) -> None:
+def test_a_file_is_closed_after_an_error(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "clip.mp4", F(1))
     with pytest.raises(SourceError):
         open_video(path)

@@ -1,4 +1,4 @@
-"""An MP4 with its index at the end, from where there is no way back: a pipe, and a server without ranges."""
+"""An MP4 with its index at the end, where it is not possible to seek: a pipe, and a server without ranges."""
 
 import http.server
 import os
@@ -18,7 +18,7 @@ from tests.support.made_clips import jpeg, write_clip
 
 @pytest.fixture(scope="module", params=[".mp4", ".mov"])
 def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Larger than what FFmpeg keeps of a pipe."""
+    """A clip larger than what FFmpeg keeps of a pipe."""
     path = tmp_path_factory.mktemp("behind") / f"clip{request.param}"
     plain = write_clip(path.with_suffix(".mov"), [Fraction(i, 25) for i in range(50)], size_px=(640, 480))
     content = plain.read_bytes()
@@ -31,7 +31,7 @@ def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
-def test_through_a_pipe(clip: Path) -> None:
+def test_through_a_pipe_it_is_an_error_that_says_what_to_do(clip: Path) -> None:
     with run_on_stdin(
         "try: open_video('-')\nexcept Exception as error: print(type(error).__name__, error)"
     ) as process:
@@ -57,6 +57,6 @@ def server(clip: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_from_a_server_without_ranges(server: str) -> None:
+def test_from_a_server_without_ranges_it_is_an_error(server: str) -> None:
     with pytest.raises(SourceError, match="its index is at the end"):
         open_video(server)

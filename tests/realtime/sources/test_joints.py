@@ -1,4 +1,4 @@
-"""Recordings that were joined: stamps begin anew, or jump, and the pictures go on. And files that are damaged in the
+"""Recordings that were joined: stamps start again, or jump, and the pictures go on. And files that are damaged in the
 middle."""
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[list[Frame], list[Gap], int]:
 @pytest.mark.parametrize(
     "starts_s", [(3600, 0), (0, 3600), (0, 0), (7200, 0, 3600), (50, 20, 80)], ids=lambda starts: str(starts)
 )
-def test_the_places_of_joined_recordings_go_on(tmp_path: Path, starts_s: Sequence[int], how: Any) -> None:
+def test_time_goes_on_through_joined_recordings(tmp_path: Path, starts_s: Sequence[int], how: Any) -> None:
     """FFmpeg takes the last packet before a joint for a damaged one."""
     parts = [part(tmp_path, F(start)) for start in starts_s]
     suffix = ".ts" if how is join else ".m3u8"
@@ -80,7 +80,7 @@ def test_a_second_part_has_its_own_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [2, 5, 9])
-def test_a_pause_of_a_recording_in_pieces_is_a_gap(tmp_path: Path, pause_s: int) -> None:
+def test_a_pause_between_the_pieces_of_a_recording_is_a_gap(tmp_path: Path, pause_s: int) -> None:
     parts = [part(tmp_path, F(0)), part(tmp_path, COUNT * STEP + pause_s)]
     _, gaps, _ = read(join(tmp_path / "joined.ts", parts))
     assert [(gap.cause, round(gap.end - gap.start, 1)) for gap in gaps] == [("no frames", pause_s)]
@@ -96,7 +96,7 @@ def test_other_files_may_pause_for_a_day(tmp_path: Path, hours: int, jumps: bool
     assert frames[39].pts - frames[20].pts == 19 * STEP
 
 
-def test_stamps_that_begin_anew_within_the_first_frames() -> None:
+def test_stamps_may_start_again_within_the_first_frames() -> None:
     times: FileTimes[int] = FileTimes(F(25))
     stamps = [*every(STEP, 5, F(9)), *every(STEP, 20)]
     placed = [p for i, stamp in enumerate(stamps) for p in times.push(Stamped(stamp, None, None, i))]
@@ -152,7 +152,7 @@ def test_what_comes_after_a_hole_is_read(
 
 
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
-def test_zeros_behind_the_end_change_nothing(tmp_path: Path, noise: bytes, size: int) -> None:
+def test_zeros_after_the_end_change_nothing(tmp_path: Path, noise: bytes, size: int) -> None:
     path = tmp_path / "tail.ts"
     path.write_bytes(noise)
     whole = [frame.pts for frame in read(path)[0]]

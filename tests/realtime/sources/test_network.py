@@ -1,4 +1,4 @@
-"""Sources at addresses, from real servers. The limits of patience are cut to a second: what is tested is that they
+"""Sources at network addresses, from real servers. Time limits are cut to a second: what is tested is that they
 hold."""
 
 import threading
@@ -69,7 +69,7 @@ def write_hls(clip: Path) -> Path:
 
 
 def read_to_the_loss(video: Video) -> tuple[list[int], list[Fraction], str]:
-    """Numbers and places of the frames up to the loss, and what the user reads then."""
+    """Numbers and times of the frames up to the loss, and what the user reads then."""
     frames: list[Frame] = []
     with pytest.raises(SourceLost) as caught:
         frames.extend(video)  # keeps what came before the error
@@ -87,7 +87,7 @@ def failure(url: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "b-frames.mp4"])
-def test_rtsp_from_start_to_loss(rtsp: Server, name: str) -> None:
+def test_rtsp_is_read_from_start_to_loss(rtsp: Server, name: str) -> None:
     """The server stamps B-frames in the order of sending."""
     video = open_video(rtsp.url(name, USER))
     assert video.name == f"rtsp://***@127.0.0.1:{rtsp.port}/{name}"
@@ -137,7 +137,7 @@ def test_closing_ends_a_read_from_a_frozen_server(rtsp: Server) -> None:
         rtsp.resume()
 
 
-def test_a_loop_of_the_server_goes_on_in_time(rtsp: Server) -> None:
+def test_time_goes_on_when_the_server_starts_over(rtsp: Server) -> None:
     with open_video(rtsp.url("clip.mp4?play_count=2")) as video:
         numbers, places, _ = read_to_the_loss(video)
     assert numbers == [*range(COUNT), *range(COUNT)]
@@ -153,7 +153,9 @@ def test_a_loop_of_the_server_goes_on_in_time(rtsp: Server) -> None:
         ("live/clip.mp4", False, 1.2),
     ],
 )
-def test_http_with_a_known_end(http: Server, name: str, live: bool, duration_s: float | None) -> None:
+def test_http_with_a_known_end_is_not_live(
+    http: Server, name: str, live: bool, duration_s: float | None
+) -> None:
     with open_video(http.url(name, USER)) as video:
         assert (video.live, video.duration_s) == (live, duration_s)
         assert video.name == f"http://***@127.0.0.1:{http.port}/{name}"
@@ -171,8 +173,8 @@ def test_http_without_a_known_end_is_live(http: Server) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_an_hls_list_without_an_end_is_live(http: Server) -> None:
-    """It starts some segments before the end, and is lost when nothing is added; the last frames may wait for what
-    follows."""
+    """Reading starts some segments before the end, and the source is lost when nothing is added; the last frames may
+    wait for what follows."""
     video = open_video(http.url("open.m3u8"))
     assert (video.live, video.duration_s) == (True, None)
     numbers, _, _ = read_to_the_loss(video)
@@ -180,7 +182,9 @@ def test_an_hls_list_without_an_end_is_live(http: Server) -> None:
     assert numbers[-1] >= COUNT - 3
 
 
-def test_of_several_sizes_of_hls_one_that_is_large_enough_is_taken(http: Server, media: Path) -> None:
+def test_of_several_sizes_in_hls_the_smallest_that_is_large_enough_is_taken(
+    http: Server, media: Path
+) -> None:
     lines = ["#EXTM3U"]
     for width, height in ((320, 240), (960, 720), (640, 480)):
         clip = write_clip(media / f"{height}.mp4", EVEN[:5], size_px=(width, height))
@@ -192,7 +196,7 @@ def test_of_several_sizes_of_hls_one_that_is_large_enough_is_taken(http: Server,
 
 
 MPEG4: dict[str, Any] = {"codec": "mpeg4", "encoder_options": {}, "time_base_s": F(1, 1000)}
-"""Its decoder makes pictures of anything; that for H.264 waits by itself."""
+"""Its decoder makes pictures of anything; the one for H.264 waits by itself."""
 
 
 @pytest.mark.parametrize("how", [{}, MPEG4], ids=["H.264", "MPEG-4"])
@@ -207,14 +211,14 @@ def test_joining_between_two_key_frames_waits_for_the_next(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_server_that_sends_all_but_video_is_a_loss(http: Server, media: Path) -> None:
+def test_a_server_that_sends_no_more_video_is_a_loss(http: Server, media: Path) -> None:
     write_clip(media / "sound.ts", EVEN[:5], sound_s=F(60))
     numbers, _, message = read_to_the_loss(open_video(http.url("slow/sound.ts")))
     assert numbers
     assert "no data in time" in message or "no video for 1 s" in message
 
 
-def test_what_cannot_be_opened(http: Server, rtsp: Server) -> None:
+def test_an_address_that_cannot_be_opened_is_an_error_with_its_reason(http: Server, rtsp: Server) -> None:
     for server in (http, rtsp):
         assert "knows no such stream or file (404)" in failure(server.url("missing.mp4", USER))
     closed = free_port()
@@ -230,7 +234,7 @@ def test_another_transport_is_offered_where_one_is_refused(rtsp: Server) -> None
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
-def test_a_server_that_says_nothing(scheme: str) -> None:
+def test_a_silent_server_is_given_up(scheme: str) -> None:
     with silent_server() as port:
         message = failure(f"{scheme}://{USER}@127.0.0.1:{port}/clip.mp4")
     assert "silent" in message or "no answer in time" in message

@@ -1,4 +1,4 @@
-"""Sources without stamps: FFmpeg takes all of them for 25 pictures a second, whatever they are."""
+"""Sources without stamps: FFmpeg assumes 25 pictures a second for all of them, whatever their rate."""
 
 import http.server
 import threading
@@ -65,7 +65,7 @@ def test_a_raw_stream_goes_by_the_rate_that_its_codec_states(
 
 
 @pytest.mark.parametrize("file_format", STATED)
-def test_joined_raw_streams_go_each_by_its_own_rate(tmp_path: Path, file_format: str) -> None:
+def test_joined_raw_streams_each_go_by_their_own_rate(tmp_path: Path, file_format: str) -> None:
     slow, fast = F(24), F(50)
     parts = [write_raw(tmp_path / f"{rate}", file_format, rate).read_bytes() for rate in (slow, fast)]
     (tmp_path / "joined").write_bytes(b"".join(parts))
@@ -76,7 +76,7 @@ def test_joined_raw_streams_go_each_by_its_own_rate(tmp_path: Path, file_format:
 
 
 @pytest.mark.parametrize("file_format", [*STATED, *UNSTATED])
-def test_a_rate_that_is_given_holds_for_what_states_no_times(tmp_path: Path, file_format: str) -> None:
+def test_a_given_rate_holds_for_what_states_no_times(tmp_path: Path, file_format: str) -> None:
     path = write_raw(tmp_path / "raw", file_format, F(25))
     assert places(path, F(7)) == every(F(1, 7), 24)
 

@@ -1,5 +1,5 @@
-"""Lost and found again: when it tries, where frames stand in time afterwards, and that it can be stopped at any
-moment."""
+"""A camera lost and found again: when it is tried, where frames lie in time afterwards, and that it can be stopped at
+any moment."""
 
 import threading
 import time
@@ -51,7 +51,7 @@ class LiveVideo:
 
 
 def opener(*steps: Video | Exception) -> Callable[[], Video]:
-    """Opens these in turn; an error is raised instead. After the last it fails for ever."""
+    """Opens these in turn; an error is raised instead. After the last it always fails."""
     left = list(steps)
 
     def open_again() -> Video:
@@ -66,8 +66,8 @@ def opener(*steps: Video | Exception) -> Callable[[], Video]:
 def tries_s(
     clock: ManualClock, make: Callable[[Callable[[], Video]], Reconnecting], count: int
 ) -> list[float]:
-    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after so
-    many."""
+    """Seconds from the loss to the first try to open it again, and between those that follow; it is closed after
+    `count` of them."""
     found: list[float] = []
 
     def open_again() -> Video:
@@ -102,7 +102,7 @@ def test_after_a_success_it_begins_again_with_one_second() -> None:
     assert videos[0].closed
 
 
-def test_times_go_on_by_what_has_passed_and_the_first_frame_says_that_some_are_missing() -> None:
+def test_times_go_on_by_the_time_that_passed_and_the_first_frame_says_that_some_are_missing() -> None:
     clock = ManualClock()
     source = Reconnecting(
         "camera", opener(LiveVideo(clock, 4, first=50), LiveVideo(clock, 2)), LiveVideo(clock, 3), clock=clock
@@ -127,7 +127,7 @@ def test_a_clock_that_stood_still_does_not_put_frames_on_top_of_each_other() -> 
 
 
 @pytest.mark.parametrize("there_again_s", [3.2, 70.0])
-def test_who_went_away_and_is_there_again_is_not_kept_waiting(there_again_s: float) -> None:
+def test_a_camera_that_is_there_again_is_not_kept_waiting(there_again_s: float) -> None:
     clock = ManualClock()
     end_s = clock.now_s() + there_again_s
     opened: list[float] = []
@@ -145,14 +145,14 @@ def test_who_went_away_and_is_there_again_is_not_kept_waiting(there_again_s: flo
     assert 0 <= opened[0] - end_s <= 0.5
 
 
-def test_who_was_always_there_is_not_tried_more_often_than_the_back_off_says() -> None:
+def test_a_camera_that_is_always_there_is_not_tried_more_often_than_the_back_off_allows() -> None:
     clock = ManualClock()
     first: Video = LiveVideo(clock, 1)
     make = partial(Reconnecting, "camera", first=first, is_there=lambda: True, clock=clock)
     assert tries_s(clock, make, 4) == [1, 2, 4, 8, 16]
 
 
-def test_what_there_is_to_tell_changes_with_each_try() -> None:
+def test_the_state_of_the_connection_changes_with_each_try() -> None:
     clock = ManualClock()
     told: list[Connection] = []
     source = Reconnecting(
@@ -170,7 +170,7 @@ def test_what_there_is_to_tell_changes_with_each_try() -> None:
     ]
 
 
-def test_a_source_that_was_never_there_is_tried_at_once_and_begins_without_a_gap() -> None:
+def test_a_source_that_was_never_there_is_tried_immediately_and_begins_without_a_gap() -> None:
     clock = ManualClock()
     source = Reconnecting("camera", opener(LiveVideo(clock, 2)), clock=clock, reason="camera: refused")
     assert source.connection == Connection(False, 0, "camera: refused")
@@ -187,7 +187,7 @@ def test_an_address_that_turns_out_to_be_a_file_is_an_error() -> None:
     assert video.closed
 
 
-def test_what_was_opened_long_ago_is_opened_again() -> None:
+def test_a_source_that_was_opened_long_ago_can_be_renewed() -> None:
     clock = ManualClock()
     old, new = LiveVideo(clock, 1), LiveVideo(clock, 1, first=9)
     source = Reconnecting("camera", opener(new), old, clock=clock)
@@ -197,7 +197,7 @@ def test_what_was_opened_long_ago_is_opened_again() -> None:
     assert (int(first.rgb[0, 0, 0]), first.after_gap) == (9, False)
 
 
-def test_no_answer_spans_the_hole() -> None:
+def test_no_prediction_spans_the_loss() -> None:
     clock = ManualClock()
     source = Reconnecting(
         "camera", opener(LiveVideo(clock, 150, first=100)), LiveVideo(clock, 100), clock=clock
@@ -218,7 +218,7 @@ def test_no_answer_spans_the_hole() -> None:
 
 
 @pytest.mark.parametrize("open_again", [opener(), lambda: time.sleep(0.2) or opener()()])
-def test_closed_while_it_waits_for_the_next_try_it_ends_at_once(open_again: Callable[[], Video]) -> None:
+def test_closed_while_it_waits_for_the_next_try_it_ends_immediately(open_again: Callable[[], Video]) -> None:
     source = Reconnecting("camera", open_again)
     with Reader(source, mailbox_for(source)):
         while not source.connection.reason:
@@ -249,7 +249,7 @@ def test_closed_while_it_is_being_opened_it_closes_what_it_gets() -> None:
     assert found == []
 
 
-def test_whether_something_answers_at_an_address() -> None:
+def test_an_address_is_there_if_something_answers() -> None:
     with silent_server() as port:
         assert is_there(parse_source(f"rtsp://me:secret@127.0.0.1:{port}/x"))
     assert not is_there(parse_source(f"http://127.0.0.1:{free_port()}/x"))
@@ -257,7 +257,7 @@ def test_whether_something_answers_at_an_address() -> None:
     assert is_there(parse_source("rtsp://127.0.0.1:nonsense/x"))
 
 
-def test_a_file_is_opened_as_ever_and_a_camera_that_is_away_can_be_waited_for(tmp_path: Path) -> None:
+def test_a_file_is_opened_as_usual_and_a_camera_that_is_away_can_be_waited_for(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mp4", every(STEP, 3))
     with keep_open(clip) as video:
         assert isinstance(video, Video)

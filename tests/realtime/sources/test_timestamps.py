@@ -1,3 +1,5 @@
+"""From the stamps of packets to the time of each frame: of files, which may look ahead, and live."""
+
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -57,7 +59,7 @@ def test_every_frame_of_a_file_gets_a_later_place_than_the_one_before(
 
 @settings(max_examples=60, deadline=None)
 @given(stamps_of_any_kind, st.sampled_from([RATE, None]))
-def test_every_live_frame_gets_its_place_at_once_and_none_goes_back(
+def test_every_live_frame_gets_its_place_immediately_and_none_goes_back(
     stamps: list[Fraction | None], rate: Fraction | None
 ) -> None:
     times: LiveTimes[int] = LiveTimes(rate)
@@ -141,9 +143,9 @@ def test_live_frames_without_stamps_follow_at_the_rate() -> None:
     assert live_places([None, None, Fraction(9), None, Fraction(9) + 2 * STEP]) == EVEN[:5]
 
 
-def test_live_b_frames_that_are_stamped_as_they_are_sent() -> None:
-    """An RTSP server that does so; each frame comes with the time of decoding of the packet that brought it out, the
-    last ones, which the end of the stream brings out, with none."""
+def test_live_b_frames_that_are_stamped_in_the_order_of_sending_are_placed_rightly() -> None:
+    """As from an RTSP server that does so. Each frame comes with the decoding time of the packet that brought it out;
+    the last ones, which the end of the stream brings out, come with none."""
     sent = [None, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 9, 13, 5]
     times: LiveTimes[int] = LiveTimes(RATE)
     places = []
@@ -153,7 +155,7 @@ def test_live_b_frames_that_are_stamped_as_they_are_sent() -> None:
     assert places == EVEN[: len(sent)]
 
 
-def test_durations_are_those_stated_and_else_one_step() -> None:
+def test_durations_are_those_stated_or_else_one_step() -> None:
     for times in (FileTimes[int](RATE), LiveTimes[int](RATE)):
         placed = [
             *times.push(Stamped(EVEN[0], None, Fraction(1, 7), 0)),
@@ -165,5 +167,5 @@ def test_durations_are_those_stated_and_else_one_step() -> None:
 @pytest.mark.parametrize(
     ("stated", "taken"), [(None, None), (Fraction(0), None), (Fraction(90_000), None), (RATE, RATE)]
 )
-def test_rates_that_cannot_be(stated: Fraction | None, taken: Fraction | None) -> None:
+def test_an_implausible_rate_is_not_taken(stated: Fraction | None, taken: Fraction | None) -> None:
     assert plausible_rate(stated) == taken

@@ -1,4 +1,4 @@
-"""Pictures that are stored turned or mirrored. The numbers are those of EXIF: 1 is upright, 2 is mirrored, 3 upside
+"""Pictures that are stored rotated or mirrored. The numbers are those of EXIF: 1 is upright, 2 is mirrored, 3 upside
 down ..."""
 
 import struct
@@ -45,7 +45,7 @@ UPRIGHT: dict[int, Callable[[Image], Image]] = {
 
 
 def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
-    """Of the first track of an MP4 file."""
+    """Set the display matrix of the first track of an MP4 file."""
     content = bytearray(path.read_bytes())
     box = content.find(b"tkhd")
     place = box + 4 + (36 if content[box + 4] else 24) + 16
@@ -55,7 +55,7 @@ def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
 
 
 def exif(orientation: int) -> bytes:
-    """Little-endian TIFF with this one entry."""
+    """A little-endian TIFF with this one entry."""
     return struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x112, 3, 1, orientation, 0)
 
 
@@ -72,7 +72,7 @@ def set_orientation(path: Path, orientation: int) -> None:
 
 
 def difference(seen: Image, wanted: Image) -> float:
-    """Mean, without the edges, which chroma at half size blurs."""
+    """Mean difference without the edges, which chroma at half size blurs."""
     assert seen.shape == wanted.shape
     return float(np.abs(seen.astype(int) - wanted)[4:-4, 4:-4].mean())
 
@@ -111,7 +111,7 @@ def test_every_orientation_of_images_is_applied(tmp_path: Path, orientation: int
         (170, Turn(False, True, True)),
     ],
 )
-def test_other_angles_go_to_the_nearest_quarter_turn(tmp_path: Path, degrees: int, turn: Turn) -> None:
+def test_other_angles_are_rounded_to_a_quarter_turn(tmp_path: Path, degrees: int, turn: Turn) -> None:
     angle = np.deg2rad(degrees)
     cosine, sine = round(np.cos(angle) * ONE), round(np.sin(angle) * ONE)
     path = write_clip(tmp_path / "clip.mp4", [Fraction(0)], size_px=SIZE_PX)
@@ -127,7 +127,7 @@ def test_a_matrix_of_zeros_is_read_as_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_camera_that_hangs_askew_is_turned_clockwise(
+def test_the_option_rotate_turns_the_picture_clockwise(
     tmp_path: Path, orientation: int, rotate: Rotation
 ) -> None:
     path = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 2), size_px=SIZE_PX)
@@ -144,7 +144,7 @@ def test_other_angles_are_refused(tmp_path: Path) -> None:
         open_video(write_images(tmp_path / "images", 2), image_fps=Fraction(1), rotate=45)  # type: ignore[arg-type]
 
 
-def test_a_frame_says_what_put_it_upright(tmp_path: Path) -> None:
+def test_a_frame_records_what_put_it_upright(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", [Fraction(0)], size_px=SIZE_PX, pixel_aspect=Fraction(3, 2))
     with open_video(set_matrix(clip, *MATRIX[6])) as video:
         frame = next(video)
@@ -154,6 +154,6 @@ def test_a_frame_says_what_put_it_upright(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [Turn(*flags) for flags in product((False, True), repeat=3)])
 @pytest.mark.parametrize("then", [Turn(*flags) for flags in product((False, True), repeat=3)])
-def test_two_turns_are_one(first: Turn, then: Turn) -> None:
+def test_two_turns_combine_into_one(first: Turn, then: Turn) -> None:
     stored = picture(0, SIZE_PX)
     assert np.array_equal(first.then(then)(stored), then(first(stored)))
