@@ -83,7 +83,7 @@ def test_an_event_says_where_it_was() -> None:
     assert event.where == pytest.approx((80, 80, 64, 64), abs=CELL / 2)
 
 
-def test_a_place_is_told_in_px_of_the_picture_that_the_source_stores() -> None:
+def test_a_place_is_given_in_px_of_the_picture_that_the_source_stores() -> None:
     turn, block = Turn(transposed=True, flip_x=True), (160.0, 48.0, 64.0, 96.0)
     known = {"size_px": (256, 256), "turn": turn, "pixel_aspect": Fraction(2)}
     predictions = of_kind(run(Recognizer({"rgb": SeesColours()}), clip({"red": block}, **known)), Prediction)
@@ -113,7 +113,7 @@ def test_heat_is_the_map_of_the_label_and_goes_to_the_log() -> None:
     assert output_line(outputs[0])["heat"][0] == [22.5] * 7
 
 
-def test_where_nothing_speaks_for_the_label_there_is_no_place() -> None:
+def test_where_no_cell_supports_the_label_there_is_no_place() -> None:
     outputs = run(Recognizer({"rgb": SeesColours()}), clip({}))
     assert {output_line(out)["where"] for out in outputs} == {None}
 

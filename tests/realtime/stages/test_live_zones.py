@@ -22,7 +22,7 @@ ITEMS = clip((200, BOTH))
 
 
 def run(zones: tuple[Zone, ...], changes: dict[int, Change]) -> list[list[Output]]:
-    """Outputs of each push, and at last of the flush. `changes`: by the number of the frame that they come before."""
+    """Outputs of each push, and finally of the flush. `changes`: by the number of the frame that they come before."""
     found = Recognizer({"rgb": SeesColours()}, smooth=1, zones=zones)
     outputs = []
     for number, item in enumerate(ITEMS):
@@ -35,7 +35,7 @@ def flat(outputs: list[list[Output]]) -> list[Output]:
     return [out for each in outputs for out in each]
 
 
-def test_a_zone_that_is_there_before_the_first_frame_is_one_from_the_start() -> None:
+def test_a_zone_that_is_put_before_the_first_frame_counts_from_the_start() -> None:
     late = flat(run((LEFT,), {0: lambda recognizer: recognizer.zones.put(RIGHT)}))
     assert exact(late) == exact(flat(run((LEFT, RIGHT), {})))
 
@@ -75,7 +75,7 @@ def test_the_same_zone_once_more_changes_nothing() -> None:
     assert exact(flat(outputs)) == exact(flat(run((LEFT, RIGHT), {})))
 
 
-def test_a_bad_zone_is_refused_where_it_is_asked_for() -> None:
+def test_a_bad_zone_is_refused_when_it_is_asked_for() -> None:
     found = Recognizer({"rgb": SeesColours()}, zones=(LEFT,))
     found.push(ITEMS[0])
     for zone, why in (
@@ -100,7 +100,7 @@ def test_before_the_first_frame_only_names_are_checked() -> None:
         zones.remove("far")
 
 
-def test_many_threads_may_change_them() -> None:
+def test_many_threads_may_change_zones() -> None:
     zones = LiveZones()
     names = [f"z{number}" for number in range(MOST_ZONES)]
 

@@ -22,7 +22,7 @@ def striped(count: int = 70, height: int = 300, width: int = 900) -> list[Frame]
 
 
 def first_logit(region: Region) -> float:
-    """The double's first logit is the value of the first pixel that its engine was given."""
+    """The double's first logit: the value of the first pixel that its engine was given."""
     engine = SawTicks()
     recognizer = Recognizer({"rgb": engine}, region=region)
     for frame in striped():
@@ -56,7 +56,7 @@ def test_a_region_is_cut_before_the_resize(region: tuple[int, int, int, int]) ->
     assert np.array_equal(whole.chunks[0], part.chunks[0])
 
 
-def test_full_averages_three_squares() -> None:
+def test_full_averages_the_logits_of_three_squares() -> None:
     engine = SawTicks()
     recognizer = Recognizer({"rgb": engine}, region="full", watch=("first", "count"))
     answers = [out for f in striped() for out in recognizer.push(f) if isinstance(out, Prediction)]
@@ -66,7 +66,7 @@ def test_full_averages_three_squares() -> None:
     assert ratio == pytest.approx(64 - 50, rel=1e-4)
 
 
-def test_full_of_an_upright_picture_goes_from_top_to_bottom() -> None:
+def test_full_of_a_tall_picture_goes_from_top_to_bottom() -> None:
     picture = np.arange(8 * 4 * 3, dtype=np.uint8).reshape(8, 4, 3)
     tops = [
         int(np.flatnonzero((picture == view[0, 0]).all(axis=2).any(axis=1))[0])
@@ -97,7 +97,7 @@ def test_probabilities_of_the_watched_labels_sum_to_one_and_keep_their_ratio() -
     assert np.log(some[:3, 1] / some[:3, 0]) == pytest.approx(np.log(kept[:3, 1] / kept[:3, 0]), abs=1e-3)
 
 
-def test_watched_labels_are_those_of_the_answers() -> None:
+def test_watched_labels_are_those_of_the_predictions() -> None:
     recognizer = Recognizer({"rgb": SawTicks()}, watch=("count", "first", "count"))
     assert recognizer.labels == ("first", "count")
     answers = [out for f in constant_rate(70, Fraction(25)) for out in recognizer.push(f)]
@@ -111,12 +111,12 @@ def test_watched_labels_are_those_of_the_answers() -> None:
     ("watch", "message"),
     [(("frist", "count"), "did you mean 'first'"), (("count",), "at least two"), ((), "at least two")],
 )
-def test_labels_that_cannot_be_watched(watch: tuple[str, ...], message: str) -> None:
+def test_labels_that_cannot_be_watched_are_refused(watch: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Recognizer({"rgb": SawTicks()}, watch=watch)
 
 
-def test_each_stream_is_heard_by_itself() -> None:
+def test_each_stream_has_its_own_probabilities() -> None:
     class Sure(SawTicks):
         """Says "first" where its number is large and "count" where it is small, whatever it sees."""
 

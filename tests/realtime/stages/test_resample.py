@@ -1,4 +1,4 @@
-"""Ticks by time stamp, held against the rule itself."""
+"""Ticks by time stamp, compared with the rule itself."""
 
 import math
 from dataclasses import replace
@@ -107,7 +107,7 @@ def test_a_gap_over_the_limit_leaves_ticks_out_and_is_reported() -> None:
     assert [k for k, _ in shown(outputs)] == [*range(10), *range(75, 80)]
 
 
-def test_a_hole_written_as_the_duration_of_a_frame_is_still_a_gap() -> None:
+def test_a_gap_written_as_the_duration_of_a_frame_is_still_a_gap() -> None:
     """MP4 stores the time to the next frame as the duration, however long."""
     first = [frame(i, Fraction(i, 25)) for i in range(5)]
     outputs = run([*first, frame(5, Fraction(5, 25), Fraction(5)), frame(6, Fraction(5, 25) + 5)])
@@ -145,7 +145,7 @@ def test_two_frames_with_one_stamp_show_the_second() -> None:
     assert shown(run([frame(0, 0), frame(1, 0), frame(2, Fraction(1, 25))])) == [(0, 1), (1, 2)]
 
 
-def test_flush_makes_it_new() -> None:
+def test_flush_starts_afresh() -> None:
     stage = Resample(FPS)
     once = [t for f in constant_rate(7, Fraction(30)) for t in stage.push(f)] + stage.flush()
     again = [t for f in constant_rate(7, Fraction(30)) for t in stage.push(f)] + stage.flush()

@@ -151,7 +151,7 @@ def test_preview_settles_on_the_actions_of_continual() -> None:
 
 
 @pytest.mark.parametrize("cut", [80, 131])
-def test_later_frames_change_nothing_and_flush_makes_it_new(cut: int) -> None:
+def test_later_frames_change_nothing_and_flush_starts_afresh(cut: int) -> None:
     found, items = recognizer(), clip((cut, {"red": LEFT, "blue": RIGHT}))
     fresh = exact(out for item in items for out in found.push(item))
     found.flush()

@@ -75,7 +75,7 @@ def test_the_whole_picture_is_said_as_without() -> None:
     assert exact(out for out in run((LEFT, RIGHT), items) if of_whole(out)) == exact(wanted)
 
 
-def test_later_frames_change_nothing_and_flush_makes_it_new() -> None:
+def test_later_frames_change_nothing_and_flush_starts_afresh() -> None:
     found, items = Recognizer({"rgb": SeesColours()}, smooth=1, zones=(LEFT, RIGHT)), clip((100, BOTH))
     fresh = exact(out for item in items for out in found.push(item))
     found.flush()
