@@ -27,7 +27,7 @@ NOT_FOR_IT = Dropped(3, 4, 1)
 
 
 class Pairs:
-    """Double of a stage: every two values, or `size`, as one; fewer are owed. It notes what it is given."""
+    """Double of a stage: joins every two values, or `size`, and owes fewer. It notes what it is given."""
 
     def __init__(self, name: str, seen: list[str], size: int = 2) -> None:
         self._name, self._seen, self._size = name, seen, size
@@ -47,7 +47,7 @@ class Pairs:
 
 
 class Twice:
-    """Double of a stage: each value two times."""
+    """Double of a stage: gives each value twice."""
 
     def push(self, item: str) -> list[str]:
         return [item, item]
@@ -66,7 +66,7 @@ def test_each_value_is_through_the_row_before_the_next_one_starts() -> None:
     assert seen == [f"{stage} {item}" for item in "aabb" for stage in ("first", "second")]
 
 
-def test_what_a_stage_owes_at_a_flush_goes_through_those_behind_it() -> None:
+def test_what_a_stage_owes_at_a_flush_goes_through_the_stages_after_it() -> None:
     row = Row(Pairs("first", []), Pairs("second", []))
     assert [out for item in "abc" for out in row.push(item)] == []
     assert row.flush() == ["abc"]
@@ -119,7 +119,7 @@ def what(items: list[Any]) -> list[tuple[int, tuple[str, ...]]]:
 BOTH, ALONE = ("rgb", "flow"), ("rgb",)
 
 
-def test_inputs_of_a_tick_come_when_all_streams_know_theirs() -> None:
+def test_inputs_of_a_tick_come_when_all_streams_have_theirs() -> None:
     stage = inputs_stage()
     assert [what(stage.push(tick(i))) for i in range(4)] == [[], [], [(0, BOTH)], [(1, BOTH)]]
     out = stage.flush()
@@ -129,7 +129,7 @@ def test_inputs_of_a_tick_come_when_all_streams_know_theirs() -> None:
     assert stage.flush() == []
 
 
-def test_without_flow_what_waited_for_it_goes_on_and_it_joins_where_a_chunk_begins() -> None:
+def test_without_flow_waiting_ticks_go_on_and_flow_rejoins_where_a_chunk_begins() -> None:
     stage = inputs_stage()
     for i in range(4):
         stage.push(tick(i))
@@ -140,7 +140,7 @@ def test_without_flow_what_waited_for_it_goes_on_and_it_joins_where_a_chunk_begi
     assert what(stage.flush()) == [(8, BOTH), (9, BOTH)]
 
 
-def test_inputs_are_timed_by_the_stage_that_they_cost() -> None:
+def test_the_time_for_inputs_is_counted_by_stage() -> None:
     stopwatch = Stopwatch()
     inputs_stage(stopwatch).push(tick(0))
     assert set(stopwatch.seconds) == {StageName.RESIZE, StageName.RGB_INPUT, StageName.FLOW_INPUT}
@@ -190,7 +190,7 @@ def test_a_section_ends_with_the_ticks_that_fill_no_chunk() -> None:
     (rest,) = stage.flush()
     assert (rest.start, rest.stop, rest.kind) == (64, 70, "rest")
     assert ticks_of(rest, "rgb") == list(range(64, 70))
-    assert stage.flush() == [], "it is as new"
+    assert stage.flush() == [], "it starts afresh"
 
 
 @pytest.mark.parametrize("mode", ["window", "continual"])

@@ -31,7 +31,7 @@ def run(found: Recognizer, items: list[Frame]) -> list[Output]:
 
 
 def clip(*stretches: tuple[int, dict[str, Box]]) -> list[Frame]:
-    """So many frames of each."""
+    """`count` frames of each."""
     shown = [blocks for count, blocks in stretches for _ in range(count)]
     return [coloured(i, blocks) for i, blocks in enumerate(shown)]
 
@@ -59,7 +59,7 @@ def test_two_actions_are_found_each_where_it_is() -> None:
         assert ended[label].where == pytest.approx(box, abs=16)
 
 
-def test_where_nothing_goes_on_there_are_none() -> None:
+def test_where_nothing_happens_there_are_no_actions() -> None:
     outputs = run(recognizer(), clip((120, {})))
     assert actions(outputs) == [()] * 14
     assert events(outputs) == []
@@ -86,8 +86,8 @@ def test_one_action_ends_while_the_other_goes_on() -> None:
     assert (second.start_s, second.end_s) == (0.0, 208 / 25)
 
 
-def test_it_goes_on_down_to_off_but_begins_at_on() -> None:
-    """A block that fades: how sure its part is falls with its brightness."""
+def test_an_action_begins_at_on_and_lasts_down_to_off() -> None:
+    """A block that fades: the probability of its part falls with its brightness."""
 
     def faded(brightness: list[int]) -> list[Output]:
         items = []
@@ -114,7 +114,7 @@ def of_red(brightness: int) -> float:
     return max((spot.probability for spot in spots(cells, 0.0) if spot.number == 0), default=0.0)
 
 
-def test_two_who_do_the_same_are_two_in_a_full_view() -> None:
+def test_the_same_action_in_two_places_is_two_actions_in_a_full_view() -> None:
     shown = {"red": (16.0, 48.0, 128.0, 128.0)}
     items = []
     for i in range(120):
@@ -129,7 +129,7 @@ def test_two_who_do_the_same_are_two_in_a_full_view() -> None:
     ]
 
 
-def test_the_whole_picture_is_said_as_without() -> None:
+def test_predictions_of_the_whole_picture_are_as_without_actions() -> None:
     items = clip((120, {"red": LEFT, "blue": RIGHT}), (80, {"green": BELOW}))
     plain = run(Recognizer({"rgb": SeesColours()}, smooth=1), items)
     with_actions = run(recognizer(), items)
@@ -157,10 +157,10 @@ def test_later_frames_change_nothing_and_flush_starts_afresh(cut: int) -> None:
     found.flush()
     for tail in ([], clip((60, {"green": BELOW}))):
         early = [out for item in items for out in found.push(item)]
-        assert exact(early) == fresh, "what came before is not forgotten"
+        assert exact(early) == fresh, "it has not forgotten what came before"
         later = [coloured(cut + i, {"green": BELOW}) for i in range(len(tail))]
         run(found, later)
-        assert exact(early) == fresh, "what was given out has changed"
+        assert exact(early) == fresh, "what it gave earlier has changed"
 
 
 def test_lines_of_the_log_are_as_the_schema_says() -> None:
@@ -174,7 +174,7 @@ def test_lines_of_the_log_are_as_the_schema_says() -> None:
     assert [line["id"] for line in lines if "id" in line] == [1, 2]
 
 
-def test_parts_are_all_squares_and_what_they_say_counts_against_the_whole() -> None:
+def test_parts_are_all_squares_and_are_calibrated_against_the_whole() -> None:
     found = parts(7, 21)
     assert found.shape == (4 * 18, 7, 21)
     assert found.sum(axis=(1, 2)) == pytest.approx(1)
@@ -197,7 +197,7 @@ def test_spots_are_likeliest_first() -> None:
     assert min(spot.probability for spot in found) >= 0.05
 
 
-def test_a_class_that_nothing_speaks_for_is_not_likely_anywhere() -> None:
+def test_a_class_that_no_cell_supports_is_not_likely_anywhere() -> None:
     head = Head(np.eye(2, dtype=np.float32), np.full(2, -1, np.float32))
     assert spots(Cells({"rgb": np.zeros((7, 7, 2), np.float32)}, {"rgb": head}, {"rgb": 1.0}), 0.3) == []
     assert (
@@ -205,7 +205,7 @@ def test_a_class_that_nothing_speaks_for_is_not_likely_anywhere() -> None:
     )
 
 
-def test_which_parts_exclude_each_other() -> None:
+def test_parts_that_overlap_too_much_exclude_each_other() -> None:
     one = Spot(0, 0, 0, 0.9)
     assert [one.shared(Spot(1, 0, column, 0.9)) for column in range(5)] == [1, 0.75, 0.5, 0.25, 0]
     assert [one.excludes(Spot(1, 0, column, 0.9)) for column in range(4)] == [True, True, False, False]

@@ -90,7 +90,7 @@ def test_top_labels_are_ordered() -> None:
     assert [label for label, _ in top] == ["b", "c"]
 
 
-def test_smooth_averages_the_newest_logits_and_tells_where_they_begin() -> None:
+def test_smooth_averages_the_newest_logits_and_says_where_they_begin() -> None:
     smooth = Smooth(2)
     answers = [smooth.push(8 * i, {"rgb": np.array([float(i)], np.float32)}) for i in range(3)]
     assert [(start, mean["rgb"].item()) for start, mean in answers] == [(0, 0.0), (0, 0.5), (8, 1.5)]
@@ -99,7 +99,7 @@ def test_smooth_averages_the_newest_logits_and_tells_where_they_begin() -> None:
     assert smooth.push(24, {"rgb": np.array([3.0], np.float32)})[1]["rgb"].item() == 2.5
 
 
-def test_smooth_leaves_out_a_stream_that_is_not_in_all_answers() -> None:
+def test_smooth_leaves_out_a_stream_that_is_not_in_all_that_it_averages() -> None:
     smooth = Smooth(2)
     rgb, flow = np.array([1.0], np.float32), np.array([5.0], np.float32)
     given = [

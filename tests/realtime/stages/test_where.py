@@ -87,7 +87,7 @@ def test_of_two_places_the_better_one_is_boxed() -> None:
     assert width > height
 
 
-def test_where_nothing_speaks_for_a_class_there_is_no_box() -> None:
+def test_where_no_cell_supports_a_class_there_is_no_box() -> None:
     assert box_in_map(np.full((224, 224), -1, np.float32)) is None
     assert box_in_frame(np.zeros((7, 7), np.float32), (480, 640), None, RGB) is None
 

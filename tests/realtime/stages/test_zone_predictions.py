@@ -1,4 +1,4 @@
-"""Zones are read from the cells that they cover, and have predictions and events of their own."""
+"""Zones are read from the cells that they cover, and each has its own predictions and events."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def test_one_zone_changes_and_the_other_does_not() -> None:
     assert [event.label for event in of_zone(outputs, RIGHT, Event)] == ["blue", "green"]
 
 
-def test_a_zone_of_everything_says_what_the_whole_says() -> None:
+def test_a_zone_of_everything_gives_what_the_whole_picture_gives() -> None:
     outputs = run((Zone("all", 0, 0, 100, 100, percent=True),), clip((120, BOTH)))
     wholes, zones = (
         [out for out in outputs if isinstance(out, Prediction) and out.zone == name] for name in (None, "all")
@@ -68,7 +68,7 @@ def test_a_zone_of_everything_says_what_the_whole_says() -> None:
         assert zone.where == whole.where
 
 
-def test_the_whole_picture_is_said_as_without() -> None:
+def test_predictions_of_the_whole_picture_are_as_without_zones() -> None:
     items = clip((120, BOTH), (60, RED))
     plain = Recognizer({"rgb": SeesColours()}, smooth=1)
     wanted = [out for item in items for out in plain.push(item)] + plain.flush()
