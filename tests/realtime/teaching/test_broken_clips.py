@@ -1,3 +1,5 @@
+"""Clips that cannot be read, among those of a lesson."""
+
 from pathlib import Path
 
 import pytest

@@ -50,11 +50,11 @@ def test_the_longest_event_of_the_stream_is_the_label(clip: str, clips: Path, en
 
 
 @pytest.mark.parametrize("clip", ["v_Punch_g03_c01.avi", "eat.mkv"])
-def test_windows_say_the_same(clip: str, clips: Path, engines: Load) -> None:
+def test_windows_give_the_same_label(clip: str, clips: Path, engines: Load) -> None:
     assert longest(outputs_of(clips / clip, engines("window"), stride_ticks=22)) == TOP[clip][0]
 
 
-def test_read_in_any_way_a_file_gives_the_same_answers(clips: Path, engines: Load, i3d_live: Run) -> None:
+def test_read_in_any_way_a_file_gives_the_same_predictions(clips: Path, engines: Load, i3d_live: Run) -> None:
     """Frame by frame here, in one go here, and through the mailbox and the log of a separate process."""
     path = clips / "v_Punch_g03_c01.avi"
     by_frame = [item for item in outputs_of(path, engines("continual")) if isinstance(item, Prediction)]

@@ -1,4 +1,4 @@
-"""`teach --finetune` on the command line: the model, what is said of it, and nothing left behind."""
+"""`teach --finetune` on the command line: the model, what is printed about it, and nothing left behind."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ Taught = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def taught(call: Teach, clips_of_two: Path, capsys: pytest.CaptureFixture[str]) -> Taught:  # noqa: F811
-    """What `i3d-live teach clips --streams rgb --finetune LAYERS` does and prints, of the narrow network: stdout,
+    """What `i3d-live teach clips --streams rgb --finetune LAYERS` does and prints, for the narrow network: stdout,
     stderr."""
 
     def run(layers: Layers, tune: Tune, tell: Tell = lambda *_: None) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def facts(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("better", [True, False])
-def test_a_network_that_is_tuned_is_kept_where_it_is_better(
+def test_a_tuned_network_is_kept_only_if_it_is_better(
     better: bool,
     taught: Taught,
     own_cache: Path,  # noqa: F811
@@ -73,14 +73,14 @@ def test_a_network_that_is_tuned_is_kept_where_it_is_better(
     manifest = read_manifest(model_dir("mine"))
     assert manifest is not None
     assert manifest.streams["rgb"].shared_trunk, (
-        "its engine is one of features, which a head of any scale leaves right"
+        "its engine gives features, which stay right whatever the scale of a head"
     )
     assert list((own_cache / "finetune").iterdir()) == [], "checkpoints"
 
 
 def test_interrupted_it_goes_on_from_the_last_round(taught: Taught, own_cache: Path) -> None:  # noqa: F811
     class Stopped(Exception):
-        """As by a signal."""
+        """Stands in for a signal."""
 
     rounds: list[int] = []
 
@@ -102,7 +102,7 @@ def test_interrupted_it_goes_on_from_the_last_round(taught: Taught, own_cache: P
     assert facts("mine")["rgb"]["layers"] == "all"
 
 
-def test_what_is_missing_is_said_before_any_work(
+def test_a_missing_package_is_an_error_before_any_work(
     call: Teach,  # noqa: F811
     clips_of_two: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

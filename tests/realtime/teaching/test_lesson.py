@@ -42,9 +42,9 @@ from tests.support.networks import DIVIDE, SMALL_PX, Tensors, random_tensors, sm
 
 TINY_PX = (48, 36)
 TWO = {"dark": 40, "light": 200}
-"""Brightness of a class that even random weights tell from the other."""
+"""Brightness of each class: even random weights tell one from the other."""
 MOVES = 0.015
-"""Mean absolute flow, of which 1 is the largest, above which something moves."""
+"""Mean absolute flow, at most 1, above which something moves."""
 WEIGHTS = Weights("base", "rgb", tuple("abcde"), "0" * 64, "a test", "free")
 Teach = Callable[..., tuple[int, str, str]]
 
@@ -77,7 +77,9 @@ class Narrow(InProcess):
     """For the features of the narrow network, on pictures of 32 x 32."""
 
     def load(self, plan: Plan, folder: None, tensors: Tensors) -> WindowEngine:
-        own = {name: np.array(value) for name, value in tensors.items()}  # torch wants to be able to write
+        own = {
+            name: np.array(value) for name, value in tensors.items()
+        }  # torch wants to be able to write to them
         net = small(I3D(len(plan.weights.labels), plan.spec.channels, divide=DIVIDE), own)
 
         def run(chunk: np.ndarray) -> np.ndarray:
@@ -88,7 +90,7 @@ class Narrow(InProcess):
 
 
 class SeesMotion(InProcess):
-    """Its features of rgb are nothing but chance; of flow, where it helps, whether anything moves."""
+    """Its features of rgb are random; those of flow, if it helps, say whether anything moves."""
 
     def __init__(self, *, helps: bool) -> None:
         self.helps = helps
@@ -139,7 +141,7 @@ def call(
 ) -> Iterator[Teach]:
     """`i3d-live teach` in this process, on the narrow network: exit code, stdout, stderr."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small a network only waits for more
+    torch.set_num_threads(1)  # more threads would only slow down such a small network
     monkeypatch.setitem(formats.SHAPES, "i3d", narrow_shapes)
     register(monkeypatch, Narrow(), "narrow")
     store_base("base")
@@ -202,7 +204,7 @@ def test_actions_are_learnt_and_the_model_names_each_part_of_a_spliced_video(
 
 @pytest.fixture(scope="module")
 def compiled_flow() -> None:
-    """Imported before a test has an empty cache folder, in which it would be compiled anew."""
+    """Imported before a test has an empty cache folder, for which it would be compiled again."""
     importlib.import_module("realtime.flow.tvl1")
 
 
@@ -268,7 +270,7 @@ def test_what_cannot_be_learnt_from_is_one_line(call: Teach, clips_of_two: Path,
     assert "could not be read: " in last
 
 
-def test_two_clips_a_class_are_learnt_from_with_a_warning(
+def test_two_clips_per_class_are_learnt_from_with_a_warning(
     call: Teach, clips_of_two: Path, tmp_path: Path
 ) -> None:
     for name in TWO:
@@ -288,7 +290,7 @@ def test_two_clips_a_class_are_learnt_from_with_a_warning(
     assert lines[2].startswith("i3d-live: 'light' has 2 clips")
 
 
-def test_a_mirror_turns_flow_round() -> None:
+def test_a_mirror_reverses_flow_across_the_picture() -> None:
     flow = np.zeros((1, 2, 2, 2), np.float16)
     flow[0, :, 0] = (0.5, 0.25)
     np.testing.assert_array_equal(mirrored(flow, "flow")[0, 0, 1], np.array([-0.5, 0.25], np.float16))
@@ -363,7 +365,7 @@ def test_killed_in_the_middle_it_goes_on_without_doing_clips_again(
     assert first.returncode == -signal.SIGKILL
     assert done < 12
     kept = {path: path.stat().st_mtime_ns for path in own_cache.rglob("*.npy")}
-    assert len(kept) - done in (0, 1), "one may have been finished and not yet told"
+    assert len(kept) - done in (0, 1), "one may have been finished and not yet reported"
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert second.stdout.split() == ["False"] * len(kept) + ["True"] * (12 - len(kept))
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in own_cache.rglob("*.npy")}.items()
@@ -371,8 +373,8 @@ def test_killed_in_the_middle_it_goes_on_without_doing_clips_again(
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_the_real_network_learns_made_actions(kinetics: object, tmp_path: Path) -> None:
-    """Five clips a class; `benchmarks.teach` does it with ten, and through `run`."""
+def test_the_real_network_learns_synthetic_actions(kinetics: object, tmp_path: Path) -> None:
+    """Five clips per class; `benchmarks.teach` does it with ten, and through `run`."""
     folder = write_folder(tmp_path / "clips", clips=5)
     name = f"test-{time.time_ns()}"
     lesson = lesson_module.teach(
