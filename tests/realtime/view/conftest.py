@@ -59,7 +59,7 @@ def browsed_server(painted: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def quiet_server(browsed_server: Served) -> Served:
-    """Offers `painted`, which every page starts by itself; nobody looks at it, so it begins at its beginning."""
+    """Offers `painted`, which every page starts by itself; nobody is watching, so it starts from its beginning."""
     browsed_server.clear()
     until(lambda: browsed_server.holds() == IDLE)
     return browsed_server
@@ -101,7 +101,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
-    """Ends with its module: as long as it runs, nobody else can use asyncio in this thread."""
+    """Ends with its module: while it runs, nothing else can use asyncio in this thread."""
     api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip)")
     with api.sync_playwright() as running:
         yield running
@@ -139,7 +139,7 @@ def bystander(open_server: Served) -> Iterator[ClientConnection]:
 
 @pytest.fixture
 def server(open_server: Served, bystander: ClientConnection) -> Iterator[Served]:
-    """Checks after each test that nobody else was harmed."""
+    """Checks after each test that no other session was harmed."""
     yield open_server
     assert ask(open_server, "/config")[0] == 200
     phases = {json.loads(message)["phase"] for message in _newest(bystander)}
@@ -147,7 +147,7 @@ def server(open_server: Served, bystander: ClientConnection) -> Iterator[Served]
 
 
 def _newest(viewer: ClientConnection) -> list[str]:
-    """What has come since the last time."""
+    """The messages since the last call."""
     found = []
     try:
         while True:

@@ -1,5 +1,5 @@
-"""Forty kinds of bad input to the page and its endpoints. After each the server lives, says why not, and another
-session, which looks at the server's own source all the while, has noticed nothing."""
+"""Forty kinds of bad input to the page and its endpoints. After each the server still runs and says why not, and
+another session, which watches the server's own source all the while, has noticed nothing."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def post(server: Served, path: str, body: str | bytes) -> tuple[int, str]:
 
 JOIN = "/gradio_api/queue/join"
 START: dict[str, Any] = {"source": "server:painted.mp4", "address": "", "upload": "", "settings": []}
-"""All of a start but for the settings."""
+"""All of a start except the settings."""
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ START: dict[str, Any] = {"source": "server:painted.mp4", "address": "", "upload"
      "[" * 3000 + "]" * 3000, '{"data": [NaN, Infinity], "fn_index": 1e400}', b"\xff\xfe\x00", '{"data": ["\\ud800"], "fn_index": 0}',
      '{"data": [], "fn_index": 99999, "session_hash": "x"}', '{"data": [], "fn_index": -1, "session_hash": "x"}'],
 )  # fmt: skip
-def test_malformed_json(server: Served, body: str | bytes) -> None:
+def test_malformed_json_is_survived(server: Served, body: str | bytes) -> None:
     status, answer = post(server, JOIN, body)
     assert status in (200, 400, 404, 422, 500)
     assert "Traceback" not in answer
 
 
 @pytest.mark.parametrize("data", [[], ["nobody"], [1] * 50, [None] * 12, [{}] * 12, [[[]]] * 12])
-def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> None:
+def test_too_few_too_many_and_wrong_inputs_are_survived(server: Served, data: list[Any]) -> None:
     outputs, message = press(server, handler(server, "watch", "input"), data)
     assert outputs is None or message == ""
     assert "Traceback" not in message
@@ -51,7 +51,7 @@ def test_too_few_too_many_and_wrong_inputs(server: Served, data: list[Any]) -> N
      json.dumps(START), json.dumps(START | {"settings": list(FIELDS.values())}), json.dumps(START | {"settings": FIELDS | {"more": 1}}),
      json.dumps(START | {"settings": {"mode": "preview"}})],
 )  # fmt: skip
-def test_starts_that_are_none(server: Served, body: str | bytes) -> None:
+def test_a_malformed_start_is_refused_with_a_reason(server: Served, body: str | bytes) -> None:
     status, answer = ask_for_start(server, body)
     assert status == 400
     assert answer["error"]
@@ -60,7 +60,7 @@ def test_starts_that_are_none(server: Served, body: str | bytes) -> None:
 @pytest.mark.parametrize(
     "source", ["server:", "server:../painted.mp4", "server:/etc/passwd", "nonsense", "x" * 100_000, 7, ["server:painted.mp4"], {"a": 1}, "\0"]
 )  # fmt: skip
-def test_sources_that_are_none(server: Served, source: object) -> None:
+def test_an_unknown_source_is_refused(server: Served, source: object) -> None:
     token, message = start(server, source)
     assert token == ""
     assert "Traceback" not in message
@@ -80,25 +80,25 @@ def test_sources_that_are_none(server: Served, source: object) -> None:
         ["rtsp://x"],
     ],
 )
-def test_addresses_that_are_none(server: Served, address: object) -> None:
+def test_what_is_not_an_address_is_refused(server: Served, address: object) -> None:
     token, message = start(server, "address", address)
     assert token == ""
     assert "is not an address; give rtsp://..., http://... or webcam:0" in message
 
 
-def test_an_address_where_nobody_answers_and_its_password_is_not_shown(server: Served) -> None:
+def test_an_address_that_refuses_is_explained_without_its_password(server: Served) -> None:
     token, _ = start(server, "address", "rtsp://me:secret@127.0.0.1:1/x")
     why = failure(server, token)
     assert "connection refused" in why
     assert "secret" not in why
 
 
-def test_an_address_that_is_no_video(server: Served) -> None:
+def test_an_address_that_is_not_a_video_is_explained(server: Served) -> None:
     token, _ = start(server, "address", f"{server.url}theme.css")
     assert "is no video" in failure(server, token)
 
 
-def test_a_camera_that_is_not_there(server: Served) -> None:
+def test_a_missing_camera_is_named(server: Served) -> None:
     token, _ = start(server, "address", "webcam:99")
     assert "webcam:99" in failure(server, token)
 
@@ -108,7 +108,9 @@ def test_a_camera_that_is_not_there(server: Served) -> None:
     [("mode", "quick", "choose one of window"), ("streams", "sound", "choose one of auto"), ("stride", 0, "from 1 to 250"), ("stride", "many", "from 1 to 250"),
      ("stride", float("nan"), "from 1 to 250"), ("on", 7, "from 0 to 1"), ("off", 0.9, "off 0.9 is above on 0.5"), ("region", "1,2", "give x,y,width,height"), ("region", "-5,0,90,90", "give x,y,width,height"), ("region", "x" * 9999, "give x,y,width,height")],
 )  # fmt: skip
-def test_settings_that_cannot_be(server: Served, name: str, value: object, why: str) -> None:
+def test_bad_settings_are_refused_with_what_is_allowed(
+    server: Served, name: str, value: object, why: str
+) -> None:
     fields = FIELDS | {name: value}
     token, message = start(server, "server:painted.mp4", fields=fields)
     assert token == ""
@@ -118,7 +120,9 @@ def test_settings_that_cannot_be(server: Served, name: str, value: object, why: 
 @pytest.mark.parametrize(
     ("name", "value", "why"), [("precision", "int8", "cannot be built in int8"), ("watch", ["waving"], "at least two"), ("watch", ["no such thing"], "no such thing")]
 )  # fmt: skip
-def test_settings_that_the_model_does_not_have(server: Served, name: str, value: object, why: str) -> None:
+def test_settings_that_the_model_does_not_have_are_explained(
+    server: Served, name: str, value: object, why: str
+) -> None:
     fields = FIELDS | {name: value}
     token, _ = start(server, "browser", fields=fields)
     send_pictures(server, token, 1)
@@ -148,7 +152,7 @@ def send_pictures(server: Served, token: str, count: int, **changed: Any) -> Non
         jpeg((8, 8)).replace(b"\0\x08\0\x08", b"\xff\xff\xff\xff"),
     ],
 )
-def test_pictures_that_are_none(server: Served, content: bytes) -> None:
+def test_what_is_not_a_picture_is_explained(server: Served, content: bytes) -> None:
     token, _ = start(server, "browser")
     send_pictures(server, token, 2, jpeg=content)
     why = failure(server, token)
@@ -161,13 +165,13 @@ def test_pictures_that_are_none(server: Served, content: bytes) -> None:
      {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, picture(jpeg(), "nan", "x"), picture(jpeg(), "9" * 20, "x"),
      picture(jpeg(), -5, "x"), picture(jpeg(), 1.7e12, "../../x"), picture(jpeg(), 1.7e12, "nobody"), {"url": "data:image/jpeg;taken=1;channel=x;base64,???"}],
 )  # fmt: skip
-def test_pictures_that_belong_to_nobody(server: Served, payload: object) -> None:
+def test_pictures_for_no_channel_are_survived(server: Served, payload: object) -> None:
     _, message = press(server, handler(server, "camera", "stream"), [payload], stream=True)
     assert "root:" not in message
     assert "Traceback" not in message
 
 
-def test_a_body_that_is_too_large(server: Served) -> None:
+def test_a_body_that_is_too_large_is_refused(server: Served) -> None:
     status, answer = post(server, JOIN, "x" * (9 * 2**20))
     assert status == 413
     assert "at most" in answer
@@ -180,18 +184,18 @@ def test_a_body_that_is_too_large(server: Served) -> None:
      b"GET /%00 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"GET /live/%ff%fe/picture HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
      b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999\r\n\r\n"],
 )  # fmt: skip
-def test_what_is_hardly_http(server: Served, data: bytes) -> None:
+def test_malformed_http_is_refused_or_dropped(server: Served, data: bytes) -> None:
     answer = send_raw(server, data)
     assert answer == b"" or answer.split()[1][:1] in (b"2", b"4"), answer
 
 
 @pytest.mark.parametrize("token", ["nobody", "..", "%2e%2e%2f", "x" * 2000, "static"])
-def test_channels_that_are_not_there(server: Served, token: str) -> None:
+def test_an_unknown_channel_is_not_found(server: Served, token: str) -> None:
     assert ask(server, f"/live/{token}/picture")[0] == 404
     assert ask(server, f"/live/{token}/flow")[0] == 404
 
 
-def test_a_state_that_is_not_there_says_so(server: Served) -> None:
+def test_the_state_of_an_unknown_channel_is_closed_with_a_reason(server: Served) -> None:
     with watching(server, "nobody") as viewer, pytest.raises(ConnectionClosed) as closed:
         viewer.recv(timeout=20)
     assert closed.value.rcvd is not None
@@ -201,7 +205,7 @@ def test_a_state_that_is_not_there_says_so(server: Served) -> None:
 @pytest.mark.parametrize(
     "word", ["", "-1", "1e9", "99999999999999999999", "x" * 4000, "x" * 100_000, b"\xff\x00", "\u0664"]
 )
-def test_words_that_no_page_would_say(server: Served, word: str | bytes) -> None:
+def test_messages_that_no_page_would_send_are_survived(server: Served, word: str | bytes) -> None:
     token, _ = start(server, "server:painted.mp4")
     with watching(server, token) as viewer:
         viewer.send(word)
@@ -209,12 +213,12 @@ def test_words_that_no_page_would_say(server: Served, word: str | bytes) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "TRACE"])
-def test_other_methods(server: Served, method: str) -> None:
+def test_other_methods_are_refused(server: Served, method: str) -> None:
     assert ask(server, "/live/upload", method=method)[0] in (404, 405)
     assert ask(server, "/gradio_api/queue/join", method=method)[0] in (404, 405)
 
 
-def test_fifty_sessions_at_once(server: Served) -> None:
+def test_fifty_sessions_share_one_source_and_four_sources_run_at_most(server: Served) -> None:
     def session(_: int) -> tuple[int, bool, str]:
         token, _ = start(server, "server:painted.mp4")
         with watching(server, token) as viewer:

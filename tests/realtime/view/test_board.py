@@ -1,10 +1,10 @@
-"""What the page is told of the last minute."""
+"""What the page is told about the last minute."""
 
 from realtime.types import Event, Figures
 from realtime.view.page_state import Board, runs
 
 
-def test_stretches_of_one_label_are_joined_unless_there_is_a_hole() -> None:
+def test_stretches_of_one_label_are_joined_unless_something_lies_between() -> None:
     trail = [
         Event("a", 0, 1, 0.5),
         Event("a", 1, 2, 0.7),

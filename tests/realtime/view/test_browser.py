@@ -60,7 +60,7 @@ def test_stop_start_and_switch_without_a_restart(chromium: Any, quiet_server: Se
         page.get_by_text("is not an address; give rtsp").wait_for()
 
 
-def test_loading_again_in_the_middle_goes_on(chromium: Any, quiet_server: Served) -> None:
+def test_a_page_that_is_reloaded_goes_on(chromium: Any, quiet_server: Served) -> None:
     with page_of(chromium, quiet_server) as page:
         wait_for_label(page, "painting red")
         page.reload()
@@ -88,7 +88,7 @@ def test_a_file_is_sent_shown_and_deleted(
         until(lambda: quiet_server.holds()["uploads"] == 0)
 
 
-def test_a_file_that_is_no_video_is_explained(chromium: Any, quiet_server: Served, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_explained(chromium: Any, quiet_server: Served, tmp_path: Path) -> None:
     path = tmp_path / "letter.mp4"
     path.write_text("Dear Sir or Madam,")
     context = chromium.new_context()
@@ -148,7 +148,7 @@ def test_everything_can_be_reached_by_keyboard(chromium: Any, quiet_server: Serv
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_is_readable_at_any_width_by_day_and_night(
+def test_it_is_readable_at_any_width_in_light_and_dark(
     chromium: Any, quiet_server: Served, scheme: str, width: int
 ) -> None:
     with page_of(

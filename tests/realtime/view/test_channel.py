@@ -24,7 +24,7 @@ RGB = Settings(streams="rgb")
 
 
 def file() -> Pushed:
-    """Of a file nothing is dropped, however quickly it comes."""
+    """A file: nothing of it is dropped, however quickly it comes."""
     return Pushed(live=False)
 
 
@@ -59,7 +59,7 @@ def leader(channel: Channel) -> str | None:
     return answer and answer["top"][0][0]
 
 
-def test_from_first_frame_to_last() -> None:
+def test_the_state_follows_a_source_from_first_frame_to_last() -> None:
     source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 130)
@@ -81,7 +81,7 @@ def test_from_first_frame_to_last() -> None:
 
 
 def test_no_engine_is_prepared_before_the_first_frame() -> None:
-    """So what a page waits for is the source, and it can say so; an engine that is built takes as long as it takes."""
+    """So a page that waits knows whether it waits for the source or for an engine, which may take long to build."""
     source, preparing, ready = file(), Flag(), Flag()
 
     def load_slowly(settings: Settings) -> Engines:
@@ -101,7 +101,7 @@ def test_no_engine_is_prepared_before_the_first_frame() -> None:
     assert channel.join(20)
 
 
-def test_all_streams_speak_for_themselves_and_flow_can_be_seen() -> None:
+def test_each_stream_has_its_own_prediction_and_flow_can_be_seen() -> None:
     source = file()
     channel = started(source, Settings(streams="both"))
     with channel.flow.watch():
@@ -132,7 +132,7 @@ def test_settings_change_while_it_runs_and_all_frames_still_count() -> None:
     assert cost["frames"] == 200 == cost["used"]
 
 
-def test_settings_that_cannot_be_leave_what_runs_and_are_explained() -> None:
+def test_bad_settings_change_nothing_and_are_explained() -> None:
     source = file()
     channel = started(source)
     source.put(RED, 100)
@@ -155,7 +155,7 @@ def test_settings_that_cannot_be_leave_what_runs_and_are_explained() -> None:
     assert channel.join(20)
 
 
-def test_a_source_that_cannot_be_opened_is_told() -> None:
+def test_a_source_that_cannot_be_opened_is_reported() -> None:
     def refuse() -> Source:
         raise SourceError("rtsp://camera: connection refused; check that the server is on")
 
@@ -165,7 +165,7 @@ def test_a_source_that_cannot_be_opened_is_told() -> None:
     assert "connection refused" in state(channel)["note"]
 
 
-def test_a_source_that_is_lost_is_told() -> None:
+def test_a_source_that_is_lost_is_reported() -> None:
     source = file()
     channel = started(source)
     source.put(RED, 70)
@@ -176,7 +176,7 @@ def test_a_source_that_is_lost_is_told() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_the_program_is_told_without_its_insides() -> None:
+def test_a_fault_of_the_program_is_reported_without_its_details() -> None:
     source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 10)
@@ -186,7 +186,7 @@ def test_a_fault_of_the_program_is_told_without_its_insides() -> None:
     assert released == ["released"]
 
 
-def test_stopping_lets_go_of_the_source() -> None:
+def test_stopping_closes_the_source() -> None:
     source, released = file(), list[str]()
     channel = started(source, released=released)
     source.put(RED, 10)
@@ -197,7 +197,7 @@ def test_stopping_lets_go_of_the_source() -> None:
     assert released == ["released"]
 
 
-def test_what_a_page_shows_makes_the_latency() -> None:
+def test_latency_is_measured_by_what_a_page_has_shown() -> None:
     source = file()
     channel = started(source)
     source.put(RED, 20)
@@ -211,7 +211,7 @@ def test_what_a_page_shows_makes_the_latency() -> None:
     assert channel.join(20)
 
 
-def test_pictures_are_made_only_for_those_who_look_and_not_too_large() -> None:
+def test_pictures_are_made_only_while_somebody_watches() -> None:
     source = file()
     channel = started(source)
     source.put(RED, 5)
@@ -225,7 +225,7 @@ def test_pictures_are_made_only_for_those_who_look_and_not_too_large() -> None:
     assert channel.join(20)
 
 
-def test_each_step_down_is_told_to_the_page_and_counted() -> None:
+def test_each_step_down_is_reported_to_the_page_and_counted() -> None:
     clock = ManualClock()
     source = Pushed(clock=clock)
     channel = started(source, clock=clock)

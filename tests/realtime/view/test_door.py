@@ -1,4 +1,4 @@
-"""The door: one login for everything, and nothing behind it that is not meant to be reached."""
+"""Access to the page: one login for everything, and nothing behind it that is not meant to be reached."""
 
 import json
 
@@ -51,10 +51,10 @@ def test_the_password_opens_everything_and_its_cookie_is_kept_from_scripts_and_o
     assert "HttpOnly; SameSite=Strict" in headers["set-cookie"]
     assert headers["set-cookie"].startswith(
         f"i3d_live_{locked_server.port}="
-    )  # beside those of other servers here
+    )  # apart from those of other servers on this machine
 
 
-def test_a_wrong_password_is_told_on_the_page(locked_server: Served) -> None:
+def test_a_wrong_password_is_reported_on_the_page(locked_server: Served) -> None:
     status, _, body = ask(locked_server, "/login", method="POST", body="password=%ff%00<script>" + "x" * 9000)
     assert status == 401
     assert b"That is not the password." in body
@@ -89,7 +89,7 @@ def test_pages_of_other_sites_get_nothing(open_server: Served) -> None:
     assert b" 403 " in shake_hands(open_server, "/live/x/state", "Origin: http://evil.example")
 
 
-def test_what_the_page_is_made_of_asks_nobody_else(open_server: Served) -> None:
+def test_the_page_refers_to_no_other_host(open_server: Served) -> None:
     config = json.loads(ask(open_server, "/config")[2])
     assert config["analytics_enabled"] is False
     text = json.dumps(config)
@@ -97,7 +97,7 @@ def test_what_the_page_is_made_of_asks_nobody_else(open_server: Served) -> None:
         assert word not in text, word
 
 
-def test_answers_say_that_they_are_what_they_are(open_server: Served) -> None:
+def test_responses_carry_security_headers(open_server: Served) -> None:
     _, headers, _ = ask(open_server, "/live/static/live.js")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"

@@ -77,7 +77,7 @@ def taken(camera: BrowserCamera, count: int) -> list[Frame]:
     return frames
 
 
-def test_pictures_stand_where_their_own_times_put_them_however_they_arrive() -> None:
+def test_pictures_are_placed_by_their_own_times_however_they_arrive() -> None:
     camera = BrowserCamera()
     times_ms = [1_764_025_200_000.5 + step for step in (0, 40, 80, 200, 240)]
     for i, time_ms in enumerate(times_ms):
@@ -106,7 +106,7 @@ def test_the_same_picture_twice_is_one_and_older_ones_are_late() -> None:
     assert camera.late == 1
 
 
-def test_a_clock_that_is_set_is_a_gap() -> None:
+def test_a_clock_that_is_set_back_makes_a_gap() -> None:
     camera = BrowserCamera()
     for time_ms in (1e12, 1e12 + 40, 1e12 - 3_600_000, 1e12 - 3_599_960):
         camera.put(jpeg(0), time_ms)
@@ -132,13 +132,13 @@ def test_closing_ends_the_waiting() -> None:
 
 
 @pytest.mark.parametrize("time_ms", [float("nan"), -1.0, float("inf"), 1e15])
-def test_what_is_no_time_is_refused(time_ms: float) -> None:
+def test_an_impossible_time_is_refused(time_ms: float) -> None:
     with pytest.raises(UsageError, match="milliseconds"):
         BrowserCamera().put(jpeg(0), time_ms)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", jpeg(0)[:200], b"GIF89a" + bytes(50), bytes(1000)])
-def test_what_is_no_picture_is_refused(content: bytes) -> None:
+def test_what_is_not_a_jpeg_is_refused(content: bytes) -> None:
     with pytest.raises(UsageError, match="no JPEG"):
         decode_picture(content)
 
@@ -150,7 +150,7 @@ def test_a_small_file_that_says_it_is_a_huge_picture_is_refused() -> None:
         decode_picture(bomb)
 
 
-def test_a_picture_is_rgb() -> None:
+def test_a_grey_picture_becomes_rgb() -> None:
     out = io.BytesIO()
     Image.new("L", (8, 8), 200).save(out, "JPEG")
     rgb = decode_picture(out.getvalue())

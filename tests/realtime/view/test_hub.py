@@ -1,4 +1,4 @@
-"""Who opens channels, who looks, and when they are let go."""
+"""Who opens channels, who watches them, and when they are closed."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_sources_have_names_without_secrets_and_folders(hub: Hub) -> None:
     hub.close()
 
 
-def test_two_who_ask_for_the_same_camera_share_it(hub: Hub, opened: list[str]) -> None:
+def test_two_pages_that_ask_for_the_same_camera_share_it(hub: Hub, opened: list[str]) -> None:
     one, other = (hub.start_server_source("rtsp://***@cam/1", RGB) for _ in range(2))
     assert one != other
     assert hub.enter(one) is hub.enter(other)
@@ -48,7 +48,7 @@ def test_two_who_ask_for_the_same_camera_share_it(hub: Hub, opened: list[str]) -
 
 
 def test_stopping_ends_only_ones_own_start(hub: Hub) -> None:
-    """Whether the others look already, look just now, or are about to."""
+    """Whether the others are watching already or are about to."""
     one, other = (hub.start_server_source("door.mp4", RGB) for _ in range(2))
     channel = hub.enter(one)
     assert channel is not None
@@ -61,7 +61,7 @@ def test_stopping_ends_only_ones_own_start(hub: Hub) -> None:
     assert channel.join(20)
 
 
-def test_what_nobody_looks_at_is_let_go(hub: Hub, clock: ManualClock) -> None:
+def test_a_channel_that_nobody_watches_is_closed(hub: Hub, clock: ManualClock) -> None:
     token = hub.start_browser(RGB)
     channel = hub.enter(token)
     hub.enter(token)
@@ -80,7 +80,7 @@ def test_what_nobody_looks_at_is_let_go(hub: Hub, clock: ManualClock) -> None:
     assert channel.join(20)
 
 
-def test_only_so_many_run_at_once(hub: Hub) -> None:
+def test_the_number_of_running_sources_is_limited(hub: Hub) -> None:
     tokens = [hub.start_browser(RGB) for _ in range(MOST_RUNNING)]
     with pytest.raises(UsageError, match="already runs 4 sources"):
         hub.start_browser(RGB)

@@ -24,7 +24,7 @@ def test_parts_add_up_to_the_whole() -> None:
     assert {part: report[part] for part in PARTS} == pytest.approx(expected)
 
 
-def test_a_frame_counts_once_with_the_first_answer_that_speaks_of_it() -> None:
+def test_a_frame_counts_once_with_the_first_prediction_that_covers_it() -> None:
     latencies = Latencies()
     for i in range(4):
         latencies.take(i * 0.04, 100 + i * 0.04)
@@ -40,7 +40,7 @@ def test_a_frame_counts_once_with_the_first_answer_that_speaks_of_it() -> None:
     assert report["p95"] == pytest.approx(totals[2])
 
 
-def test_a_page_that_says_the_same_twice_or_speaks_of_the_future_changes_nothing() -> None:
+def test_a_page_that_reports_twice_or_ahead_of_time_changes_nothing() -> None:
     latencies = Latencies()
     latencies.take(0, 100)
     latencies.answer(5, 1, 1, 0, 0, 101)

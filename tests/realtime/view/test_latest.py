@@ -7,7 +7,7 @@ import threading
 from realtime.view.latest_value import Latest
 
 
-def test_everybody_gets_the_newest_and_nobody_what_came_between() -> None:
+def test_every_watcher_gets_the_newest_value_and_none_gets_what_came_between() -> None:
     async def main() -> list[list[int]]:
         latest: Latest[int] = Latest()
 
@@ -36,7 +36,7 @@ def test_everybody_gets_the_newest_and_nobody_what_came_between() -> None:
         assert len(seen) <= 3
 
 
-def test_who_stops_waiting_leaves_nothing_behind() -> None:
+def test_a_watcher_that_stops_waiting_leaves_nothing_behind() -> None:
     async def main() -> None:
         latest: Latest[int] = Latest()
         with latest.watch() as watcher:

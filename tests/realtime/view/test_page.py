@@ -6,7 +6,7 @@ from realtime.errors import UsageError
 from realtime.view.page import gr, shown_errors
 
 
-def test_a_message_that_repeats_what_was_typed_is_no_html() -> None:
+def test_a_message_that_repeats_what_was_typed_is_escaped() -> None:
     def refuse() -> None:
         raise UsageError("no <img src=x onerror=alert(1)> & no 'b'")
 

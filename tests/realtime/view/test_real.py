@@ -23,7 +23,7 @@ from tests.support.serving import Served
 
 SCREENSHOTS = os.environ.get("I3D_SCREENSHOTS")
 I3D_LIVE = [sys.executable, "-c", "from realtime.cli import main; main()", "view", "--port", "0"]
-# Two browsers' worth of software rendering beside a preview are too much for the smallest machines; pictures show the
+# A preview and the software rendering of two browsers are too much for the smallest machines; screenshots show the
 # default.
 MODE = ["--mode", "preview" if SCREENSHOTS else "continual"]
 
@@ -38,7 +38,7 @@ def server(clips: Path) -> Iterator[Served]:
     except NotFetched as error:
         if in_ci():
             raise
-        pytest.skip(f"the trained weights cannot be had here: {error}")
+        pytest.skip(f"the trained weights cannot be fetched here: {error}")
     command = [*I3D_LIVE, *MODE, "--model", "kinetics", str(clips / "ta_chi.mp4")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -64,7 +64,7 @@ def lifting(
     browser.close()
 
 
-def test_the_webcams_action_stands_on_the_page(lifting: Any, server: Served) -> None:
+def test_the_webcams_action_is_shown_on_the_page(lifting: Any, server: Served) -> None:
     with page_of(lifting, server) as page:
         choose(page, "This browser's webcam")
         press(page, "Start")
@@ -90,7 +90,7 @@ def test_the_webcams_action_stands_on_the_page(lifting: Any, server: Served) -> 
         ),
     ],
 )
-def test_the_servers_source_and_its_action_stand_on_the_page(
+def test_the_servers_source_and_its_action_are_shown_on_the_page(
     chromium: Any, server: Served, name: str, options: dict[str, Any]
 ) -> None:
     with page_of(chromium, server, **options) as page:
@@ -101,7 +101,7 @@ def test_the_servers_source_and_its_action_stand_on_the_page(
 
 
 def keep(page: Any, name: str) -> None:
-    """A picture of the whole page, where pictures are wanted."""
+    """Save a picture of the whole page, if screenshots are wanted."""
     if SCREENSHOTS:
         page.wait_for_timeout(2500)
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)

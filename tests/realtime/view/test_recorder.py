@@ -1,4 +1,4 @@
-"""Clips of one's own actions: counted down, as long as they say, in a folder of their name, and nowhere else."""
+"""Clips of one's own actions: counted down, three seconds long, in a folder of their name, and nowhere else."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_where_frames_are_missing_the_clip_begins_again(tmp_path: Path) -> None:
 
 
 def test_where_frames_are_far_apart_the_clip_begins_again(tmp_path: Path) -> None:
-    """As those of a tab that was in the background for two seconds: a clip with a hole is none."""
+    """As from a tab that was in the background for two seconds: a clip must not have a gap."""
     recorder = Recorder(tmp_path, "waving", 1, VideoWriter)
     for number in (*range(90), *range(140, 300)):
         recorder.frame(frame(number))
@@ -78,7 +78,7 @@ def test_where_frames_are_far_apart_the_clip_begins_again(tmp_path: Path) -> Non
     assert frames[0].rgb.mean() == pytest.approx(215 % 200, abs=3)
 
 
-def test_stopped_early_it_leaves_whole_clips_alone(tmp_path: Path) -> None:
+def test_stopped_early_it_leaves_only_whole_clips(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, "waving", 5, VideoWriter)
     for number in range(250):
         recorder.frame(frame(number))
@@ -89,13 +89,13 @@ def test_stopped_early_it_leaves_whole_clips_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "..", "../up", "a/b", "a\\b", ".hidden", "x" * 61, "a\nb", "nul\0"])
-def test_a_name_that_is_no_plain_one_is_refused(label: str, tmp_path: Path) -> None:
+def test_a_name_that_is_not_plain_is_refused(label: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be an action's name; give up to 60 letters"):
         Recorder(tmp_path, label, 1, VideoWriter)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_full_is_told_and_the_video_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_video_goes_on(tmp_path: Path) -> None:
     def full(path: Path, size_px: tuple[int, int]) -> Any:
         raise OutputError("cannot write: No space left on device")
 

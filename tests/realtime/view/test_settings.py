@@ -67,7 +67,7 @@ def test_anything_else_is_refused_with_what_is_allowed(field: str, value: object
 
 
 @pytest.mark.parametrize("given", [{}, {"mode": "preview"}, FIELDS | {"more": 1}])
-def test_settings_are_all_named(given: dict[str, Any]) -> None:
+def test_every_setting_must_be_given_by_its_name(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"settings are mode, streams, .* each by its name"):
         from_page(given)
 
@@ -82,13 +82,13 @@ def test_settings_are_all_named(given: dict[str, Any]) -> None:
         (" 5, 6 ,70,80", (5, 6, 70, 80)),
     ],
 )
-def test_regions(text: str, region: Region) -> None:
+def test_a_region_is_parsed(text: str, region: Region) -> None:
     assert parse_region(text) == region
 
 
 @pytest.mark.parametrize(
     "text", ["0,0,15,100", "-1,0,50,50", "1,2,3,4,5", "a,b,c,d", "1e3,0,50,50", ",,,", "9" * 500]
 )
-def test_what_is_no_region(text: str) -> None:
+def test_a_bad_region_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="x,y,width,height"):
         parse_region(text)

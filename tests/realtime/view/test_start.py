@@ -1,4 +1,4 @@
-"""Start and Stop, with answers that come late and in any order: the newest press counts, and nothing of an older one
+"""Start and Stop, with responses that come late and in any order: the newest press counts, and nothing of an older one
 is left."""
 
 import json
@@ -25,7 +25,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
-"""Keeps the camera that is asked for as number `window.slow` until that is changed."""
+"""Holds back the camera that is asked for as number `window.slow` until that is changed."""
 CAMERA_IS_OFF = "streams.every((stream) => stream.getTracks().every((track) => track.readyState === 'ended'))"
 
 FRAMES_IN = "Number(document.querySelector('#facts dd').textContent.replace(/\\D/g, ''))"
@@ -37,7 +37,7 @@ window.setTimeout = (call, ms, ...rest) => {
   return later(() => { call(); later(() => (window.opened = true), 500); }, 3000);
 };
 """
-"""Who waits for the page's script first, its opening, looks again after three seconds."""
+"""What waits for the page's script first, the page's opening, looks again after three seconds."""
 SLOW_ANSWERS = """
 const plain = window.fetch;
 window.fetch = async (address, ...rest) => {
@@ -56,7 +56,7 @@ performance.now = () => now() + window.aheadMs;
 
 
 class Held:
-    """Keeps the answer to the `number`th start that a page asks for (counted from 1) until it is told to give it."""
+    """Holds back the response to a page's start number `number`, counted from 1, until it is told to give it."""
 
     def __init__(self, number: int) -> None:
         self._number, self._asked = number, 0
@@ -73,7 +73,7 @@ class Held:
             route.continue_()
 
     def wait(self, page: Any) -> None:
-        """Until the server has answered."""
+        """Wait until the server has answered."""
         for _ in range(500):
             if self._kept is not None:
                 return
@@ -81,7 +81,7 @@ class Held:
         raise AssertionError("the page has not asked for it")
 
     def give_and_see_it_let_go(self, page: Any) -> None:
-        """Immediately: the hub would do it too, after waiting for a page to connect."""
+        """The page stops that start immediately: the hub would do it too, after waiting for a page to connect."""
         assert self._kept is not None
         route, answer = self._kept
         with page.expect_request(f"**/live/{answer.json()['token']}/stop"):
@@ -89,7 +89,7 @@ class Held:
 
 
 def go_on(page: Any, phase: str) -> None:
-    """The page shows this source, and its frames go on coming."""
+    """Wait until the page shows this source and its frames keep coming."""
     says = "text => document.getElementById('phase-text').textContent === text"
     page.wait_for_function(says, arg=phase)
     page.wait_for_function(
@@ -99,13 +99,13 @@ def go_on(page: Any, phase: str) -> None:
 
 
 def pass_s(page: Any, seconds: float) -> None:
-    """On the page's clock, which the page then looks at a few times."""
+    """Let time pass on the page's clock, which the page then looks at a few times."""
     page.evaluate("seconds => window.aheadMs += 1000 * seconds", seconds)
     page.wait_for_timeout(500)
 
 
 def really_pass_s(page: Any, seconds: float) -> None:
-    """Where pictures come, which carry the page's time."""
+    """Let real time pass, where pictures come that carry the page's time."""
     page.wait_for_timeout(1000 * seconds)
 
 
@@ -118,7 +118,7 @@ def no_pictures(page: Any) -> None:
     page.route("**/queue/join*", lambda route: held.append(route) if not held else route.continue_())
 
 
-def test_a_late_answer_to_the_start_of_the_page_itself_does_not_end_the_viewers(
+def test_a_late_response_to_the_pages_own_start_does_not_end_the_viewers(
     with_camera: Any, quiet_server: Served
 ) -> None:
     first = Held(1)
@@ -154,7 +154,7 @@ def test_a_start_that_is_served_before_the_opening_of_the_page_counts(
         assert page.evaluate("document.body.dataset.source") == "browser"
 
 
-def test_a_late_answer_to_an_older_start_is_let_go(with_camera: Any, bare_server: Served) -> None:
+def test_a_late_response_to_an_older_start_is_discarded(with_camera: Any, bare_server: Served) -> None:
     older = Held(1)
     with page_of(with_camera, bare_server, before=older) as page:
         choose(page, WEBCAM)
@@ -272,8 +272,10 @@ def test_a_start_that_does_not_become_live_says_so_and_is_tried_again(
         assert not page.locator("#late").is_visible()
 
 
-def test_a_start_beside_what_is_live_says_so_too(with_camera: Any, quiet_server: Served) -> None:
-    """What the page hears of the live one is no progress of the other."""
+def test_a_start_beside_a_live_source_that_does_not_become_live_says_so_too(
+    with_camera: Any, quiet_server: Served
+) -> None:
+    """What the page hears of the live source is no progress of the other."""
 
     def before(page: Any) -> None:
         page.add_init_script(OWN_CLOCK)
@@ -291,8 +293,8 @@ def test_a_start_beside_what_is_live_says_so_too(with_camera: Any, quiet_server:
         page.wait_for_function(f"document.getElementById('phase-text').textContent === 'Live · {IN_BROWSER}'")
 
 
-def test_an_engine_that_takes_its_time_is_no_reason_to_complain(chromium: Any, quiet_server: Served) -> None:
-    """Whatever the server says, the page hears that the engine is being made ready."""
+def test_an_engine_that_takes_its_time_is_not_reported_as_late(chromium: Any, quiet_server: Served) -> None:
+    """Whatever the server says, the page hears that the engine is being prepared."""
 
     def not_ready(socket: Any) -> None:
         server = socket.connect_to_server()

@@ -38,7 +38,7 @@ def test_a_video_can_be_taken_once() -> None:
     [b"", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd", b"v=0\r\no=- 0 0", b"GIF89a",
      b"\x89PNG\r\n\x1a\n0000", b"MZ\x90\0\0\0\0\0\0\0\0\0", b"RIFF\0\0\0\0WAVE"],
 )  # fmt: skip
-def test_what_is_no_video_is_deleted_at_once(content: bytes) -> None:
+def test_what_is_not_a_video_is_deleted_immediately(content: bytes) -> None:
     store = Uploads()
     with pytest.raises(UsageError, match="not a video"):
         sent(store, content)
@@ -49,8 +49,8 @@ def test_what_is_no_video_is_deleted_at_once(content: bytes) -> None:
 @pytest.mark.parametrize(
     "playlist", ["ffconcat version 1.0\nfile {}\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n"]
 )
-def test_a_list_of_videos_that_are_there_is_not_followed(playlist: str) -> None:
-    """FFmpeg would: the list lies beside a video that it may read."""
+def test_a_playlist_of_videos_that_exist_is_not_followed(playlist: str) -> None:
+    """FFmpeg would follow it: the list lies beside a video that it may read."""
     store = Uploads()
     video = write_clip(store.folder / "other.ts", every(Fraction(1, 25), 30))
     with pytest.raises(UsageError, match="not a video"):
@@ -70,13 +70,13 @@ def test_real_clips_are_videos(clips: Path) -> None:
     ("name", "shown"),
     [("", "upload"), ("a/b/c.mp4", "c.mp4"), ("..\\..\\x.mp4", "x.mp4"), ("/", "upload"), ("a\0b\n\x1b[31m.mp4", "ab[31m.mp4"), ("x" * 500, "x" * 100)],
 )  # fmt: skip
-def test_names_are_only_shown(name: str, shown: str) -> None:
+def test_a_name_is_shown_without_path_and_control_characters(name: str, shown: str) -> None:
     store = Uploads()
     assert store.take(sent(store, MP4, name)).name == shown
     store.close()
 
 
-def test_what_nobody_starts_is_deleted() -> None:
+def test_an_upload_that_nobody_starts_is_deleted() -> None:
     clock = ManualClock()
     store = Uploads(clock)
     key = sent(store, MP4)
@@ -90,7 +90,7 @@ def test_what_nobody_starts_is_deleted() -> None:
     store.close()
 
 
-def test_only_so_many_are_kept() -> None:
+def test_the_number_of_uploads_is_limited() -> None:
     store = Uploads()
     for _ in range(MOST_FILES):
         sent(store, MP4)
@@ -105,7 +105,7 @@ HEADS = {name: struct.pack(">I4s", 8 + 24, name) + bytes(24) for name in (b"free
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_an_mp4_that_begins_with_another_box(head: bytes, tmp_path: Path) -> None:
+def test_an_mp4_that_begins_with_another_box_is_taken(head: bytes, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mp4", every(Fraction(1, 25), 10))
     store = Uploads()
     assert store.take(sent(store, HEADS[head] + clip.read_bytes()))

@@ -86,7 +86,7 @@ def test_a_clip_of_an_action_is_counted_down_and_kept_as_the_camera_saw_it(
         assert (left.argmax(), right.argmax()) == (0, 2), "red at the left, blue at the right"
 
 
-def test_frames_carry_their_times_and_closing_the_tab_lets_go_of_all(
+def test_frames_carry_their_times_and_closing_the_tab_releases_everything(
     with_camera: Any, bare_server: Served
 ) -> None:
     with page_of(with_camera, bare_server) as page:
@@ -128,7 +128,7 @@ def test_a_camera_that_is_refused_is_explained(
     browser.close()
 
 
-def test_no_camera_is_explained(chromium: Any, bare_server: Served) -> None:
+def test_a_missing_camera_is_explained(chromium: Any, bare_server: Served) -> None:
     with page_of(chromium, bare_server) as page:
         choose(page, WEBCAM)
         press(page, "Start")
