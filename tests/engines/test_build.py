@@ -182,7 +182,7 @@ def made(own_cache: Path, tiny_network: None, monkeypatch: pytest.MonkeyPatch) -
     return module
 
 
-def test_the_reason_tells_what_was_chosen_and_what_is_missing(made: Made) -> None:
+def test_the_reason_says_what_was_chosen_and_what_is_missing(made: Made) -> None:
     engines = load_engines("mine", "openvino")
     assert engines.reason == (
         "openvino float32 on made (asked for); weights mine; rgb built now (not in the cache); "

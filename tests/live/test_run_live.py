@@ -1,4 +1,4 @@
-"""`i3d-live run` on real RTSP servers, with cameras that go away and come back, told to stop, and with the real engine."""
+"""`i3d-live run` on real RTSP servers: a camera goes away and comes back, and the real engine recognises what one shows."""
 
 import json
 import signal

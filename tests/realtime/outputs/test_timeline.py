@@ -66,7 +66,7 @@ def rows_of(rgb: Image, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("probability", [0.25, 0.5, 0.9])
-def test_a_curve_stands_at_the_height_of_its_probability(tmp_path: Path, probability: float) -> None:
+def test_a_curve_lies_at_the_height_of_its_probability(tmp_path: Path, probability: float) -> None:
     rgb = picture(tmp_path, [predict(0, 2.56, [0.0, probability, 0.0, 0.0])])
     rows = np.flatnonzero(rows_of(rgb, "yoga")[0].sum(axis=1) > 500)
     assert abs(rows.mean() - CURVES_PX * (1 - probability / 1.04)) <= 1.5
@@ -79,7 +79,7 @@ def test_one_prediction_fills_its_whole_span(tmp_path: Path) -> None:
     assert columns[-1] >= WIDTH_PX - RIGHT_PX - 3
 
 
-def test_events_stand_at_their_time_in_the_row_of_their_label(tmp_path: Path) -> None:
+def test_events_are_drawn_at_their_time_in_the_row_of_their_label(tmp_path: Path) -> None:
     items = [
         predict(0, 40, [0.1, 0.5, 0.4, 0.0]),
         Event("yoga", 10.0, 30.0, 0.8),

@@ -1,4 +1,4 @@
-"""Zones changed over HTTP: by a real client, at the real server, and of a real run."""
+"""Zones changed over HTTP: with a real client, at the real server, and in a real run."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def metrics() -> Iterator[Metrics]:
 
 @pytest.fixture
 def zones(metrics: Metrics) -> Iterator[LiveZones]:
-    """Of a camera whose pictures have 256 x 256 px."""
+    """The zones of a camera whose pictures have 256 x 256 px."""
     found = Recognizer({"rgb": SeesColours()})
     found.push(coloured(0, {}))
     metrics.watch("cam", Figures, 5.0, found.zones)
@@ -99,7 +99,7 @@ def test_where_no_token_is_set_there_are_no_such_paths() -> None:
 
 
 BAD_BODIES: dict[str, tuple[Any, str]] = {
-    "no JSON": (b"{", "the body is not JSON; send {"),
+    "not JSON": (b"{", "the body is not JSON; send {"),
     "not even text": (b"\xff\xfe\x00", "the body is not JSON"),
     "deep": (b"[" * LARGEST_BODY_BYTES, "the body is not JSON"),
     "a list": ([1, 2, 3, 4], "must hold x, y, width, height"),
@@ -109,7 +109,7 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "true": (DOOR | {"x": True}, "give numbers"),
     "percent": (DOOR | {"percent": 1}, "true or false for percent"),
     "below zero": (DOOR | {"x": -1}, "zone door: -1,16,96,224 is no rectangle"),
-    "no number": (DOOR | {"x": float("nan")}, "is no rectangle"),
+    "not a number": (DOOR | {"x": float("nan")}, "is no rectangle"),
     "huge": (DOOR | {"x": 10**1000}, "is no rectangle"),
     "no width": (DOOR | {"width": 0}, "zone door: its width or height is 0"),
     "too wide": (DOOR | {"width": 300}, "it reaches to 316,240, out of the picture of 256x256 px"),
@@ -119,7 +119,7 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_what_is_no_zone_is_one_line(metrics: Metrics, zones: LiveZones, name: str) -> None:
+def test_a_bad_zone_is_an_error_of_one_line(metrics: Metrics, zones: LiveZones, name: str) -> None:
     body, why = BAD_BODIES[name]
     status, text = ask(metrics.port, "PUT", "/zones/door", body)
     assert status == 400
@@ -132,7 +132,7 @@ BAD_REQUESTS: dict[str, tuple[str, str, int, str]] = {
     "a name": ("PUT", "/zones/a%2Fb", 400, "give a name of at most 40 letters"),
     "an empty name": ("PUT", "/zones/", 400, "give a name"),
     "a line": ("PUT", "/zones/a%0Ab", 400, "give a name"),
-    "no UTF-8": ("PUT", "/zones/%FF", 400, "not UTF-8"),
+    "not UTF-8": ("PUT", "/zones/%FF", 400, "not UTF-8"),
     "another parameter": (
         "PUT",
         "/zones/door?camera=cam",
@@ -155,7 +155,7 @@ def test_a_bad_request_is_one_line(metrics: Metrics, zones: LiveZones, name: str
     assert zones.now == ()
 
 
-def test_a_body_that_is_too_large_or_missing(metrics: Metrics, zones: LiveZones) -> None:
+def test_a_body_that_is_too_large_or_missing_is_refused(metrics: Metrics, zones: LiveZones) -> None:
     status, text = ask(metrics.port, "PUT", "/zones/door", b" " * (LARGEST_BODY_BYTES + 1))
     assert (status, "at most 4096" in text) == (413, True)
     for length, wanted in ((None, b"411"), (b"-1", b"411"), (b"9" * 5000, b"413")):
@@ -181,7 +181,7 @@ def test_of_several_sources_one_has_to_be_named(metrics: Metrics, zones: LiveZon
     assert ask(metrics.port, "DELETE", "/zones/door?source=yard")[0] == 404
 
 
-def test_where_the_token_comes_from(tmp_path: Path) -> None:
+def test_the_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\nmore\n")
     assert zones_token({}) is None
     assert zones_token({ZONES_TOKEN: TOKEN}) == TOKEN
@@ -193,7 +193,7 @@ def test_where_the_token_comes_from(tmp_path: Path) -> None:
         zones_token({ZONES_TOKEN_FILE: str(tmp_path / "none")})
 
 
-def test_a_run_takes_them_while_it_goes_on(tmp_path: Path) -> None:
+def test_zones_may_change_while_a_run_goes_on(tmp_path: Path) -> None:
     write_clip(tmp_path / "long.mp4", every(Fraction(1, 25), 4000), size_px=(160, 120))
     (tmp_path / "site.toml").write_text(
         '[[camera]]\nname = "yard"\naddress = "long.mp4"\nzones.gate = "0%,0%,100%,100%"\n'

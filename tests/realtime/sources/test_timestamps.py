@@ -143,7 +143,7 @@ def test_live_frames_without_stamps_follow_at_the_rate() -> None:
     assert live_places([None, None, Fraction(9), None, Fraction(9) + 2 * STEP]) == EVEN[:5]
 
 
-def test_live_b_frames_that_are_stamped_in_the_order_of_sending_are_placed_rightly() -> None:
+def test_live_b_frames_that_are_stamped_in_the_order_of_sending_are_placed_correctly() -> None:
     """As from an RTSP server that does so. Each frame comes with the decoding time of the packet that brought it out;
     the last ones, which the end of the stream brings out, come with none."""
     sent = [None, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 9, 13, 5]

@@ -20,7 +20,7 @@ from tests.support.view_doubles import until
 
 PASSWORD = "correct horse"
 IDLE = {"running": [], "threads": 0, "uploads": 0}
-"""What a server holds that nobody uses."""
+"""What an idle server holds."""
 
 
 @pytest.fixture(scope="session")

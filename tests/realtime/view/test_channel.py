@@ -1,4 +1,4 @@
-"""A source from its first frame to what the page is told."""
+"""A source, from its first frame to the state that the page gets."""
 
 import io
 import json
