@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,10 +44,12 @@ class Cells:
         `parts`: weight of each cell in each part, float32 (parts, 7, columns); the weights of a part sum to 1.
         """
         # Not a matrix product: BLAS would start threads for it, see `engines.head`.
-        return {
-            name: self.heads[name](np.einsum("prc,rcf->pf", parts, cells))
-            for name, cells in self.by_stream.items()
-        }
+        return {name: np.einsum("prc,rck->pk", parts, scores) for name, scores in self.of_all_classes.items()}
+
+    @cached_property
+    def of_all_classes(self) -> Mapping[str, Floats]:
+        """By stream, the score of each class in each cell: float32 (7, columns, classes)."""
+        return {name: self.heads[name](cells) for name, cells in self.by_stream.items()}
 
 
 @dataclass(frozen=True, eq=False)

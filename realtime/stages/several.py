@@ -1,78 +1,95 @@
 """Several actions in one picture: each is found in a part of it, tracked while it lasts, and reported as an event.
 
-A part is a square of 4 x 4 of the 7 x 7 cells; each possible square has its own probabilities. Smaller parts would
-find actions where there are none. The logits of a part are averaged over the whole picture, as if the other cells
-scored zero (`realtime.stages.cells.calibrated`): otherwise a few cells would be surer than all of them.
+A picture has one action, that of the whole, unless two or more of its parts are surer of theirs (`realtime.stages.
+parts`). The evidence of a part is the sum of its cells' scores: a few cells alone would be too sure of whatever they
+see. It is averaged over about three seconds, longer than for the whole picture.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from engines.head import Floats
 from engines.spec import StreamSpec
-from realtime.stages.cells import Cells, Reading, calibrated
+from realtime.stages.cells import Reading
 from realtime.stages.events import EventOptions
-from realtime.stages.fuse import fuse
+from realtime.stages.fuse import fuse, softmax
+from realtime.stages.parts import Parts, parts_of, together
 from realtime.stages.region import Region
 from realtime.stages.where import MeanBox, box_in_source
 from realtime.types import Action, Box, Event, Prediction
 
-SIDE = 4
-"""Width and height of a part, in cells."""
-MOST_SHARED = 0.5
-"""Of two parts that share more of their cells than this, only the likelier one counts."""
-LEAST = 0.01
-"""Classes less likely than this are never reported, whatever `off` is."""
-REACH = 2
-"""How many cells an action may move in each direction from one prediction to the next."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A class that is likely in a part."""
-
-    number: int
-    """Number of the class."""
-    row: int
-    column: int
-    """Row and column of the part's first cell."""
-    probability: float
-
-    def shared(self, other: "Spot") -> float:
-        """Share of a part's cells that both contain."""
-        down = SIDE - abs(self.row - other.row)
-        across = SIDE - abs(self.column - other.column)
-        return max(0, down) * max(0, across) / SIDE**2
-
-    def excludes(self, other: "Spot") -> bool:
-        """Whether the two cannot be told apart, so that only one of them counts."""
-        shared = self.shared(other)
-        return shared > MOST_SHARED or (self.number == other.number and shared > 0)
+EVIDENCE_CELLS = 16.0
+"""The logits of a part are the sum of its cells' scores over this; of 16 cells they are the mean."""
+BEGINS, WHOLE_BEGINS = 0.9, 0.7
+"""Least probabilities with which an action begins in a part and in the whole picture; `on` can only raise them. They
+were chosen by `benchmarks.where`, so that scenes without an action have no more events than predictions of the whole
+picture give."""
+MEMORY_TICKS = 72
+"""Readings within so many ticks are averaged."""
+LEAST_TICKS = 48
+"""Parts are not looked at before this much has been seen: first impressions are often wrong."""
+REACH = 3
+"""How many cells the best cell of an action may move in each direction from one prediction to the next."""
 
 
 @dataclass(eq=False)
 class Track:
     """An action in progress."""
 
-    id: int
+    number: int
+    """Of its class."""
     start_s: float
-    spot: Spot
-    """The newest one."""
+    id: int
+    cell: tuple[int, int]
+    """Row and column where it scored most."""
+    in_part: bool = False
+    """Whether it was found in a part, and not in the whole picture."""
     total: float = 0.0
     count: int = 0
     """Sum and number of its probabilities."""
     where: MeanBox = field(default_factory=MeanBox)
 
 
+@dataclass(frozen=True)
+class Found:
+    """An action that a reading shows."""
+
+    number: int
+    """Of its class."""
+    cell: tuple[int, int]
+    """Row and column where it scores most."""
+    part: int | None
+    """None: the whole picture."""
+    probability: float
+    track: Track | None
+    """What it continues; None if it begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The mean of the newest readings."""
+
+    scores: Floats
+    """Of each class in each cell, float32 (rows, columns, classes)."""
+    start_tick: int
+    stop_tick: int
+    """It covers the ticks from start_tick up to, but not including, this one."""
+
+    @property
+    def ticks(self) -> int:
+        """How many it covers."""
+        return self.stop_tick - self.start_tick
+
+
 class Several:
     """Stage: `Reading`s in; each is passed on with its actions, followed, if settled, by the events that it ends.
 
-    An action begins with a probability of at least `on` and continues while the same class has at least `off` near
-    its last place. Its start and end are placed in time as `realtime.stages.events` does.
+    An action continues while the same class has at least `off` near its last place. It begins and ends in the middle
+    of the span that first shows it, or no longer: that of the prediction, or the longer one that parts are read from.
     """
 
     def __init__(
@@ -80,118 +97,159 @@ class Several:
     ) -> None:
         """`labels`: names of the classes to choose from. `region`: the part of each frame that was looked at."""
         self._options, self._labels, self._spec, self._region = options, labels, spec, region
+        self._begins = max(BEGINS, options.on)
         self.reset()
 
     def reset(self) -> None:
         """Forget all actions; numbers begin again."""
         self._tracks: list[Track] = []
+        self._seen: deque[tuple[int, Floats]] = deque()
+        self._first: Prediction | None = None
         self._last: Prediction | None = None
         self._next_id = 1
 
     def push(self, item: Any) -> list[Any]:
         if not isinstance(item, Reading):
             return [item]
-        prediction = item.prediction
-        matched = self._matched(spots(item.cells, self._options.off))
-        boxes = [self._box(item, spot) for spot, _ in matched]
+        evidence = self._evidence(item)
+        found = self._found(item, evidence)
+        boxes = [self._box(item, each) for each in found]
+        numbers = [None if each.track is None else each.track.id for each in found]
         ended: list[Event] = []
-        ids = [None if track is None else track.id for _, track in matched]
-        if prediction.settled:
-            boundary_s = prediction.start_s
-            if self._last is not None:
-                boundary_s = (prediction.start_s + prediction.end_s) / 2
-            self._last = prediction
-            going = [track or self._begun(spot, boundary_s) for spot, track in matched]
-            ended = self._ended((t for t in self._tracks if t not in going), boundary_s)
-            for track, (spot, _), box in zip(going, matched, boxes, strict=True):
-                track.spot, track.total, track.count = spot, track.total + spot.probability, track.count + 1
-                track.where.add(box)
-            self._tracks = going
-            ids = [track.id for track in going]
+        if item.prediction.settled:
+            ended = self._settle(item.prediction, evidence, found, boxes)
+            numbers = [track.id for track in self._tracks]
         actions = tuple(
-            Action(self._labels[spot.number], spot.probability, box, number)
-            for (spot, _), box, number in zip(matched, boxes, ids, strict=True)
+            Action(self._labels[each.number], each.probability, box, number)
+            for each, box, number in zip(found, boxes, numbers, strict=True)
         )
-        return [replace(item, prediction=replace(prediction, actions=actions)), *ended]
+        return [replace(item, prediction=replace(item.prediction, actions=actions)), *ended]
 
     def flush(self) -> list[Event]:
         """End of the stream or of a section: all current actions last to the end of the last prediction."""
-        ended = [] if self._last is None else self._ended(self._tracks, self._last.end_s)
-        self._tracks, self._last = [], None
+        ended = (
+            [] if self._last is None else [e for t in self._tracks for e in self._event(t, self._last.end_s)]
+        )
+        self._tracks, self._first, self._last = [], None, None
+        self._seen.clear()
         return ended
 
-    def _matched(self, found: Iterable[Spot]) -> list[tuple[Spot, Track | None]]:
-        """The actions of a reading, likeliest first, each with the track that it continues."""
-        free, matched = list(self._tracks), list[tuple[Spot, Track | None]]()
-        for spot in found:
-            if any(spot.excludes(other) for other, _ in matched):
-                continue
-            track = _nearest(spot, free)
-            if track is not None:
-                free.remove(track)
-            elif spot.probability < self._options.on:
-                continue
-            matched.append((spot, track))
-        return matched
+    def _evidence(self, item: Reading) -> Evidence:
+        prediction, cells = item.prediction, item.cells
+        newest = (prediction.start_tick, fuse(cells.of_all_classes, cells.weights))
+        oldest_tick = min(prediction.stop_tick - MEMORY_TICKS, prediction.start_tick)
+        seen = deque(each for each in (*self._seen, newest) if each[0] >= oldest_tick)
+        if prediction.settled:
+            self._seen = seen
+        mean = np.mean([scores for _, scores in seen], axis=0)
+        return Evidence(np.asarray(mean, np.float32), seen[0][0], prediction.stop_tick)
 
-    def _begun(self, spot: Spot, start_s: float) -> Track:
-        self._next_id += 1
-        return Track(self._next_id - 1, start_s, spot)
+    def _found(self, item: Reading, evidence: Evidence) -> list[Found]:
+        """The actions of a reading, likeliest first."""
+        whole, surplus = self._in_whole(item)
+        if evidence.ticks < LEAST_TICKS:
+            return whole
+        return self._in_parts(evidence, surplus) or whole
 
-    def _ended(self, tracks: Iterable[Track], end_s: float) -> list[Event]:
-        return [
-            Event(
-                self._labels[track.spot.number],
-                track.start_s,
-                end_s,
-                track.total / track.count,
-                track.where.box,
-                id=track.id,
-            )
-            for track in sorted(tracks, key=lambda track: track.id)
-            if end_s - track.start_s >= self._options.min_length_s
-        ]
+    def _in_whole(self, item: Reading) -> tuple[list[Found], float]:
+        """The action of the whole picture, none or one, and its surplus."""
+        best, found = float("-inf"), list[Found]()
+        probabilities = item.prediction.probabilities
+        for number in {int(probabilities.argmax()), *(track.number for track in self._tracks)}:
+            probability, cell = float(probabilities[number]), best_cell(item.cells.scores(number))
+            track = _nearest(number, cell, [t for t in self._tracks if away(t.cell, cell) <= REACH])
+            needed = self._begins if track is None else self._options.off
+            if probability - needed > best:
+                best = probability - needed
+                least = max(WHOLE_BEGINS, self._options.on) if track is None else self._options.off
+                found = [Found(number, cell, None, probability, track)] if probability >= least else []
+        return found, best
 
-    def _box(self, reading: Reading, spot: Spot) -> Box | None:
-        """The box around the scores of its class inside its part."""
-        scores = reading.cells.scores(spot.number)
-        inside = np.zeros(scores.shape, np.bool_)
-        inside[spot.row : spot.row + SIDE, spot.column : spot.column + SIDE] = True
-        masked = np.where(inside, scores, np.minimum(scores, 0))
-        return box_in_source(masked, reading.picture, self._region, self._spec)
+    def _in_parts(self, evidence: Evidence, least: float) -> list[Found]:
+        """The actions of parts, likeliest first, if their surplus together is larger than `least`."""
+        parts = parts_of(*evidence.scores.shape[:2])
+        logits = np.einsum("prc,rck->pk", parts.weights, evidence.scores)
+        likely = softmax(logits * (parts.cells / EVIDENCE_CELLS)[:, None])
+        likely = np.where(
+            logits > 0, likely, 0
+        )  # or one label would be fairly likely with no evidence for any
+        numbers = np.flatnonzero(likely.max(axis=0) >= self._options.off)
+        surplus = {int(number): self._surplus(int(number), likely[:, number], parts) for number in numbers}
+        chosen = together(surplus, parts)
+        if sum(surplus[number][part] for number, part in chosen) <= least:
+            return []
+        found, free = list[Found](), list(self._tracks)
+        for number, part in chosen:
+            own = evidence.scores[..., number]
+            cell = best_cell(np.where(parts.weights[part] > 0, own, -np.inf))
+            track = _nearest(number, cell, [t for t in free if parts.grown[part][t.cell]])
+            free = [other for other in free if other is not track]
+            found.append(Found(number, cell, part, float(likely[part, number]), track))
+        return sorted(found, key=lambda each: -each.probability)
+
+    def _surplus(self, number: int, likely: Floats, parts: Parts) -> Floats:
+        """By how much a class is likelier in each part than it needs to be, (parts,)."""
+        continues = np.zeros(len(likely), np.bool_)
+        for track in self._tracks:
+            if track.number == number:
+                continues |= parts.grown[:, track.cell[0], track.cell[1]]
+        return np.where(continues, likely - self._options.off, likely - self._begins)
+
+    def _settle(
+        self, prediction: Prediction, evidence: Evidence, found: Sequence[Found], boxes: Sequence[Box | None]
+    ) -> list[Event]:
+        """Begin, continue and end tracks."""
+        first = self._first is None
+        self._first, self._last = self._first or prediction, prediction
+        of_whole_s = prediction.start_s if first else (prediction.start_s + prediction.end_s) / 2
+        of_parts_s = float((evidence.start_tick + evidence.stop_tick) / 2 / self._spec.fps)
+        going = []
+        for each, box in zip(found, boxes, strict=True):
+            track = each.track
+            if track is None:
+                start_s = of_whole_s if each.part is None else of_parts_s
+                if (
+                    evidence.start_tick == self._first.start_tick
+                ):  # it is in all that was seen since the start
+                    start_s = self._first.start_s
+                track = Track(each.number, start_s, self._next_id, each.cell)
+                self._next_id += 1
+            track.cell, track.in_part = each.cell, each.part is not None
+            track.total, track.count = track.total + each.probability, track.count + 1
+            track.where.add(box)
+            going.append(track)
+        over = [track for track in self._tracks if track not in going]
+        self._tracks = going
+        return [e for t in over for e in self._event(t, of_parts_s if t.in_part else of_whole_s)]
+
+    def _event(self, track: Track, end_s: float) -> list[Event]:
+        """The event of a track that ends, unless it is too short."""
+        if end_s - track.start_s < self._options.min_length_s:
+            return []
+        mean = track.total / track.count
+        return [Event(self._labels[track.number], track.start_s, end_s, mean, track.where.box, id=track.id)]
+
+    def _box(self, reading: Reading, found: Found) -> Box | None:
+        """The box around the scores of its class, in its part and next to it."""
+        scores = reading.cells.scores(found.number)
+        if found.part is not None:
+            inside = parts_of(*scores.shape).grown[found.part]
+            scores = np.where(inside, scores, np.minimum(scores, 0))
+        return box_in_source(scores, reading.picture, self._region, self._spec)
 
 
-def spots(cells: Cells, least: float) -> list[Spot]:
-    """All classes with at least this probability in a part whose logit for them is above zero, likeliest first.
-
-    Without that condition, one of a few labels would always be fairly likely, even with no evidence for any.
-    """
-    rows, columns = cells.shape
-    down, across = rows - SIDE + 1, columns - SIDE + 1
-    logits = fuse(cells.logits(parts(rows, columns)), cells.weights)
-    probabilities = np.where(logits > 0, calibrated(logits, SIDE**2), 0).reshape(down, across, -1)
-    found = [
-        Spot(int(number), int(row), int(column), float(probabilities[row, column, number]))
-        for row, column, number in np.argwhere(probabilities >= max(least, LEAST))
-    ]
-    return sorted(found, key=lambda spot: -spot.probability)
+def best_cell(scores: Floats) -> tuple[int, int]:
+    """Row and column of the highest of scores (rows, columns)."""
+    row, column = divmod(int(scores.argmax()), scores.shape[1])
+    return row, column
 
 
-@cache
-def parts(rows: int, columns: int) -> Floats:
-    """Weight of each cell in each part, row by row: float32 (parts, rows, columns). Not to be changed: it is kept."""
-    places = [(row, column) for row in range(rows - SIDE + 1) for column in range(columns - SIDE + 1)]
-    found = np.zeros((len(places), rows, columns), np.float32)
-    for part, (row, column) in zip(found, places, strict=True):
-        part[row : row + SIDE, column : column + SIDE] = 1 / SIDE**2
-    return found
+def away(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """How many cells apart two cells are."""
+    return max(abs(one[0] - other[0]), abs(one[1] - other[1]))
 
 
-def _nearest(spot: Spot, tracks: Iterable[Track]) -> Track | None:
-    """The nearest track of the same class within reach."""
-
-    def away(track: Track) -> int:
-        return max(abs(spot.row - track.spot.row), abs(spot.column - track.spot.column))
-
-    same = [t for t in tracks if t.spot.number == spot.number and away(t) <= REACH]
-    return min(same, key=away, default=None)
+def _nearest(number: int, cell: tuple[int, int], tracks: Iterable[Track]) -> Track | None:
+    """The track of this class that is nearest to a cell."""
+    same = [track for track in tracks if track.number == number]
+    return min(same, key=lambda track: away(track.cell, cell), default=None)
