@@ -1,8 +1,7 @@
 """Several actions in one picture: each is found in a part of it, tracked while it lasts, and reported as an event.
 
 A picture has one action, that of the whole, unless two or more of its parts are surer of theirs (`realtime.stages.
-parts`). The evidence of a part is the sum of its cells' scores: a few cells alone would be too sure of whatever they
-see. It is averaged over about three seconds, longer than for the whole picture.
+parts`). Their evidence is averaged over about three seconds, longer than that of the whole picture.
 """
 
 from collections import deque
@@ -14,16 +13,14 @@ import numpy as np
 
 from engines.head import Floats
 from engines.spec import StreamSpec
-from realtime.stages.cells import Reading
+from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions
-from realtime.stages.fuse import fuse, softmax
+from realtime.stages.fuse import fuse
 from realtime.stages.parts import Parts, parts_of, together
 from realtime.stages.region import Region
 from realtime.stages.where import MeanBox, box_in_source
 from realtime.types import Action, Box, Event, Prediction
 
-EVIDENCE_CELLS = 16.0
-"""The logits of a part are the sum of its cells' scores over this; of 16 cells they are the mean."""
 BEGINS, WHOLE_BEGINS = 0.9, 0.7
 """Least probabilities with which an action begins in a part and in the whole picture; `on` can only raise them. They
 were chosen by `benchmarks.where`, so that scenes without an action have no more events than predictions of the whole
@@ -169,7 +166,7 @@ class Several:
         """The actions of parts, likeliest first, if their surplus together is larger than `least`."""
         parts = parts_of(*evidence.scores.shape[:2])
         logits = np.einsum("prc,rck->pk", parts.weights, evidence.scores)
-        likely = softmax(logits * (parts.cells / EVIDENCE_CELLS)[:, None])
+        likely = calibrated(logits, parts.cells[:, None])
         likely = np.where(
             logits > 0, likely, 0
         )  # or one label would be fairly likely with no evidence for any

@@ -12,8 +12,8 @@ from engines.head import Head
 from realtime.outputs.log import SCHEMA, output_line
 from realtime.recognizer import Output, Recognizer
 from realtime.sources.upright import Turn
-from realtime.stages.cells import Cells
-from realtime.stages.fuse import fuse
+from realtime.stages.cells import ENOUGH_CELLS, Cells, calibrated
+from realtime.stages.fuse import fuse, softmax
 from realtime.types import Box, Event, Frame, Prediction
 from tests.support.colours import SeesColours, coloured
 
@@ -62,6 +62,14 @@ def test_logits_of_a_part_are_the_mean_scores_of_its_cells() -> None:
         scores = cells.scores(number)
         assert one[number] == pytest.approx(scores[2, 3], abs=1e-5)
         assert some[number] == pytest.approx(scores[:4, 3:].mean(), abs=1e-5)
+
+
+def test_small_parts_are_calibrated_and_large_ones_need_not_be() -> None:
+    logits = np.array([3.0, 1.0, 0.0], np.float32)
+    for cells in (ENOUGH_CELLS, 49, 147):
+        assert calibrated(logits, cells) == pytest.approx(softmax(logits))
+    both = calibrated(np.stack([logits, logits]), np.array([[4], [8]], np.float32))
+    assert both == pytest.approx(softmax(np.stack([logits / 4, logits / 2])))
 
 
 @pytest.mark.parametrize("mode", ["continual", "preview"])

@@ -59,7 +59,7 @@ def test_one_zone_changes_and_the_other_does_not() -> None:
 
 
 def test_a_zone_of_everything_gives_what_the_whole_picture_gives() -> None:
-    outputs = run((Zone("all", 0, 0, 100, 100, percent=True),), clip((120, BOTH)))
+    outputs = run((Zone("all", 0, 0, 100, 100, percent=True),), clip((120, RED)))
     wholes, zones = (
         [out for out in outputs if isinstance(out, Prediction) and out.zone == name] for name in (None, "all")
     )
