@@ -1,4 +1,4 @@
-"""`i3d-live run` on real RTSP servers: a camera goes away and comes back, and the real engine recognises what one shows."""
+"""`i3d-live run` on real RTSP servers: a camera goes away and comes back, and the real engine recognises an action."""
 
 import json
 import signal

@@ -32,8 +32,8 @@ def every(step_s: Fraction, count: int, start_s: Fraction = Fraction(0)) -> list
 
 
 def picture(number: int, size_px: tuple[int, int] = SIZE_PX) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3). The upper half shows `number` (0 to 255) in binary, one vertical bar per bit, the lowest first; the
-    lower half is red at the left and green at the right, so that a rotated or wrongly coloured picture is noticed."""
+    """uint8 (H, W, 3). The upper half shows `number` (0 to 255) in binary, one vertical bar per bit, the lowest first;
+    the lower half is red at the left and green at the right, so that a rotated or miscoloured picture is noticed."""
     width, height = size_px
     rgb = np.empty((height, width, 3), np.uint8)
     bits = number >> (np.arange(width) * BITS // width) & 1

@@ -32,7 +32,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}/"
 
     def holds(self) -> dict[str, Any]:
-        """running: the names of the running sources; uploads: how many files; threads: how many of the program's own."""
+        """running: names of the running sources; uploads: number of files; threads: number of the program's own."""
         return self._tell("")
 
     def clear(self) -> None:

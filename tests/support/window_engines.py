@@ -48,8 +48,8 @@ def window_engine(contract: Architecture, stream: Modality, net: nn.Module, weig
 
     Its scores stand in for the features of a single cell: not every architecture has a linear head.
 
-    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network there is one
-    engine, asked for as "flow", whose input comes last. UsageError for its "rgb".
+    `net` as `engines.nets.factory.network` makes it for that stream. Where both streams meet in one network there is
+    one engine, asked for as "flow", whose input comes last. UsageError for its "rgb".
     """
     if contract.fused_inside and stream == "rgb":
         raise UsageError(f"{contract.name} is one network for both streams; ask for its engine as flow")

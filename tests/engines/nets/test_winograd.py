@@ -16,8 +16,8 @@ from engines.spec import MODES, Mode
 from tests.support.networks import noise, random_tensors, small_spec
 
 TOLERANCE = 4e-5
-"""For outputs of about 1: float32 summed in another order, with factors up to 8. At most 1.3e-5 over all 2560 cases that
-hypothesis may choose, on Zen 4; other processors sum in other orders."""
+"""For outputs of about 1: float32 summed in another order, with factors up to 8. At most 1.3e-5 over all 2560 cases
+that hypothesis may choose, on Zen 4; other processors sum in other orders."""
 
 
 @pytest.mark.parametrize(("outputs", "taps"), list(product((2, 3, 4), (2, 3, 4))))
