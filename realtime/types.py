@@ -85,6 +85,14 @@ class Picture:
     pixel_aspect: Fraction = Fraction(1)
     """Both as in `Frame`."""
 
+    @property
+    def stored_px(self) -> tuple[int, int]:
+        """Width and height as the source stores it."""
+        height, width = self.size_px
+        if self.turn is not None and self.turn.transposed:
+            width, height = height, width
+        return round(width / self.pixel_aspect), height
+
 
 @dataclass(frozen=True, eq=False)
 class Tick:

@@ -23,7 +23,7 @@ class Zone:
     y: float
     width: float
     height: float
-    """In px of the source, or in percent of its width and height."""
+    """In px of the source as it stores its pictures, or in percent of their width and height."""
     percent: bool = False
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Zone:
         return ",".join(f"{each:.10g}{sign}" for each in (self.x, self.y, self.width, self.height))
 
     def in_px(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
-        """x, y, width and height in a picture of (width, height) px. Raises UsageError if it extends outside."""
+        """x, y, width and height in a stored picture of (width, height) px. Raises UsageError if it extends outside."""
         x, y, width, height = self.x, self.y, self.width, self.height
         if self.percent:
             x, width = (each * size_px[0] / 100 for each in (x, width))

@@ -56,10 +56,9 @@ def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[
     extends outside its picture, or that the network does not see at all."""
     zones = [*source.named.zones, *look.zones()]
     check_names([zone.name for zone in zones])
-    width, height = source.video.size_px
-    if width and height:
+    if source.video.picture is not None:
         for zone in zones:
-            check_seen(zone, (height, width), parse_region(look.region), spec)
+            check_seen(zone, source.video.picture, parse_region(look.region), spec)
     return zones
 
 

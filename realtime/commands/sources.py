@@ -87,10 +87,10 @@ class Named:
             video: Video | Reconnecting = opener(self.text)
         else:
             video = keep_open(self.text, opener, may_be_away=may_be_away, later=later)
-        if 0 not in video.size_px:
+        if video.picture is not None:
             try:
                 for zone in self.zones:
-                    zone.in_px(video.size_px)
+                    zone.in_px(video.picture.stored_px)
             except UsageError:
                 video.close()
                 raise

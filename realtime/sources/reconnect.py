@@ -112,6 +112,8 @@ class Reconnecting:
         self._open, self._is_there, self._clock = open_again, is_there, clock or Clock()
         self.size_px = (0, 0) if first is None else first.size_px
         """Width and height of the first frame of `first`."""
+        self.picture = None if first is None else first.picture
+        """Of that frame."""
         self._video = first
         self._closing = threading.Event()
         self._corrupt_packets = 0

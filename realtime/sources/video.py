@@ -18,7 +18,7 @@ from realtime.sources.timestamps import (
     RatedTimes,
     Stamped,
 )
-from realtime.types import Frame, Image, Orientation
+from realtime.types import Frame, Image, Orientation, Picture
 
 
 class Feed(Protocol):
@@ -85,6 +85,9 @@ class Video:
         self._placed = chain([first], self._placed)
         self.size_px: tuple[int, int] = to_rgb.size_px(first.item)
         """(width, height) of the first frame; later ones may differ."""
+        width, height = self.size_px
+        self.picture = Picture((height, width), to_rgb.turn(first.item), to_rgb.pixel_aspect(first.item))
+        """Of the first frame."""
 
     @property
     def corrupt_packets(self) -> int:

@@ -14,6 +14,7 @@ from realtime.clock import INPUT_STAGES, StageName, Timer
 from realtime.overload import Level
 from realtime.pictures import resize_short_side
 from realtime.stages.region import Region, rgb_input, view_count, views
+from realtime.stages.where import region_in_frame
 from realtime.types import FlowRegion, Frame, Image, Picture, ResizedTick, Submit, Tick
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Inputs:
         """Each view with its shorter side at the size that the networks' crops are cut from."""
         if self._resized is None or self._resized[0] is not frame:
             with self._timer(StageName.RESIZE):
-                cut = views(frame.rgb, self._region)
+                cut = views(frame.rgb, region_in_frame(self._region, picture_of(frame)))
                 self._resized = frame, [resize_short_side(view, self._short_side_px) for view in cut]
         return self._resized[1]
 

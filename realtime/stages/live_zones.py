@@ -54,7 +54,7 @@ class LiveZones:
             check_names([each.name for each in zones])
             if self._look is not None:
                 look = self._look
-                check_seen(zone, look.picture.size_px, look.region, look.spec)
+                check_seen(zone, look.picture, look.region, look.spec)
             self._now = zones
             self._changes.append(zone)
 

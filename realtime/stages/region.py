@@ -9,14 +9,16 @@ from realtime.pictures import centre_crop
 from realtime.types import Image
 
 Region = tuple[int, int, int, int] | Literal["full"] | None
-"""Part of a frame to look at: x, y, width, height in px of the source; "full" for all of it in three squares; None for
-the frame as it is, of which the network sees the middle square."""
+"""Part of a frame to look at: x, y, width, height in px; "full" for all of it in three squares; None for the frame as
+it is, of which the network sees the middle square. In options, px are those of the source as it stores its pictures, in
+`views` and `view_boxes` those of the frame: `realtime.stages.where.region_in_frame` converts."""
 LEAST_REGION_PX = 16
 """A smaller picture shows too little to recognise an action."""
 
 
 def parse_region(text: str) -> Region:
-    """ "" or "middle", "full", or "x,y,width,height" in px of the source. Raises UsageError for anything else."""
+    """ "" or "middle", "full", or "x,y,width,height" in px of the source as it stores its pictures. Raises
+    UsageError for anything else."""
     if text in ("", "middle"):
         return None
     if text == "full":

@@ -17,18 +17,18 @@ SHARE_OF_PEAK = 0.5
 """A place belongs to the action if it scores more than this share of the best one."""
 
 
-def box_in_frame(scores: Floats, frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> Box | None:
+def box_in_frame(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
     """The box of a class in a frame.
 
     Args:
         scores: of the cells, float32 (7, 7); if `region` is "full", those of the three views side by side, (7, 21).
-        frame_px: height and width of the upright frame with square pixels that the recogniser was given.
+        picture: of the upright frame with square pixels that the recogniser was given.
         region: the part of it that was looked at.
 
     Returns:
         The box in px of the frame, inside it; None if no cell scores above zero.
     """
-    squares = seen_squares(frame_px, region, spec)
+    squares = seen_squares(picture, region, spec)
     maps = [enlarged(one, spec.crop_px) for one in np.split(scores, len(squares), axis=1)]
     left, top = min(x for x, *_ in squares), min(y for _, y, *_ in squares)
     _, _, width, height = squares[0]
@@ -38,7 +38,7 @@ def box_in_frame(scores: Floats, frame_px: tuple[int, int], region: Region, spec
     if found is None:
         return None
     x, y, width, height = found
-    return _inside((left + x / across, top + y / down, width / across, height / down), frame_px)
+    return _inside((left + x / across, top + y / down, width / across, height / down), picture.size_px)
 
 
 def enlarged(scores: Floats, crop_px: int) -> Floats:
@@ -64,17 +64,19 @@ def box_in_map(scores: Floats) -> Box | None:
     return (x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y)
 
 
-def seen_squares(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> list[Box]:
-    """The squares of a frame that the network sees: one, or three if `region` is "full".
+def seen_squares(picture: Picture, region: Region, spec: StreamSpec) -> list[Box]:
+    """The squares of a frame that the network sees, in its px: one, or three if `region` is "full".
 
     The inverse of `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
     """
-    return [_seen_square(view, spec) for view in view_boxes(frame_px, region)]
+    return [
+        _seen_square(view, spec) for view in view_boxes(picture.size_px, region_in_frame(region, picture))
+    ]
 
 
 def box_in_source(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
     """`box_in_frame` in px of the source as it stores its pictures."""
-    box = box_in_frame(scores, picture.size_px, region, spec)
+    box = box_in_frame(scores, picture, region, spec)
     return None if box is None else stored(box, picture)
 
 
@@ -87,12 +89,36 @@ def stored(box: Box, picture: Picture) -> Box:
     return in_stored_px(box, picture.size_px, picture.turn, aspect)
 
 
-def cell_boxes(frame_px: tuple[int, int], region: Region, spec: StreamSpec) -> Floats:
-    """x, y, width, height of each cell in px of a frame: float32 (7, 7, 4), or (7, 21, 4) if `region` is "full"."""
+def upright(box: Box, picture: Picture) -> Box:
+    """A box in the source's picture as one in the frame; the inverse of `stored`."""
+    x, y, width, height = box
+    aspect = float(picture.pixel_aspect)
+    x, width = x * aspect, width * aspect
+    if picture.turn is None:
+        return (x, y, width, height)
+    if picture.turn.transposed:
+        x, y, width, height = y, x, height, width
+    frame_height, frame_width = picture.size_px
+    x = frame_width - x - width if picture.turn.flip_x else x
+    y = frame_height - y - height if picture.turn.flip_y else y
+    return (x, y, width, height)
+
+
+def region_in_frame(region: Region, picture: Picture) -> Region:
+    """A region in px of the source's picture as one in px of the frame."""
+    if not isinstance(region, tuple):
+        return region
+    x, y, width, height = upright(region, picture)
+    left, top, right, bottom = (round(each) for each in (x, y, x + width, y + height))
+    return (left, top, right - left, bottom - top)
+
+
+def cell_boxes(picture: Picture, region: Region, spec: StreamSpec) -> Floats:
+    """x, y, width, height of each cell in px of the frame: float32 (7, 7, 4), or (7, 21, 4) if `region` is "full"."""
     side = spec.crop_px // CELL_PX
     rows, columns = np.indices((side, side))
     views = []
-    for x, y, width, height in seen_squares(frame_px, region, spec):
+    for x, y, width, height in seen_squares(picture, region, spec):
         across, down = (np.full((side, side), each / side) for each in (width, height))
         views.append(np.stack((x + columns * across, y + rows * down, across, down), axis=-1))
     return np.concatenate(views, axis=1).astype(np.float32)

@@ -12,8 +12,8 @@ from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions, Events
 from realtime.stages.fuse import fuse, top_labels
 from realtime.stages.region import Region
-from realtime.stages.where import box_in_source, cell_boxes
-from realtime.types import Event, Prediction
+from realtime.stages.where import box_in_source, cell_boxes, upright
+from realtime.types import Event, Picture, Prediction
 from realtime.zones import Zone, ZoneRemoved
 
 
@@ -37,7 +37,7 @@ class ZonePredictions:
         """`labels`: names of the classes to choose from. `region`: the part of each frame that was looked at."""
         self._options, self._labels, self._spec, self._region = options, labels, spec, region
         self._zones: dict[str, tuple[Zone, Events]] = {}
-        self._size_px: tuple[int, int] | None = None
+        self._picture: Picture | None = None
         self._parts: Floats = np.zeros((0, 7, 7), np.float32)
         self._seen: list[tuple[Zone, Events]] = []
 
@@ -53,8 +53,8 @@ class ZonePredictions:
             return self._remove(item.name)
         if not isinstance(item, Reading):
             return [item]
-        if item.picture.size_px != self._size_px:
-            self._place(item.picture.size_px)
+        if item.picture != self._picture:
+            self._place(item.picture)
         out: list[Any] = [item]
         logits = item.cells.logits(self._parts) if self._seen else {}
         for number, (zone, events) in enumerate(self._seen):
@@ -71,18 +71,18 @@ class ZonePredictions:
         if before is not None and before[0] == zone:
             return []
         self._zones[zone.name] = zone, Events(self._options, self._labels, zone.name)
-        self._size_px = None  # all are placed again
+        self._picture = None  # all are placed again
         return [] if before is None else before[1].flush()
 
     def _remove(self, name: str) -> list[Event]:
-        self._size_px = None
+        self._picture = None
         removed = self._zones.pop(name, None)
         return [] if removed is None else removed[1].flush()
 
-    def _place(self, size_px: tuple[int, int]) -> None:
-        self._size_px = size_px
+    def _place(self, picture: Picture) -> None:
+        self._picture = picture
         zones = list(self._zones.values())
-        shares = [shares_of_cells(zone, size_px, self._region, self._spec) for zone, _ in zones]
+        shares = [shares_of_cells(zone, picture, self._region, self._spec) for zone, _ in zones]
         seen = [number for number, share in enumerate(shares) if share.sum() > 0]
         self._seen = [zones[number] for number in seen]
         if seen:
@@ -107,11 +107,11 @@ class ZonePredictions:
         )
 
 
-def shares_of_cells(zone: Zone, size_px: tuple[int, int], region: Region, spec: StreamSpec) -> Floats:
-    """The share of each cell that lies in a zone of a frame (height, width): float32 (7, columns)."""
-    boxes = cell_boxes(size_px, region, spec)
+def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> Floats:
+    """The share of each cell that lies in a zone: float32 (7, columns)."""
+    boxes = cell_boxes(picture, region, spec)
     try:
-        x, y, width, height = zone.in_px((size_px[1], size_px[0]))
+        x, y, width, height = upright(zone.in_px(picture.stored_px), picture)
     except UsageError:  # the camera now delivers smaller pictures
         return np.zeros(boxes.shape[:2], np.float32)
     left, top, wide, high = np.moveaxis(boxes, -1, 0)
@@ -121,10 +121,10 @@ def shares_of_cells(zone: Zone, size_px: tuple[int, int], region: Region, spec: 
     return np.asarray(shares, dtype=np.float32)
 
 
-def check_seen(zone: Zone, size_px: tuple[int, int], region: Region, spec: StreamSpec) -> None:
-    """Raises UsageError for a zone that extends outside a frame (height, width), or that the network does not see."""
-    zone.in_px((size_px[1], size_px[0]))
-    if not shares_of_cells(zone, size_px, region, spec).any():
+def check_seen(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> None:
+    """Raises UsageError for a zone that extends outside the picture, or that the network does not see."""
+    zone.in_px(picture.stored_px)
+    if not shares_of_cells(zone, picture, region, spec).any():
         raise UsageError(
             f"zone {zone.name}: the network sees nothing of it, but the middle square or the region that was given; "
             "move it there, or give --region full"

@@ -157,7 +157,7 @@ def _settings(defaults: Settings, labels: Sequence[str]) -> tuple[dict[str, Any]
             0, 10, defaults.min_event, step=0.1, label="min-event", info="shortest event, seconds"
         )
     with gr.Row(elem_id="region-row"):
-        info = "part of the picture: x,y,width,height in its px, or full (three times the cost); empty: the middle square"
+        info = "part of the picture: x,y,width,height in px of the source as stored, or full (three times the cost); empty: the middle square"
         fields["region"] = gr.Textbox(
             _region_text(defaults), label="region", info=info, elem_id="region", scale=3
         )

@@ -11,7 +11,7 @@ from realtime.outputs.annotated_video import Recent
 from realtime.outputs.overlay import label_colour
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
-from realtime.types import Event, Figures, Frame, Gap, Prediction, of_whole
+from realtime.types import Event, Figures, Frame, Gap, Picture, Prediction, of_whole
 from realtime.view.latency import Latencies
 from realtime.view.settings import Settings
 
@@ -38,7 +38,7 @@ class Board:
         self.busy: deque[tuple[float, float]] = deque()
         """(time, seconds that the recogniser had worked by then) over the last `LOAD_OVER_S`."""
         self._now_s = 0.0
-        self._size_px = (0, 0)
+        self._picture = Picture((0, 0))
         self._news = self._predicted = False
 
     def push(self, item: Frame | Output) -> None:
@@ -73,7 +73,8 @@ class Board:
 
     def _take(self, frame: Frame) -> None:
         self._now_s = float(frame.pts)
-        self._size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
+        height, width = frame.rgb.shape[:2]
+        self._picture = Picture((height, width), frame.turn, frame.pixel_aspect)
         if frame.taken_s is not None:
             self._arrivals_s.append(frame.taken_s)
             self.latencies.take(self._now_s, frame.taken_s)
@@ -89,7 +90,8 @@ class Board:
         answer = self.answer
         return {
             "media_s": round(self._now_s, 3),
-            "size_px": self._size_px,
+            "size_px": self._picture.size_px[::-1],
+            "turn": _turn(self._picture),
             "answer": None if answer is None else _answer(answer),
             "settled": None if self._settled is None else _answer(self._settled),
             "by_stream": _by_stream(answer),
@@ -132,6 +134,17 @@ def step_seconds(before: Mapping[str, float], after: Mapping[str, float]) -> tup
     spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in after.items()}
     flow_s = spent.get(StageName.FLOW_INPUT, 0.0)
     return flow_s, sum(spent.values()) - flow_s - spent.get(StageName.OUTPUTS, 0.0)
+
+
+def _turn(picture: Picture) -> State:
+    """How the stored picture became the one that is shown."""
+    turn = picture.turn
+    return {
+        "transposed": turn is not None and turn.transposed,
+        "flip_x": turn is not None and turn.flip_x,
+        "flip_y": turn is not None and turn.flip_y,
+        "pixel_aspect": float(picture.pixel_aspect),
+    }
 
 
 def _answer(prediction: Prediction) -> State:

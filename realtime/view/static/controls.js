@@ -7,6 +7,7 @@ import * as live from "./live.js";
 import { settled, waitFor } from "./patience.js";
 import { drawRegion } from "./region.js";
 import { askForStart, upload } from "./server.js";
+import { stored } from "./turned.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -72,13 +73,14 @@ function record(...given) {
 
 async function draw() {
   const before = document.querySelector("#region textarea, #region input").value;
-  const { size_px, mirrored } = live.picture();
+  const { size_px, turn, mirrored } = live.picture();
   if (!size_px) {
     live.say("Start a source first; then draw on its picture.");
     return before;
   }
   find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
-  return (await drawRegion(find("marks"), find("stage"), size_px, mirrored)) ?? before;
+  const drawn = await drawRegion(find("marks"), find("stage"), size_px, mirrored);
+  return drawn ? stored(drawn, size_px, turn).join(",") : before;
 }
 
 window.live = { open, choose, start, stop, withToken, record, drawRegion: draw };

@@ -7,6 +7,7 @@ import { moved, overdue, settled, waitFor } from "./patience.js";
 import { mark } from "./region.js";
 import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
+import { shown } from "./turned.js";
 
 const find = (id) => document.getElementById(id);
 const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
@@ -58,7 +59,7 @@ export function stop() {
   idle("Stopped", "Press Start to continue.");
 }
 
-export const picture = () => ({ size_px: state?.size_px[0] ? state.size_px : null, mirrored });
+export const picture = () => ({ size_px: state?.size_px[0] ? state.size_px : null, turn: state?.turn, mirrored });
 
 // `another`: another channel follows, perhaps from the same camera.
 function leave(another = false) {
@@ -247,10 +248,11 @@ let marked = "";
 function mark_() {
   const stage = find("stage");
   if (stage.classList.contains("drawing")) return;
-  const key = JSON.stringify([state?.size_px, state?.settings.region, mirrored, stage.clientWidth, stage.clientHeight]);
+  const region = state?.settings.region;
+  const key = JSON.stringify([state?.size_px, state?.turn, region, mirrored, stage.clientWidth, stage.clientHeight]);
   if (key === marked) return;
   marked = key;
-  mark(find("marks"), stage, state?.size_px, state?.settings.region, mirrored);
+  mark(find("marks"), stage, state?.size_px, Array.isArray(region) ? shown(region, state.size_px, state.turn) : region, mirrored);
 }
 
 document.addEventListener("change", (event) => {

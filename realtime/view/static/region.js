@@ -2,13 +2,13 @@
 
 const NS = "http://www.w3.org/2000/svg";
 
-// Where the picture is within the stage, and how many screen px one source px takes.
+// Where the picture is within the stage, and how many screen px one px of it takes.
 function place(stage, [width, height]) {
   const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
   return { scale, left: (stage.clientWidth - width * scale) / 2, top: (stage.clientHeight - height * scale) / 2 };
 }
 
-// Rectangles [x, y, w, h] in source px that the network sees.
+// Rectangles [x, y, w, h] in px of the shown picture that the network sees.
 export function seen([width, height], region) {
   const side = Math.min(width, height);
   if (region === "full")
@@ -36,7 +36,7 @@ function box(kind, x, y, width, height) {
   return rect;
 }
 
-// Let the viewer draw; resolves to "x,y,width,height" in source px, or null if they press Escape.
+// Let the viewer draw; resolves to [x, y, w, h] in px of the shown picture, or null if they press Escape.
 export function drawRegion(svg, stage, size, mirrored) {
   return new Promise((resolve) => {
     const { scale, left, top } = place(stage, size);
@@ -61,7 +61,7 @@ export function drawRegion(svg, stage, size, mirrored) {
       stage.removeEventListener("pointermove", move);
       stage.removeEventListener("pointerup", up);
       document.removeEventListener("keydown", key);
-      resolve(rect && rect[2] >= 16 && rect[3] >= 16 ? rect.join(",") : null);
+      resolve(rect && rect[2] >= 16 && rect[3] >= 16 ? rect : null);
     };
     stage.classList.add("drawing");
     stage.addEventListener("pointerdown", down);

@@ -17,7 +17,7 @@ from realtime.recognizer import Recognizer
 from realtime.sources.address import parse_source
 from realtime.sources.reconnect import Connection, Reconnecting, is_there, keep_open
 from realtime.sources.video import Video
-from realtime.types import Frame, Gap, Prediction
+from realtime.types import Frame, Gap, Picture, Prediction
 from tests.support.clocks import ManualClock
 from tests.support.doubles import SawTicks, frame
 from tests.support.made_clips import every, write_clip
@@ -29,7 +29,7 @@ STEP = Fraction(1, 25)
 class LiveVideo:
     """Double of an open camera: numbered frames, each after a 25th of a second, then it is lost."""
 
-    name, live, size_px = "camera", True, (2, 2)
+    name, live, size_px, picture = "camera", True, (2, 2), Picture((2, 2))
 
     def __init__(self, clock: ManualClock, count: int, *, first: int = 0, live: bool = True) -> None:
         self._clock, self._numbers, self.live = clock, range(first, first + count), live

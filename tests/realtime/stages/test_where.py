@@ -1,5 +1,6 @@
 """A bright spot at a known place of a picture, through the real resize and crop, is found where it is."""
 
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,17 @@ from engines.spec import RGB
 from realtime.pictures import resize_short_side
 from realtime.sources.upright import Turn
 from realtime.stages.region import Region, rgb_input, views
-from realtime.stages.where import box_in_frame, box_in_map, enlarged, in_stored_px, seen_squares
+from realtime.stages.where import (
+    box_in_frame,
+    box_in_map,
+    enlarged,
+    in_stored_px,
+    region_in_frame,
+    seen_squares,
+    stored,
+    upright,
+)
+from realtime.types import Picture
 
 LOOKS: list[tuple[tuple[int, int], Region]] = [
     ((480, 640), None),
@@ -41,7 +52,7 @@ def spot(frame_px: tuple[int, int], x: int, y: int, side: int) -> np.ndarray:
 def test_a_spot_lies_in_the_square_where_it_is_seen(
     frame_px: tuple[int, int], region: Region, across: float, down: float
 ) -> None:
-    squares = seen_squares(frame_px, region, RGB)
+    squares = seen_squares(Picture(frame_px), region, RGB)
     assert len(squares) == len(views(np.zeros((*frame_px, 3), np.uint8), region))
     for number, (x, y, width, height) in enumerate(squares):
         assert width == pytest.approx(height, rel=0.01)
@@ -59,13 +70,13 @@ def test_a_spot_lies_in_the_square_where_it_is_seen(
 
 @pytest.mark.parametrize(("frame_px", "region"), LOOKS)
 def test_a_spot_is_boxed_to_the_cell(frame_px: tuple[int, int], region: Region) -> None:
-    squares = seen_squares(frame_px, region, RGB)
+    squares = seen_squares(Picture(frame_px), region, RGB)
     for x, y, width, height in squares:
         cell, side = width / 7, round(width / 3)
         left, top = round(x + 0.3 * width), round(y + 0.4 * height)
         crops = inputs(spot(frame_px, left, top, side), region)
         maps = [crop.reshape(7, CELL_PX, 7, CELL_PX).mean(axis=(1, 3)) for crop in crops]
-        box = box_in_frame(np.concatenate(maps, axis=1).astype(np.float32), frame_px, region, RGB)
+        box = box_in_frame(np.concatenate(maps, axis=1).astype(np.float32), Picture(frame_px), region, RGB)
         assert box is not None
         wanted = (left, top, left + side, top + side)
         assert (box[0], box[1], box[0] + box[2], box[1] + box[3]) == pytest.approx(wanted, abs=cell / 2)
@@ -73,8 +84,10 @@ def test_a_spot_is_boxed_to_the_cell(frame_px: tuple[int, int], region: Region) 
 
 def test_a_box_stays_in_the_frame() -> None:
     everywhere = np.ones((7, 21), np.float32)
-    assert box_in_frame(everywhere, (720, 1280), "full", RGB) == pytest.approx((45, 45, 1190, 630), abs=1)
-    assert box_in_frame(everywhere[:, :7], (256, 256), None, RGB) == (16, 16, 224, 224)
+    assert box_in_frame(everywhere, Picture((720, 1280)), "full", RGB) == pytest.approx(
+        (45, 45, 1190, 630), abs=1
+    )
+    assert box_in_frame(everywhere[:, :7], Picture((256, 256)), None, RGB) == (16, 16, 224, 224)
 
 
 def test_of_two_places_the_better_one_is_boxed() -> None:
@@ -89,7 +102,7 @@ def test_of_two_places_the_better_one_is_boxed() -> None:
 
 def test_where_no_cell_supports_a_class_there_is_no_box() -> None:
     assert box_in_map(np.full((224, 224), -1, np.float32)) is None
-    assert box_in_frame(np.zeros((7, 7), np.float32), (480, 640), None, RGB) is None
+    assert box_in_frame(np.zeros((7, 7), np.float32), Picture((480, 640)), None, RGB) is None
 
 
 @pytest.mark.parametrize("turn", [Turn(*flags) for flags in product((False, True), repeat=3)])
@@ -100,3 +113,19 @@ def test_a_box_is_turned_back_to_the_stored_picture(turn: Turn) -> None:
     rows, columns = np.nonzero(upright)
     box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
     assert in_stored_px(box, upright.shape, turn, 2.0) == (20, 5, 30, 7)
+
+
+@pytest.mark.parametrize("turn", [None, *(Turn(*flags) for flags in product((False, True), repeat=3))])
+def test_a_box_of_the_stored_picture_is_turned_upright(turn: Turn | None) -> None:
+    shown = np.zeros((40, 60, 3), np.uint8)
+    shown[5:12, 20:50] = 1
+    square = np.repeat(shown, 2, axis=1)
+    frame = (turn or Turn())(square)[..., 0]
+    rows, columns = np.nonzero(frame)
+    box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    picture = Picture(frame.shape, turn, Fraction(2))
+    assert picture.stored_px == (60, 40)
+    assert upright((20, 5, 30, 7), picture) == box
+    assert stored(box, picture) == (20, 5, 30, 7)
+    assert region_in_frame((20, 5, 30, 7), picture) == box
+    assert region_in_frame("full", picture) == "full"

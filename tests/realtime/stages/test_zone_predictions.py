@@ -13,7 +13,7 @@ from realtime.outputs.log import SCHEMA, output_line
 from realtime.recognizer import Output, Recognizer
 from realtime.stages.region import Region
 from realtime.stages.zone_predictions import check_seen, shares_of_cells
-from realtime.types import Event, Frame, Prediction, of_whole
+from realtime.types import Event, Frame, Picture, Prediction, of_whole
 from realtime.zones import Zone
 from tests.support.colours import SeesColours, coloured
 from tests.support.doubles import exact
@@ -98,10 +98,10 @@ def test_lines_of_the_log_name_the_zone() -> None:
 
 
 def test_cells_count_by_the_share_that_is_inside() -> None:
-    shares = shares_of_cells(Zone("a", 16, 16, 48, 32), (256, 256), None, RGB)
+    shares = shares_of_cells(Zone("a", 16, 16, 48, 32), Picture((256, 256)), None, RGB)
     assert shares[0, :3] == pytest.approx([1, 0.5, 0])
     assert shares[1:].sum() == 0
-    everything = shares_of_cells(Zone("b", 0, 0, 100, 100, percent=True), (256, 640), "full", RGB)
+    everything = shares_of_cells(Zone("b", 0, 0, 100, 100, percent=True), Picture((256, 640)), "full", RGB)
     assert everything == pytest.approx(np.ones((7, 21)), abs=1e-3)
 
 
@@ -115,8 +115,8 @@ def test_cells_count_by_the_share_that_is_inside() -> None:
 )
 def test_a_zone_that_cannot_be_seen_is_refused(zone: Zone, region: Region, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        check_seen(zone, (256, 640), region, RGB)
-    check_seen(Zone("b", 0, 0, 100, 100), (256, 640), "full", RGB)
+        check_seen(zone, Picture((256, 640)), region, RGB)
+    check_seen(Zone("b", 0, 0, 100, 100), Picture((256, 640)), "full", RGB)
 
 
 def test_a_camera_that_gives_smaller_pictures_has_no_prediction_of_a_zone_outside() -> None:
