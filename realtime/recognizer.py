@@ -31,6 +31,7 @@ from realtime.stages.row import Row, Stage
 from realtime.stages.run_engines import RunEngines
 from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip, Spans
+from realtime.stages.where import Heat, seen_squares
 from realtime.stages.zone_predictions import ZonePredictions
 from realtime.types import Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
 from realtime.zones import Zone
@@ -151,6 +152,17 @@ class Recognizer:
     def flow_field(self) -> NDArray[np.float32] | None:
         """The newest flow field (2, H, W), px a tick; None without a flow stream, or before its first field."""
         return self._inputs.flow_field
+
+    def heat_of(self, label: str) -> Heat | None:
+        """What a label scores where, in the newest prediction of the whole picture; None before the first one and for
+        labels that are not among `labels`."""
+        # Kept at the end of a video, too: what is shown then is its last prediction.
+        reading = self._predictions.newest
+        if reading is None or label not in self.labels:
+            return None
+        number = self.labels.index(label)
+        squares = seen_squares(reading.picture, self._region, self._spec)
+        return Heat(reading.cells.scores(number), squares, float(reading.prediction.probabilities[number]))
 
     @property
     def current_event(self) -> str | None:

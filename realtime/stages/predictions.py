@@ -45,6 +45,8 @@ class Predictions:
         }
         self._logits, self._cells = Smooth(smooth), Smooth(smooth)
         self._dropped = DroppedFrames()
+        self.newest: Reading | None = None
+        """The last one; like a count, it outlasts `reset`."""
 
     def reset(self) -> None:
         """Forget earlier logits and dropped frames."""
@@ -55,7 +57,10 @@ class Predictions:
         if isinstance(item, Dropped):
             self._dropped.push(item)
             return []
-        return [self._read(item)] if isinstance(item, Scores) else [item]
+        if not isinstance(item, Scores):
+            return [item]
+        self.newest = self._read(item)
+        return [self.newest]
 
     def flush(self) -> list[Reading]:
         """Nothing is pending; the next prediction is not averaged with earlier ones."""

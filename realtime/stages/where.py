@@ -4,6 +4,8 @@ A cell covers 32 px of the 224 that the network sees, but depends on far more th
 where the action is, not the outline of a person.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from engines.engine import CELL_PX
@@ -15,6 +17,18 @@ from realtime.types import Box, Orientation, Picture
 
 SHARE_OF_PEAK = 0.5
 """A place belongs to the action if it scores more than this share of the best one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """What one class scores where, in one prediction."""
+
+    scores: Floats
+    """As `Prediction.heat`."""
+    squares: list[Box]
+    """The squares that the cells cover, 7 x 7 each, in px of the upright frame."""
+    probability: float
+    """Of the class in the whole picture."""
 
 
 def box_in_frame(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:

@@ -20,6 +20,7 @@ from realtime.stages.events import EventOptions
 from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures, Frame
 from realtime.view.browser_camera import BrowserCamera, Shown
+from realtime.view.glow import glow_state
 from realtime.view.latest_value import Latest
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
 from realtime.view.recorder import Recorder
@@ -79,6 +80,7 @@ class Channel:
         self._stopwatch = Stopwatch()
         self._figures = Figures()
         self._seen: deque[tuple[int, float]] = deque(maxlen=256)
+        self._asked: dict[object, str] = {}
         self._cost: State = {}
         self._told_s = self._cost_s = -math.inf
         self._tell()
@@ -106,6 +108,11 @@ class Channel:
     def shown(self, number: int) -> None:
         """From any thread: a page shows state `number`."""
         self._seen.append((number, self._clock.now_s()))
+
+    def ask(self, viewer: object, label: str) -> None:
+        """From one thread at a time: `viewer`, a page, also wants to see where `label` is. "": no longer."""
+        others = {who: what for who, what in self._asked.items() if who is not viewer}
+        self._asked = others | ({viewer: label} if label else {})
 
     def stop(self) -> None:
         """From any thread; does not wait. `join` does."""
@@ -222,6 +229,8 @@ class Channel:
             "browser": self.camera is not None,
             "taken_ms": self._taken_ms(),
         }
+        shown = [] if self._board.answer is None else [label for label, _ in self._board.answer.top]
+        state |= {"where": glow_state(recognizer, dict.fromkeys([*shown, *self._asked.values()]))}
         state |= {
             "level": figures.level,
             "level_steps": sum(figures.level_steps.values()),

@@ -27,6 +27,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 HEAD = """
 <meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="live/static/live.css">
+<link rel="stylesheet" href="live/static/over.css">
 <script type="module" src="live/static/controls.js"></script>
 """
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -11,7 +11,8 @@ from realtime.outputs.annotated_video import Recent
 from realtime.outputs.overlay import label_colour
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
-from realtime.types import Event, Figures, Frame, Gap, Picture, Prediction, of_whole
+from realtime.stages.where import upright
+from realtime.types import Box, Event, Figures, Frame, Gap, Picture, Prediction, of_whole
 from realtime.view.latency import Latencies
 from realtime.view.settings import Settings
 
@@ -92,12 +93,12 @@ class Board:
             "media_s": round(self._now_s, 3),
             "size_px": self._picture.size_px[::-1],
             "turn": _turn(self._picture),
-            "answer": None if answer is None else _answer(answer),
-            "settled": None if self._settled is None else _answer(self._settled),
+            "answer": None if answer is None else _answer(answer, self._picture),
+            "settled": None if self._settled is None else _answer(self._settled, self._picture),
             "by_stream": _by_stream(answer),
             "current": None
             if current is None
-            else [current.label, round(current.start_s, 2), _colour(current.label)],
+            else [current.label, round(current.start_s, 2), hex_colour(current.label)],
             "events": [_stretch(event) for event in self._recent.events],
             "trail": runs(list(self._recent.trail)),
             "gaps": [[round(float(gap.start), 2), round(float(gap.end), 2), gap.cause] for gap in self._gaps],
@@ -147,7 +148,7 @@ def _turn(picture: Picture) -> State:
     }
 
 
-def _answer(prediction: Prediction) -> State:
+def _answer(prediction: Prediction, picture: Picture) -> State:
     return {
         "top": _ranking(prediction.top),
         "settled": prediction.settled,
@@ -155,11 +156,22 @@ def _answer(prediction: Prediction) -> State:
         "start_s": round(prediction.start_s, 2),
         "end_s": round(prediction.end_s, 2),
         "actions": [
-            [action.id, action.label, round(action.probability, 3), action.where, _colour(action.label)]
+            {
+                "id": action.id,
+                "label": action.label,
+                "p": round(action.probability, 3),
+                "box": shown_box(action.where, picture),
+                "colour": hex_colour(action.label),
+            }
             for action in prediction.actions or ()
         ],
-        "colours": {label: _colour(label) for label, _ in prediction.top},
+        "colours": {label: hex_colour(label) for label, _ in prediction.top},
     }
+
+
+def shown_box(box: Box | None, picture: Picture) -> list[float] | None:
+    """x, y, width and height in px of the picture that the page shows, which is upright."""
+    return None if box is None else [round(edge, 1) for edge in upright(box, picture)]
 
 
 def _by_stream(prediction: Prediction | None) -> dict[str, Ranking]:
@@ -175,7 +187,7 @@ def _ranking(top: tuple[tuple[str, float], ...]) -> Ranking:
 
 def _stretch(event: Event) -> list[Any]:
     span = [round(event.start_s, 2), round(event.end_s, 2)]
-    return [event.label, *span, round(event.probability, 3), _colour(event.label)]
+    return [event.label, *span, round(event.probability, 3), hex_colour(event.label)]
 
 
 def runs(trail: list[Event]) -> list[list[Any]]:
@@ -195,5 +207,6 @@ def _joined(run: list[Event]) -> Event:
     return Event(run[0].label, run[0].start_s, run[-1].end_s, mean)
 
 
-def _colour(label: str) -> str:
+def hex_colour(label: str) -> str:
+    """Colour of a label, as in all pictures: "#e69f00"."""
     return "#{:02x}{:02x}{:02x}".format(*label_colour(label))

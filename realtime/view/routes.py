@@ -32,6 +32,8 @@ from realtime.view.latest_value import Latest
 STATIC = Path(__file__).with_name("static")
 BOUNDARY = b"--picture\r\n"
 LARGEST_UPLOAD_BYTES = 500 * 2**20
+LONGEST_WORD = 200
+"""Characters of what a page says: a number, or a label of the model."""
 GONE = 4404
 """Close code: there is no such channel any more."""
 
@@ -111,11 +113,12 @@ async def _converse(socket: WebSocket, hub: Hub) -> None:
     sending = asyncio.create_task(_send_states(socket, channel))
     try:
         while True:
-            _take_word(channel, await socket.receive_text())
+            _take_word(channel, socket, await socket.receive_text())
     except (WebSocketDisconnect, KeyError):
         # KeyError: bytes instead of text.
         pass
     finally:
+        channel.ask(socket, "")
         hub.leave(token)
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
@@ -128,10 +131,13 @@ async def _send_states(socket: WebSocket, channel: Channel) -> None:
             await socket.send_text(json.dumps(state | {"number": watcher.number}))
 
 
-def _take_word(channel: Channel, text: str) -> None:
-    """ "17": the page shows state 17. Anything else is ignored."""
+def _take_word(channel: Channel, viewer: object, text: str) -> None:
+    """ "17": the page shows state 17. "where LABEL": it also wants to know where this label is; "where ": no longer.
+    Anything else is ignored."""
     if text.isascii() and text.isdigit() and len(text) < 16:
         channel.shown(int(text))
+    elif text.startswith("where ") and len(text) < LONGEST_WORD:
+        channel.ask(viewer, text.removeprefix("where "))
 
 
 async def _start(request: Request, hub: Hub) -> Response:

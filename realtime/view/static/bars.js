@@ -55,7 +55,7 @@ export function showTop(list, answer) {
 function makeRow(label, place) {
   const row = document.createElement("li");
   row.style.transform = `translateY(${place * ROW_PX}px)`;
-  row.innerHTML = '<div class="row"><span></span><span class="value"></span></div><div class="rail"><div class="fill"></div></div>';
-  row.querySelector("span").textContent = row.title = label;
+  row.innerHTML = '<button type="button" aria-pressed="false"><div class="row"><span></span><span class="value"></span></div><div class="rail"><div class="fill"></div></div></button>';
+  row.querySelector("span").textContent = row.firstChild.title = label;
   return row;
 }

@@ -8,6 +8,7 @@ import { settled, waitFor } from "./patience.js";
 import { drawRegion } from "./region.js";
 import { askForStart, upload } from "./server.js";
 import { stored } from "./turned.js";
+import { remembered } from "./where.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -26,6 +27,7 @@ function choose(source) {
 // When the page is there. `atOnce`: the first source is the server's own, and starts by itself unless the viewer was quicker.
 function open(webcam, atOnce, names, source, ...others) {
   askFor(webcam);
+  if (remembered()) find("where-switch").checked = true; // the viewer may have been quicker
   document.body.dataset.source ??= source; // unless the viewer was quicker here too
   find("again").addEventListener("click", () => find("start").click());
   if (atOnce && !newest) start(names, source, ...others);

@@ -8,6 +8,7 @@ import { mark } from "./region.js";
 import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
 import { shown } from "./turned.js";
+import * as where from "./where.js";
 
 const find = (id) => document.getElementById(id);
 const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
@@ -72,6 +73,7 @@ function connect() {
   const address = new URL(`live/${mine}/state`, document.baseURI);
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
+  socket.onopen = () => where.question() && ask();
   socket.onmessage = (event) => {
     if (mine !== token) return;
     tries = 0;
@@ -82,6 +84,12 @@ function connect() {
     if (event.code === 4404 || event.code === 4401 || tries > 4) return lost(event);
     setTimeout(() => mine === token && connect(), 300 * 2 ** tries++);
   };
+}
+
+// The server is told of the label that the viewer asks about: it may not be among the likeliest.
+function ask(label) {
+  if (label) where.ask(label);
+  if (socket?.readyState === 1) socket.send(`where ${where.question()}`);
 }
 
 function lost(event) {
@@ -110,6 +118,7 @@ function hear(next) {
   if (next.media_s !== shownMediaS || next.phase !== "running") frameAt = performance.now();
   shownMediaS = next.media_s;
   timeline.tell(state);
+  where.tell(state);
   const down = state.connection && !state.connection.up && state.phase === "running";
   phase(down ? "lost" : state.phase);
   if (down || wasDown) say(down ? `The source was lost; it will be reopened as soon as it is back: ${state.connection.reason}` : "");
@@ -206,6 +215,7 @@ function clear(another) {
   arriving = false;
   socket?.close();
   socket = state = null;
+  where.tell(null);
   tries = 0;
   if (!another) closeCamera(find("mirror"));
   find("picture").removeAttribute("src");
@@ -241,6 +251,7 @@ function everyTenth() {
   find("late").hidden = !late;
   if (find("late-text").textContent !== late) find("late-text").textContent = late;
   mark_();
+  requestAnimationFrame(() => find("where") && where.draw(find("stage"), find("where-switch").checked, mirrored));
   if (state?.phase === "running" && !wasDown && performance.now() - frameAt > QUIET_MS) phase("waiting");
 }
 
@@ -257,6 +268,12 @@ function mark_() {
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "file") find("file-name").textContent = event.target.files[0]?.name ?? "";
+  if (event.target.id === "where-switch") where.remember(event.target.checked);
   if (event.target.id === "flow-switch" && state) flowSwitch("flow" in state.by_stream);
+});
+document.addEventListener("click", ({ target }) => {
+  const row = target.closest("#top button");
+  if (row) ask(row.title);
+  if (target.closest("#asked")) ask(where.question());
 });
 setInterval(everyTenth, 100);

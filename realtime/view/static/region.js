@@ -3,7 +3,7 @@
 const NS = "http://www.w3.org/2000/svg";
 
 // Where the picture is within the stage, and how many screen px one px of it takes.
-function place(stage, [width, height]) {
+export function place(stage, [width, height]) {
   const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
   return { scale, left: (stage.clientWidth - width * scale) / 2, top: (stage.clientHeight - height * scale) / 2 };
 }

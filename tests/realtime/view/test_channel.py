@@ -211,6 +211,26 @@ def test_latency_is_measured_by_what_a_page_has_shown() -> None:
     assert channel.join(20)
 
 
+def test_a_page_may_ask_where_a_label_is_that_is_not_among_the_likeliest() -> None:
+    source = file()
+    channel = started(source)
+    source.put(RED, 20)
+    until(lambda: leader(channel))
+    likeliest = [label for label, _ in state(channel)["answer"]["top"]]
+    assert list(state(channel)["where"]["labels"]) == likeliest
+    page, another = object(), object()
+    assert "painting blue" not in likeliest
+    channel.ask(page, "painting blue")
+    channel.ask(another, "no label")
+    source.put(RED, 8)
+    until(lambda: list(state(channel)["where"]["labels"]) == [*likeliest, "painting blue"])
+    channel.ask(page, "")
+    source.put(RED, 8)
+    until(lambda: list(state(channel)["where"]["labels"]) == likeliest)
+    channel.stop()
+    assert channel.join(20)
+
+
 def test_pictures_are_made_only_while_somebody_watches() -> None:
     source = file()
     channel = started(source)
