@@ -94,7 +94,7 @@ def test_whether_to_show_where_is_remembered(chromium: Any, quiet_server: Served
 
 def test_nothing_is_painted_while_nothing_changes(chromium: Any, quiet_server: Served) -> None:
     with page_of(chromium, quiet_server) as page:
-        page.wait_for_function("document.getElementById('phase').dataset.phase === 'running'")
+        page.wait_for_function("document.getElementById('phase')?.dataset.phase === 'running'")
         page.get_by_role("button", name="Stop", exact=True).click()
         page.wait_for_function("document.getElementById('idle-title').textContent === 'Stopped'")
         page.evaluate(

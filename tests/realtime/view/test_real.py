@@ -156,7 +156,7 @@ def test_two_people_two_names(chromium: Any, server: Served) -> None:
     with page_of(chromium, server) as page:
         choose(page, "two-people.mp4")
         press(page, "Start")
-        page.wait_for_function("document.getElementById('phase').dataset.phase === 'ended'")
+        page.wait_for_function("document.getElementById('phase')?.dataset.phase === 'ended'")
         page.wait_for_function("document.querySelectorAll('.who').length === 2")
         found = page.evaluate(NAMES)
         assert {words for words, *_ in found} == {"punching person (boxing)", "clean and jerk"}

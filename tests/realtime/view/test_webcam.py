@@ -64,7 +64,7 @@ def test_a_clip_of_an_action_is_counted_down_and_kept_as_the_camera_saw_it(
         page.locator("#recording input[type=number]").fill("1")
         page.evaluate(WATCH_RECORDER)
         press(page, "Record")
-        page.wait_for_function("document.getElementById('recorder').dataset.phase === 'done'")
+        page.wait_for_function("document.getElementById('recorder')?.dataset.phase === 'done'")
         said = page.evaluate("window.saidByRecorder")
         down = [f"In {n}: waving, 1 of 1" for n in (3, 2, 1)]
         running = [f"● {n} s: waving, 1 of 1" for n in (3, 2, 1)]
