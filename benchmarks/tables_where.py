@@ -5,30 +5,47 @@ from typing import Any
 
 def where(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows, the first being the header."""
-    pairs, singles, stills = found["pairs"], found["singles"], found["stills"]
-    wanted = 2 * pairs["predictions"]
-    minutes = stills["minutes"]
+    rows = found["rows"]
     return [
-        ("clips of known actions, predictions after which ...", "counted"),
-        (
-            "pairs side by side: actions found, both found, others claimed",
-            f"{pairs['found']} of {wanted}, {pairs['all']} of {pairs['predictions']}, {pairs['extra']}",
-        ),
-        (
-            "pairs: boxes of actions in the right half",
-            f"{pairs['right_boxes']} of {pairs['boxes']}",
-        ),
-        (
-            "pairs: zones of three columns with the label of their half",
-            f"{pairs['right_zones']} of {pairs['zones']}",
-        ),
-        (
-            "single clips: action found, others claimed",
-            f"{singles['found']} of {singles['predictions']}, {singles['extra']}",
-        ),
-        (
-            f"{stills['scenes']} scenes without an action: events a minute of the whole picture, of several actions, of"
-            " two zones",
-            ", ".join(f"{stills[kind] / minutes:.0f}" for kind in ("whole", "several", "zones")),
-        ),
+        ("counted", *rows),
+        *((told, *(count(row) for row in rows.values())) for told, count in COUNTED.items()),
     ]
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.0f} %)"
+
+
+def _a_minute(events: int, minutes: float) -> str:
+    return f"{events / minutes:.1f}"
+
+
+COUNTED = {
+    "pairs side by side: both found": lambda row: _of(row["pairs"]["all"], row["pairs"]["predictions"]),
+    "... where both are going on": lambda row: _of(row["pairs"]["all_going"], row["pairs"]["going"]),
+    "... one of the two found": lambda row: _of(row["pairs"]["found"], 2 * row["pairs"]["predictions"]),
+    "... events of other actions, a minute": lambda row: _a_minute(
+        row["pairs"]["extra_events"], row["pairs"]["seconds"] / 60
+    ),
+    "... boxes in the right half": lambda row: _of(row["pairs"]["right_boxes"], row["pairs"]["boxes"]),
+    "... zones of three columns named rightly": lambda row: _of(
+        row["pairs"]["right_zones"], row["pairs"]["zones"]
+    ),
+    "four in quarters: one of the four found": lambda row: _of(
+        row["quarters"]["found"], 4 * row["quarters"]["predictions"]
+    ),
+    "... events of other actions in quarters, a minute": lambda row: _a_minute(
+        row["quarters"]["extra_events"], row["quarters"]["seconds"] / 60
+    ),
+    "single clips: action found": lambda row: _of(row["singles"]["found"], row["singles"]["predictions"]),
+    "... events of other actions, the longest": lambda row: (
+        f"{row['singles']['extra_events']}, {row['singles']['longest_extra_s']} s"
+    ),
+    "scenes without an action, events a minute: whole picture": lambda row: _a_minute(
+        row["stills"]["whole"], row["stills"]["minutes"]
+    ),
+    "... several actions": lambda row: _a_minute(row["stills"]["several"], row["stills"]["minutes"]),
+    "... a zone of three columns": lambda row: _a_minute(
+        row["stills"]["zones"] / 2, row["stills"]["minutes"]
+    ),
+}

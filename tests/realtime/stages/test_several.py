@@ -7,11 +7,15 @@ import jsonschema
 import numpy as np
 import pytest
 
+from engines.head import Head
+from engines.spec import RGB
 from realtime.outputs.log import SCHEMA, output_line
 from realtime.recognizer import Output, Recognizer
+from realtime.stages.cells import Cells, Reading
 from realtime.stages.events import EventOptions
-from realtime.stages.several import MEMORY_TICKS
-from realtime.types import Action, Box, Event, Frame, Prediction
+from realtime.stages.fuse import top_labels
+from realtime.stages.several import MEMORY_TICKS, Several
+from realtime.types import Action, Box, Event, Frame, Picture, Prediction
 from tests.support.colours import SeesColours, coloured
 from tests.support.doubles import exact
 
@@ -162,3 +166,55 @@ def test_lines_of_the_log_are_as_the_schema_says() -> None:
         jsonschema.validate(line, schema)
     assert [set(a) for a in lines[-4]["actions"]] == [{"id", "label", "probability", "where"}] * 2
     assert [line["id"] for line in lines if "id" in line] == [1, 2]
+
+
+def reading(scores: dict[str, float], whole: float, number: int = 0, *, columns: int = 7) -> Reading:
+    """One whose left and right thirds score this much for "a" and "b"; its whole picture has "c" with `whole`."""
+    of_cells = np.zeros((7, columns, 3), np.float32)
+    of_cells[:, :3, 0], of_cells[:, -3:, 1] = scores["a"], scores["b"]
+    head = Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
+    probabilities = np.array([(1 - whole) / 2, (1 - whole) / 2, whole], np.float32)
+    prediction = Prediction(
+        start_tick=8 * number,
+        stop_tick=8 * number + 64,
+        start_s=8 * number / 25,
+        end_s=(8 * number + 64) / 25,
+        probabilities=probabilities,
+        top=top_labels(probabilities, ("a", "b", "c")),
+        streams=("rgb",),
+        mode="continual",
+    )
+    return Reading(prediction, Cells({"rgb": of_cells}, {"rgb": head}, {"rgb": 1.0}), Picture((256, 256)))
+
+
+def labels_told(items: list[Reading]) -> list[set[str]]:
+    stage = Several(EventOptions(), ("a", "b", "c"), RGB)
+    told = [stage.push(item)[0].prediction.actions for item in items]
+    return [{action.label for action in actions} for actions in told]
+
+
+def test_parts_count_only_if_they_are_surer_together_than_the_whole_picture() -> None:
+    """At 9 the sum over 15 cells makes 0.9996: a surplus of 0.1 each."""
+    assert labels_told([reading({"a": 9, "b": 9}, whole=0.99)]) == [{"a", "b"}]
+    assert labels_told([reading({"a": 3.5, "b": 3.5}, whole=0.99)]) == [{"c"}], "0.03 each against 0.09"
+    assert labels_told([reading({"a": 9, "b": 0}, whole=0.6)]) == [set()], "one part alone"
+    assert labels_told([reading({"a": 9, "b": 0}, whole=0.75)]) == [{"c"}]
+
+
+def test_a_class_that_no_cell_supports_is_not_found() -> None:
+    """Every softmax is sure of the least negative."""
+    found = reading({"a": -1, "b": -1}, whole=0.4)
+    found.cells.by_stream["rgb"][..., 2] = -20
+    assert labels_told([found]) == [set()]
+    found.cells.by_stream["rgb"][...] = -20
+    found.cells.by_stream["rgb"][:, :3, 0], found.cells.by_stream["rgb"][:, -3:, 1] = -1, -1
+    assert labels_told([reading({"a": -1, "b": -1}, whole=0.4), found]) == [set(), set()]
+
+
+def test_evidence_is_averaged_over_what_was_seen_lately() -> None:
+    seen = [reading({"a": 9, "b": 9}, 0.6, number) for number in range(2)]
+    faded = [reading({"a": 9, "b": -3}, 0.6, number) for number in range(2, 12)]
+    told = labels_told(seen + faded)
+    assert told[:2] == [{"a", "b"}] * 2
+    assert told[-1] == set(), "nothing of it is remembered"
+    assert "b" in told[2], "it does not end with one reading that does not show it"
