@@ -28,7 +28,7 @@ from benchmarks.reaction import SIDE_PX, pictures
 from engines.engine import Engine
 from engines.load import load_engines
 from engines.spec import Mode
-from engines.weights.fetch import fetch
+from engines.weights.fetch import demo_clip, fetch
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Event, Frame, Prediction
 from realtime.zones import Zone
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=256, help="of each scene, 25 a second")
     given = parser.parse_args()
     fetch(RGB_MODEL)
+    demo_clip()  # int8 is calibrated on it
     rows = {
         f"{mode} {precision}": measure(mode, precision, given.ticks)
         for mode in STREAMING

@@ -59,7 +59,7 @@ def parts_of(rows: int, columns: int) -> Parts:
     shared = np.einsum("prc,qrc->pq", masks, masks) / np.minimum(sizes[:, None], sizes[None, :])
     corners = np.array([place[:2] for place in places])
     apart = shared <= MOST_SHARED
-    far = apart & (np.abs(corners[:, None, 1] - corners[None, :, 1]) >= VIEW)
+    far = np.abs(corners[:, None, 1] - corners[None, :, 1]) >= VIEW  # no part is as wide
     grown = np.zeros(masks.shape, np.bool_)
     for inside, (row, column, height, width) in zip(grown, places, strict=True):
         inside[max(0, row - 1) : row + height + 1, max(0, column - 1) : column + width + 1] = True

@@ -71,6 +71,8 @@ def test_one_part_alone_is_no_choice() -> None:
     assert together({3: only({part_at(1, 0): 0.9})}, PARTS) == []
     overlapping = {3: only({part_at(1, 0): 0.9}), 4: only({part_at(1, 1): 0.9})}
     assert together(overlapping, PARTS) == []
+    one_is_unsure = {3: only({part_at(1, 0): 0.9}), 4: only({part_at(1, 4): -0.1})}
+    assert together(one_is_unsure, PARTS) == []
 
 
 def test_two_beside_each_other_win_over_a_better_one_between_them() -> None:

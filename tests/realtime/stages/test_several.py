@@ -116,7 +116,7 @@ def test_the_same_action_in_two_places_is_two_actions_in_a_full_view() -> None:
         frame.rgb[48:176, 624:752, 0] = 250
         items.append(frame)
     found = actions(run(recognizer(region="full"), items))[-1]
-    assert [action.label for action in found] == ["red", "red"]
+    assert [(action.label, action.id) for action in found] == [("red", 1), ("red", 2)]
     assert sorted(action.where or () for action in found) == [
         pytest.approx((16, 48, 128, 128), abs=20),
         pytest.approx((624, 48, 128, 128), abs=20),
@@ -148,7 +148,7 @@ def test_preview_settles_on_the_actions_of_continual() -> None:
 def test_later_frames_change_nothing_and_flush_starts_afresh(cut: int) -> None:
     found, items = recognizer(), clip((cut, {"red": LEFT, "blue": RIGHT}))
     fresh = exact(out for item in items for out in found.push(item))
-    found.flush()
+    run(found, clip((80, {"green": BELOW})))
     for tail in ([], clip((60, {"green": BELOW}))):
         early = [out for item in items for out in found.push(item)]
         assert exact(early) == fresh, "it has not forgotten what came before"
