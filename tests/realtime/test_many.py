@@ -26,7 +26,7 @@ from realtime.outputs.log import SCHEMA, Line
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.reconnect import Reconnecting
-from realtime.types import Event, Frame, Gap, Prediction
+from realtime.types import Event, Frame, Gap, Picture, Prediction
 from tests.conftest import ROOT
 from tests.realtime.commands.test_cli import Invoke, invoke, text_file  # noqa: F401
 from tests.support.command_line import Doubles, understood
@@ -138,6 +138,7 @@ class Made:
     """Double of a video: the given frames, then the given error."""
 
     name, corrupt_packets, duration_s, size_px = "made", 0, None, (2, 2)
+    picture = Picture((2, 2))
 
     def __init__(
         self, frames: list[Frame], *, live: bool = False, error: Exception | None = None, pace_s: float = 0.0
