@@ -25,6 +25,7 @@ from realtime.view.latest_value import Latest
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
+from realtime.view.zones import put_zone, zones_state
 from realtime.worker_threads import Worker, submit
 
 Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
@@ -56,15 +57,16 @@ class Channel:
         load: Callable[[Settings], Engines],
         *,
         released: Callable[[], None] = lambda: None,
+        zones: LiveZones | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`load`: engines for settings, from a store that all channels share. `released`: called once, when the source
-        has been let go. `clock`: that of `Frame.taken_s`."""
+        has been let go. `zones`: of the source, if it had some before. `clock`: that of `Frame.taken_s`."""
         self.name = name
         self.picture: Latest[bytes] = Latest()
         self.flow: Latest[bytes] = Latest()
         self.state: Latest[State] = Latest()
-        self.zones = LiveZones()
+        self.zones = zones or LiveZones()
         """May be changed from any thread; they outlast a change of settings."""
         self.phase: Phase = "opening"
         self._open_source, self._load, self._released = open_source, load, released
@@ -113,6 +115,17 @@ class Channel:
         """From one thread at a time: `viewer`, a page, also wants to see where `label` is. "": no longer."""
         others = {who: what for who, what in self._asked.items() if who is not viewer}
         self._asked = others | ({viewer: label} if label else {})
+        self._tell_at_end()
+
+    def put_zone(self, name: str, given: object) -> None:
+        """From any thread: add, move or rename a zone as a page wants it; see `realtime.view.zones.put_zone`."""
+        put_zone(self.zones, name, given, self._board.picture)
+        self._tell_at_end()
+
+    def remove_zone(self, name: str) -> None:
+        """From any thread. Raises UsageError if there is no zone of that name."""
+        self.zones.remove(name)
+        self._tell_at_end()
 
     def stop(self) -> None:
         """From any thread; does not wait. `join` does."""
@@ -231,6 +244,7 @@ class Channel:
         }
         shown = [] if self._board.answer is None else [label for label, _ in self._board.answer.top]
         state |= {"where": glow_state(recognizer, dict.fromkeys([*shown, *self._asked.values()]))}
+        state |= {"zones": zones_state(self.zones, self._board.in_zones, self._board.picture)}
         state |= {
             "level": figures.level,
             "level_steps": sum(figures.level_steps.values()),
@@ -240,6 +254,11 @@ class Channel:
             "recording": self._recorder.state() if self._recorder else None,
         }
         return self.state.publish(state)
+
+    def _tell_at_end(self) -> None:
+        """After the end of the source its thread, which tells the page of everything else, is gone."""
+        if not self.running:
+            self._tell()
 
     def _with_late_pictures(self, figures: Figures) -> Figures:
         """Pictures of a page's camera that arrived too late to be read count as dropped frames, too."""

@@ -13,6 +13,7 @@ from realtime.clock import Clock
 from realtime.errors import SourceError, UsageError
 from realtime.reader_threads import Source
 from realtime.sources.address import masked
+from realtime.stages.live_zones import LiveZones
 from realtime.view.browser_camera import BrowserCamera
 from realtime.view.channel import Channel
 from realtime.view.recorder import NewWriter, Recorder
@@ -83,6 +84,8 @@ class Hub:
         self._record_to, self._new_writer = record_to, new_writer
         self._starts: dict[str, Start] = {}
         """By token."""
+        self._zones = {name: LiveZones() for name in self.sources}
+        """Of this server's sources; they outlast its channels."""
         self._lock = Lock()
         self._clock = clock or Clock()
         self.uploads = Uploads(self._clock)
@@ -231,6 +234,7 @@ class Hub:
                 settings,
                 self.engines,
                 released=released,
+                zones=self._zones.get(key or ""),
                 clock=self._clock,
             )
             self._starts[token] = Start(channel, key or token, self._clock.now_s())

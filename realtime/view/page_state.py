@@ -39,7 +39,10 @@ class Board:
         self.busy: deque[tuple[float, float]] = deque()
         """(time, seconds that the recogniser had worked by then) over the last `LOAD_OVER_S`."""
         self._now_s = 0.0
-        self._picture = Picture((0, 0))
+        self.in_zones: dict[str, Prediction] = {}
+        """The newest prediction of each zone, by its name; of zones that are gone, too."""
+        self.picture = Picture((0, 0))
+        """Of the newest frame; no px before the first."""
         self._news = self._predicted = False
 
     def push(self, item: Frame | Output) -> None:
@@ -47,6 +50,8 @@ class Board:
         if isinstance(item, Frame):
             self._take(item)
             return
+        if isinstance(item, Prediction) and item.zone is not None:
+            self.in_zones[item.zone] = item
         if not of_whole(item):
             return
         self._news = True
@@ -75,7 +80,7 @@ class Board:
     def _take(self, frame: Frame) -> None:
         self._now_s = float(frame.pts)
         height, width = frame.rgb.shape[:2]
-        self._picture = Picture((height, width), frame.turn, frame.pixel_aspect)
+        self.picture = Picture((height, width), frame.turn, frame.pixel_aspect)
         if frame.taken_s is not None:
             self._arrivals_s.append(frame.taken_s)
             self.latencies.take(self._now_s, frame.taken_s)
@@ -91,10 +96,10 @@ class Board:
         answer = self.answer
         return {
             "media_s": round(self._now_s, 3),
-            "size_px": self._picture.size_px[::-1],
-            "turn": _turn(self._picture),
-            "answer": None if answer is None else _answer(answer, self._picture),
-            "settled": None if self._settled is None else _answer(self._settled, self._picture),
+            "size_px": self.picture.size_px[::-1],
+            "turn": _turn(self.picture),
+            "answer": None if answer is None else _answer(answer, self.picture),
+            "settled": None if self._settled is None else _answer(self._settled, self.picture),
             "by_stream": _by_stream(answer),
             "current": None
             if current is None

@@ -7,6 +7,8 @@ WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
 POST /live/start                {"source", "address", "upload", "settings"} -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
+PUT  /live/TOKEN/zones?name=NAME    {"x", "y", "width", "height"}, and "was" for a new name: see `realtime.view.zones`
+DELETE /live/TOKEN/zones?name=NAME  the zone is gone
 
 Errors are answered with {"error": ...}, for the viewer to read.
 """
@@ -68,11 +70,16 @@ def routes(hub: Hub) -> list[BaseRoute]:
         await run_in_threadpool(hub.stop, request.path_params["token"])
         return Response(status_code=204)
 
+    async def zone(request: Request) -> Response:
+        channel = hub.find(request.path_params["token"])
+        return _gone() if channel is None else await _zone(request, channel)
+
     return [
         Route("/live/static/{name}", static),
         Route("/live/upload", upload, methods=["POST"]),
         Route("/live/start", start, methods=["POST"]),
         Route("/live/{token}/stop", stop, methods=["POST"]),
+        Route("/live/{token}/zones", zone, methods=["PUT", "DELETE"]),
         Route("/live/{token}/picture", picture),
         Route("/live/{token}/flow", flow),
         WebSocketRoute("/live/{token}/state", state),
@@ -151,6 +158,22 @@ async def _start(request: Request, hub: Hub) -> Response:
         return JSONResponse({"token": await run_in_threadpool(actions.begin, hub, given)})
     except UsageError as error:
         return _problem(400, str(error))
+
+
+async def _zone(request: Request, channel: Channel) -> Response:
+    name = request.query_params.get("name", "")
+    try:
+        if request.method == "DELETE":
+            channel.remove_zone(name)
+        else:
+            channel.put_zone(name, json.loads(await request.body()))
+    except ClientDisconnect:
+        return _problem(400, "the zone was broken off")
+    except UsageError as error:
+        return _problem(400, str(error))
+    except (ValueError, RecursionError):
+        return _problem(400, "a zone that is not JSON; load the page again")
+    return Response(status_code=204)
 
 
 async def _upload(request: Request, hub: Hub) -> Response:

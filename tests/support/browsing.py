@@ -99,10 +99,10 @@ def page_of(
 
 
 def is_problem(message: Any) -> bool:
-    """Whether a console message is a problem. A refused start is not: the page explains it."""
-    refused = message.text.endswith("status of 400 (Bad Request)") and message.location["url"].endswith(
-        "/live/start"
-    )
+    """Whether a console message is a problem. A refused start or zone is not: the page explains it."""
+    place = message.location["url"]
+    explained = place.endswith("/live/start") or "/zones?name=" in place
+    refused = explained and message.text.endswith("status of 400 (Bad Request)")
     return message.type == "error" and not refused
 
 

@@ -6,6 +6,7 @@ import { openCamera, askFor } from "./camera.js";
 import * as live from "./live.js";
 import { settled, waitFor } from "./patience.js";
 import { drawRegion } from "./region.js";
+import { say } from "./say.js";
 import { askForStart, upload } from "./server.js";
 import { stored } from "./turned.js";
 import { remembered } from "./where.js";
@@ -37,7 +38,7 @@ function open(webcam, atOnce, names, source, ...others) {
 async function start(names, source, address, ...values) {
   const signal = renew();
   settled();
-  live.say("");
+  say("");
   live.makeWay();
   try {
     const sent = await gather(source, signal);
@@ -77,7 +78,7 @@ async function draw() {
   const before = document.querySelector("#region textarea, #region input").value;
   const { size_px, turn, mirrored } = live.picture();
   if (!size_px) {
-    live.say("Start a source first; then draw on its picture.");
+    say("Start a source first; then draw on its picture.");
     return before;
   }
   find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });

@@ -5,10 +5,12 @@ import { beginAnew, closeCamera, sendPictures } from "./camera.js";
 import { showCosts } from "./costs.js";
 import { moved, overdue, settled, waitFor } from "./patience.js";
 import { mark } from "./region.js";
+import { say } from "./say.js";
 import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
 import { shown } from "./turned.js";
 import * as where from "./where.js";
+import * as zones from "./zones.js";
 
 const find = (id) => document.getElementById(id);
 const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
@@ -119,6 +121,7 @@ function hear(next) {
   shownMediaS = next.media_s;
   timeline.tell(state);
   where.tell(state);
+  zones.tell(state, token);
   const down = state.connection && !state.connection.up && state.phase === "running";
   phase(down ? "lost" : state.phase);
   if (down || wasDown) say(down ? `The source was lost; it will be reopened as soon as it is back: ${state.connection.reason}` : "");
@@ -216,6 +219,7 @@ function clear(another) {
   socket?.close();
   socket = state = null;
   where.tell(null);
+  zones.tell(null, "");
   tries = 0;
   if (!another) closeCamera(find("mirror"));
   find("picture").removeAttribute("src");
@@ -237,11 +241,6 @@ function phase(name) {
   if (find("phase-text").textContent !== words) find("phase-text").textContent = words;
 }
 
-export function say(problem) {
-  find("problem").hidden = !problem;
-  if (find("problem").textContent !== problem) find("problem").textContent = problem ?? "";
-}
-
 // A timeline of one minute moves by a pixel about ten times a second. At every animation frame the page would be laid
 // out and painted six times as often, on cores that an engine may need.
 function everyTenth() {
@@ -251,14 +250,18 @@ function everyTenth() {
   find("late").hidden = !late;
   if (find("late-text").textContent !== late) find("late-text").textContent = late;
   mark_();
-  requestAnimationFrame(() => find("where") && where.draw(find("stage"), find("where-switch").checked, mirrored));
+  requestAnimationFrame(() => {
+    if (!find("where") || !find("zone-card")) return;
+    zones.draw(find("stage"), mirrored);
+    where.draw(find("stage"), find("where-switch").checked, mirrored);
+  });
   if (state?.phase === "running" && !wasDown && performance.now() - frameAt > QUIET_MS) phase("waiting");
 }
 
 let marked = "";
 function mark_() {
   const stage = find("stage");
-  if (stage.classList.contains("drawing")) return;
+  if (stage.classList.contains("drawing")) return void (marked = "");
   const region = state?.settings.region;
   const key = JSON.stringify([state?.size_px, state?.turn, region, mirrored, stage.clientWidth, stage.clientHeight]);
   if (key === marked) return;

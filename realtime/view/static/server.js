@@ -26,15 +26,21 @@ export function askForStart(given, signal) {
 // If this fails, a channel without viewers ends anyway, only later.
 export const letGo = (token) => post(`live/${token}/stop`).catch(() => {});
 
-async function post(path, body = null) {
+// `zone`: x, y, width and height in px of the picture, and `was`, its name before.
+export const putZone = (token, name, zone) => ask("PUT", `live/${token}/zones?name=${encodeURIComponent(name)}`, zone);
+export const removeZone = (token, name) => ask("DELETE", `live/${token}/zones?name=${encodeURIComponent(name)}`);
+
+const post = (path, body = null) => ask("POST", path, body);
+
+async function ask(method, path, body = null) {
   let answer;
   try {
-    answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    answer = await fetch(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
   } catch {
     throw new Error("The server does not answer. Check that it runs, then press Start again.");
   }
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(told.error ?? `The server refused the start (${answer.status}). Load the page again.`);
+  if (!answer.ok) throw new Error(told.error ?? `The server refused it (${answer.status}). Load the page again.`);
   return told;
 }
 

@@ -134,7 +134,8 @@ function corners(pen, [x, y, w, h], colour, provisional) {
 // What else stands on the stage.
 function covered(stage) {
   const edge = stage.getBoundingClientRect();
-  return ["caption", "rate", "asked", "recorder"].map(find).filter((node) => node && !node.hidden).map((node) => {
+  const others = ["caption", "rate", "asked", "recorder"].map(find).filter((node) => node && !node.hidden);
+  return [...others, ...find("zones").querySelectorAll(".tag")].map((node) => {
     const { left, top, width, height } = node.getBoundingClientRect();
     return [left - edge.left, top - edge.top, width, height];
   });

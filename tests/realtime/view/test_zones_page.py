@@ -1,0 +1,163 @@
+"""Zones drawn in a real browser: by mouse, by keyboard, by touch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.browsing import page_of, press, wait_for_label
+from tests.support.serving import Served
+
+BOXES = "Object.fromEntries(window.told.map((zone) => [zone.name, zone.box.map(Math.round)]))"
+"""What the server holds: in px of the picture, which has 320 x 240."""
+HEAR = """
+window.told = [];
+const Plain = WebSocket;
+window.WebSocket = function (...given) {
+  const socket = new Plain(...given);
+  socket.addEventListener("message", ({ data }) => (window.told = JSON.parse(data).zones ?? window.told));
+  return socket;
+};
+"""
+
+
+@pytest.fixture
+def page(chromium: Any, quiet_server: Served) -> Iterator[Any]:
+    with page_of(chromium, quiet_server, lambda page: page.add_init_script(HEAR)) as page:
+        wait_for_label(page, "painting red")
+        yield page
+        for name in names(page):
+            page.get_by_role("button", name=f"Delete {name}", exact=True).click()
+        page.wait_for_function("window.told.length === 0")
+
+
+def names(page: Any) -> list[str]:
+    """Of the zones that the page shows."""
+    found: list[str] = page.evaluate(
+        "[...document.querySelectorAll('.zone')].map((zone) => zone.dataset.name)"
+    )
+    return found
+
+
+def at(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where a px of the picture is on the screen."""
+    box = page.locator("#stage").bounding_box()
+    scale = min(box["width"] / 320, box["height"] / 240)
+    left, top = (box["width"] - 320 * scale) / 2, (box["height"] - 240 * scale) / 2
+    return box["x"] + left + x * scale, box["y"] + top + y * scale
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*at(page, *start))
+    page.mouse.down()
+    page.mouse.move(*at(page, *end), steps=4)
+    page.mouse.up()
+
+
+def wait_for(page: Any, zones: dict[str, tuple[int, int, int, int]]) -> None:
+    """Until the server holds exactly these, to a px or two."""
+    near = "(a, b) => a.length === b.length && a.every((edge, i) => Math.abs(edge - b[i]) <= 2)"
+    page.wait_for_function(
+        f"""(wanted) => {{
+          const held = {BOXES}, near = {near};
+          return Object.keys(held).sort().join() === Object.keys(wanted).sort().join()
+            && Object.keys(wanted).every((name) => near(held[name], wanted[name]));
+        }}""",
+        arg={name: list(box) for name, box in zones.items()},
+    )
+
+
+def test_a_zone_is_drawn_named_moved_resized_and_deleted_by_mouse(page: Any) -> None:
+    press(page, "Draw a zone")
+    drag(page, (60, 60), (160, 140))
+    page.keyboard.type("door")
+    page.keyboard.press("Enter")
+    wait_for(page, {"door": (60, 60, 100, 80)})
+    page.wait_for_function("document.querySelector('.zone .tag').textContent.startsWith('doorpainting')")
+    drag(page, (120, 110), (150, 100))
+    wait_for(page, {"door": (90, 50, 100, 80)})
+    drag(page, (190, 130), (210, 150))
+    wait_for(page, {"door": (90, 50, 120, 100)})
+    drag(page, (150, 100), (900, 100))
+    wait_for(page, {"door": (200, 50, 120, 100)})
+    page.get_by_role("button", name="Rename door", exact=True).click()
+    page.get_by_label("New name of door").fill("till")
+    page.get_by_label("New name of door").press("Enter")
+    wait_for(page, {"till": (200, 50, 120, 100)})
+    panel = page.locator(".zone-row")
+    assert panel.count() == 1
+    assert "till" in panel.inner_text()
+    page.get_by_role("button", name="Delete till", exact=True).click()
+    wait_for(page, {})
+    assert not page.locator("#zone-card").is_visible()
+
+
+def test_all_of_it_by_keyboard(page: Any) -> None:
+    page.get_by_role("button", name="Add a zone").focus()
+    page.keyboard.press("Enter")
+    wait_for(page, {"zone 1": (120, 80, 80, 80)})
+    page.wait_for_function("document.activeElement.dataset.name === 'zone 1'")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * 5 + ["Shift+ArrowRight"] * 5 + ["Shift+ArrowUp"] * 5:
+        page.keyboard.press(key)
+    wait_for(page, {"zone 1": (88, 56, 112, 56)})
+    page.keyboard.press("Enter")
+    page.keyboard.type("sofa")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    page.keyboard.type("couch")
+    page.keyboard.press("Enter")
+    wait_for(page, {"couch": (88, 56, 112, 56)})
+    page.wait_for_function("document.activeElement.dataset.name === 'couch'")
+    label = page.locator(".zone").get_attribute("aria-label")
+    assert label.startswith("couch")
+    assert "Delete removes it" in label
+    page.keyboard.press("Delete")
+    wait_for(page, {})
+    page.wait_for_function("document.activeElement.id === 'add-zone'")
+
+
+def test_a_zone_that_cannot_be_is_explained_and_what_was_there_stays(page: Any) -> None:
+    press(page, "Add a zone")
+    wait_for(page, {"zone 1": (120, 80, 80, 80)})
+    page.locator(".zone").press("Enter")
+    page.keyboard.type("no <such> name")
+    page.keyboard.press("Enter")
+    page.get_by_text("give a name of at most 40 letters").wait_for()
+    page.wait_for_function("document.querySelectorAll('.zone').length === 1")
+    assert names(page) == ["zone 1"]
+    page.locator(".zone").press("ArrowLeft")
+    page.wait_for_function("document.getElementById('problem').hidden")
+
+
+def test_a_zone_is_dragged_by_touch_and_the_page_does_not_scroll(chromium: Any, quiet_server: Served) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    with page_of(chromium, quiet_server, lambda page: page.add_init_script(HEAR), **phone) as page:
+        wait_for_label(page, "painting red")
+        press(page, "Add a zone")
+        wait_for(page, {"zone 1": (120, 80, 80, 80)})
+        page.locator("#stage").scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        touch = page.context.new_cdp_session(page)
+        for kind, points in (
+            ("touchStart", [(160, 130)]),
+            ("touchMove", [(160, 115)]),
+            ("touchMove", [(160, 90)]),
+            ("touchEnd", []),
+        ):
+            places = [dict(zip("xy", at(page, *point), strict=True)) for point in points]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+        wait_for(page, {"zone 1": (120, 40, 80, 80)})
+        assert page.evaluate("scrollY") == before
+        page.get_by_role("button", name="Delete zone 1", exact=True).click()
+        wait_for(page, {})
+
+
+def test_zones_of_a_source_of_the_server_stay_when_it_is_started_again(page: Any) -> None:
+    press(page, "Add a zone")
+    wait_for(page, {"zone 1": (120, 80, 80, 80)})
+    press(page, "Stop")
+    page.wait_for_function("document.querySelectorAll('.zone').length === 0")
+    press(page, "Start")
+    wait_for_label(page, "painting red")
+    page.wait_for_function("document.querySelectorAll('.zone').length === 1")
