@@ -110,7 +110,7 @@ class Several:
             return [item]
         evidence = self._evidence(item)
         found = self._found(item, evidence)
-        boxes = [self._box(item, each) for each in found]
+        boxes = self._boxes(item, found)
         numbers = [None if each.track is None else each.track.id for each in found]
         ended: list[Event] = []
         if item.prediction.settled:
@@ -226,13 +226,18 @@ class Several:
         mean = track.total / track.count
         return [Event(self._labels[track.number], track.start_s, end_s, mean, track.where.box, id=track.id)]
 
-    def _box(self, reading: Reading, found: Found) -> Box | None:
-        """The box around the scores of its class, in its part and next to it."""
-        scores = reading.cells.scores(found.number)
-        if found.part is not None:
-            inside = parts_of(*scores.shape).grown[found.part]
-            scores = np.where(inside, scores, np.minimum(scores, 0))
-        return box_in_source(scores, reading.picture, self._region, self._spec)
+    def _boxes(self, reading: Reading, found: Sequence[Found]) -> list[Box | None]:
+        """The boxes around the scores of their classes. A cell counts for the one that scores most there; where there
+        are parts, only those of the part and next to it."""
+        maps = [reading.cells.scores(each.number) for each in found]
+        boxes = []
+        for each, scores in zip(found, maps, strict=True):
+            own = scores >= np.max(maps, axis=0)
+            if each.part is not None:
+                own &= parts_of(*scores.shape).grown[each.part]
+            counted = np.where(own, scores, np.minimum(scores, 0))
+            boxes.append(box_in_source(counted, reading.picture, self._region, self._spec))
+        return boxes
 
 
 def best_cell(scores: Floats) -> tuple[int, int]:

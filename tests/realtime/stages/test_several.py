@@ -218,3 +218,13 @@ def test_evidence_is_averaged_over_what_was_seen_lately() -> None:
     assert told[:2] == [{"a", "b"}] * 2
     assert told[-1] == set(), "nothing of it is remembered"
     assert "b" in told[2], "it does not end with one reading that does not show it"
+
+
+def test_boxes_of_two_actions_do_not_share_a_cell() -> None:
+    item = reading({"a": 9, "b": 9}, whole=0.6)
+    of_cells = item.cells.by_stream["rgb"]
+    of_cells[:, 3, :2], of_cells[:, 4, :2] = (8, 6), (6, 9)
+    actions = Several(EventOptions(), ("a", "b", "c"), RGB).push(item)[0].prediction.actions
+    sides = {action.label: (action.where[0], action.where[0] + action.where[2]) for action in actions}
+    assert sides["a"] == pytest.approx((16, 144), abs=16)
+    assert sides["b"] == pytest.approx((144, 240), abs=16)
