@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 
 from benchmarks import card
 from benchmarks.card import CLIPS
-from benchmarks.material import RGB_MODEL, precisions
+from benchmarks.material import RGB_MODEL, checked_engines, precisions
 from benchmarks.reaction import SIDE_PX, pictures
 from engines.engine import Engine
-from engines.load import load_engines
 from engines.spec import Mode
-from engines.weights.fetch import demo_clip, fetch
 from realtime.recognizer import Output, Recognizer
 from realtime.types import Event, Frame, Prediction
 from realtime.zones import Zone
@@ -165,7 +163,7 @@ def total(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure(mode: Mode, precision: str, ticks: int) -> dict[str, Any]:
-    engine = load_engines(RGB_MODEL, "auto", precision, mode, "rgb").rgb
+    engine = checked_engines(precision, mode, "rgb", RGB_MODEL).rgb
     assert engine is not None
     shown = clips(ticks)
     going = going_on(engine, shown)
@@ -198,8 +196,6 @@ def main() -> None:
     )
     parser.add_argument("--ticks", type=int, default=256, help="of each scene, 25 a second")
     given = parser.parse_args()
-    fetch(RGB_MODEL)
-    demo_clip()  # int8 is calibrated on it
     rows = {
         f"{mode} {precision}": measure(mode, precision, given.ticks)
         for mode in STREAMING
