@@ -33,7 +33,7 @@ from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip, Spans
 from realtime.stages.where import Heat, seen_squares
 from realtime.stages.zone_predictions import ZonePredictions
-from realtime.types import Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
+from realtime.types import Box, Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
 from realtime.zones import Zone
 
 if TYPE_CHECKING:
@@ -181,6 +181,10 @@ class Recognizer:
         look-ahead, and of the predictions that are averaged, plus two seconds for flow that waits for its frames."""
         apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
         return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 2
+
+    def seen_squares(self, picture: Picture) -> list[Box]:
+        """The squares of a frame that the network sees, in its px: `Prediction.heat` is of these, side by side."""
+        return seen_squares(picture, self._region, self._spec)
 
     def push(self, frame: Frame) -> list[Output]:
         """The next frame -> the outputs that it completes."""

@@ -161,15 +161,22 @@ def sinks_of(
     sinks: list[Sink] = []
     if options.timeline is not None:
         title = Path(video.name).name
-        sinks.append(TimelinePicture(options.timeline, recognizer.labels, title, caption))
+        sinks.append(OfWhole(TimelinePicture(options.timeline, recognizer.labels, title, caption)))
     if options.annotate is not None:
         from realtime.outputs.annotated_video import Annotator
 
         check_writable(options.annotate)
-        sinks.append(Annotator(VideoWriter(options.annotate, video.size_px), caption=caption))
+        sinks.append(
+            Annotator(
+                VideoWriter(options.annotate, video.size_px),
+                caption=caption,
+                zones=lambda: recognizer.zones.now,
+                squares=recognizer.seen_squares,
+            )
+        )
     if options.save_clips is not None:
-        sinks.append(clips_sink(options.save_clips, recognizer, name, options.clips_mb))
-    return [OfWhole(sink) for sink in sinks]
+        sinks.append(OfWhole(clips_sink(options.save_clips, recognizer, name, options.clips_mb)))
+    return sinks
 
 
 def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_mb: int) -> Sink:

@@ -2,12 +2,18 @@
 
 import math
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
 
+from engines.head import Floats
+from realtime.outputs.marks import glow_weights
 from realtime.outputs.overlay import STRIP_S, draw
-from realtime.types import Event, Frame, Gap, Image, Prediction
+from realtime.outputs.places import marks_of
+from realtime.stages.inputs import picture_of
+from realtime.types import Box, Event, Frame, Gap, Image, Picture, Prediction, of_whole
+from realtime.zones import Zone
 
 
 class Recent:
@@ -16,6 +22,9 @@ class Recent:
     def __init__(self, keep_s: float = STRIP_S) -> None:
         self._keep_s = keep_s
         self.prediction: Prediction | None = None
+        """Of the whole picture."""
+        self.of_zones: dict[str, Prediction] = {}
+        """The newest prediction of each zone."""
         self.events: deque[Event] = deque()
         self.trail: deque[Event] = deque()
         """Stretches and the label that led in them: like events, but from the first prediction on and however
@@ -27,6 +36,11 @@ class Recent:
         over."""
         if isinstance(item, Gap):
             self.prediction, self._in_section = None, False
+            self.of_zones.clear()
+        elif isinstance(item, Prediction) and item.zone is not None:
+            self.of_zones[item.zone] = item
+        elif not of_whole(item):
+            pass  # the strip has room for the events of the whole picture alone
         elif isinstance(item, Event):
             self.events.append(item)
         else:
@@ -69,10 +83,21 @@ class Annotator:
     seen it. So each frame is held until the next one arrives. The last frame shows everything known at the end.
     """
 
-    def __init__(self, writer: Writer, *, caption: str = "") -> None:
-        """`caption`: streams and name of the weights; shown in every frame."""
-        self._writer, self._caption = writer, caption
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        caption: str = "",
+        zones: Callable[[], Sequence[Zone]] = tuple,
+        squares: Callable[[Picture], Sequence[Box]] | None = None,
+    ) -> None:
+        """`caption`: streams and name of the weights; shown in every frame. `zones`: those in force. `squares`:
+        `Recognizer.seen_squares`, without which there is no glow."""
+        self._writer, self._caption, self._zones, self._squares = writer, caption, zones, squares
         self._recent = Recent()
+        self._glow: Floats | None = None
+        self._glow_of: tuple[Prediction, Picture] | None = None
+        """Of which prediction and frame."""
         self._waiting: deque[Prediction | Event | Gap] = deque()
         self._held: Frame | None = None
 
@@ -107,8 +132,19 @@ class Annotator:
             events=recent.events,
             trail=recent.trail,
             caption=self._caption,
+            marks=marks_of(recent.prediction, recent.of_zones, self._zones(), picture_of(frame)),
+            glow=self._glow_in(recent.prediction, picture_of(frame)),
         )
         self._writer.write(picture, frame.pts)
+
+    def _glow_in(self, prediction: Prediction | None, picture: Picture) -> Floats | None:
+        """Computed once for each prediction."""
+        if prediction is None or prediction.heat is None or self._squares is None:
+            return None
+        if self._glow_of != (prediction, picture):
+            self._glow = glow_weights(prediction.heat, self._squares(picture), picture.size_px)
+            self._glow_of = (prediction, picture)
+        return self._glow
 
 
 def _end_s(item: Prediction | Event | Gap) -> float:

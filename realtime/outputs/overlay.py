@@ -10,12 +10,13 @@
 """
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from realtime.outputs.text import BOLD, REGULAR, Colour, write_line
+from engines.head import Floats
+from realtime.outputs.marks import Mark, Rectangle, draw_glow, draw_lines, draw_tags
+from realtime.outputs.text import BOLD, REGULAR, Colour, Sizes, dim, percent, write_line
 from realtime.types import Event, Image, Prediction
 
 STRIP_S = 20.0
@@ -34,8 +35,6 @@ PALETTE: tuple[Colour, ...] = (
 """R G B. Okabe and Ito's colours that are visible on both black and white, and three more between them."""
 
 WHITE, LIGHT, GREY = (255, 255, 255), (220, 220, 220), (175, 175, 175)
-MIN_TEXT_SIDE_PX = 72
-"""Below this size the picture has bars only: letters would be illegible."""
 
 
 def label_colour(label: str) -> Colour:
@@ -61,80 +60,66 @@ def draw(
     trail: Iterable[Event] = (),
     caption: str = "",
     flow: Image | None = None,
+    marks: Sequence[Mark] = (),
+    glow: Floats | None = None,
 ) -> Image:
     """uint8 (H, W, 3) -> a new picture of the same size with the prediction and the last `STRIP_S` seconds drawn on it.
 
     `now_s`: media time of the picture, seconds. `events`: solid bars in the strip, with their names if there is room.
     `trail`: stretches of time and the label that led in them, as faint bars under the events. `flow`: uint8 (h, w, 3),
-    a picture of the flow for the upper right corner. A provisional prediction is shown in grey over a hatched bar.
+    a picture of the flow for the upper right corner. `marks`: parts of the picture; their tags keep clear of everything
+    else. `glow`: see `realtime.outputs.marks.glow_weights`. A provisional prediction is shown in grey
+    over a hatched bar.
     """
     out = rgb.copy()
-    sizes = _Sizes.of(out)
-    right = _answer(out, sizes, prediction)
-    _strip(out, sizes, now_s, list(trail), list(events), caption)
+    sizes = Sizes.of(out)
+    if glow is not None:
+        draw_glow(out, glow)
+    draw_lines(out, sizes, marks)
+    answer = _answer(out, sizes, prediction, named=any(mark.name for mark in marks))
+    strip_top = _strip(out, sizes, now_s, list(trail), list(events), caption)
+    draw_tags(out, sizes, marks, [answer, (0, strip_top, out.shape[1], out.shape[0])])
     if flow is not None:
-        _inset(out[: out.shape[0] // 2, right:], sizes, flow)
+        _inset(out[: out.shape[0] // 2, answer[2] :], sizes, flow)
     return out
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """All lengths, in px, derived from the picture's size; small pictures get relatively larger letters."""
-
-    label: int
-    small: int
-    margin: int
-    text: bool
-    runners_up: int
-
-    @classmethod
-    def of(cls, picture: Image) -> "_Sizes":
-        height, width = picture.shape[:2]
-        unit = min(height, width * 3 // 4)
-        small = max(9, round(4.9 + 0.0214 * unit))
-        return cls(
-            label=max(10, round(6.3 + 0.0405 * unit)),
-            small=small,
-            margin=round(0.6 * small),
-            text=min(height, width) >= MIN_TEXT_SIDE_PX,
-            runners_up=4 if unit >= 360 else 0,
-        )
-
-
-def _answer(out: Image, sizes: _Sizes, prediction: Prediction | None) -> int:
-    """Draw the panel in the upper left corner; returns the column at which it ends."""
+def _answer(out: Image, sizes: Sizes, prediction: Prediction | None, *, named: bool) -> Rectangle:
+    """Draw the panel in the upper left corner; returns what it covers. `named`: others have names in the picture, for
+    which the runners-up make room."""
     height: int = out.shape[0]
     width: int = out.shape[1]
     if not sizes.text:
         if prediction is not None:
             _bar(out[: max(1, height // 8)], prediction)
-        return width
+        return (0, 0, width, max(1, height // 8))
     margin, row, bar = sizes.margin, round(1.3 * sizes.label), max(3, round(0.3 * sizes.label))
-    others = prediction.top[1 : 1 + sizes.runners_up] if prediction is not None else ()
+    others = () if prediction is None or named else prediction.top[1 : 1 + sizes.runners_up]
     bar_top = margin // 2 + row + margin // 4
     others_top = bar_top + bar + margin // 2
     line = round(1.45 * sizes.small)
     right = margin + min(width - 2 * margin, 16 * sizes.label)
-    panel = out[margin : 2 * margin + others_top + line * len(others), margin:right]
-    _dim(panel)
+    place = (margin, margin, right, 2 * margin + others_top + line * len(others))
+    panel = out[margin : place[3], margin:right]
+    dim(panel)
     inner = panel[:, margin:-margin]
     if prediction is None:
         write_line(inner[:others_top], "no answer yet", sizes.small, GREY)
-        return right
+        return place
     weight, colour = (BOLD, WHITE) if prediction.settled else (REGULAR, GREY)
     _row(inner[margin // 2 : margin // 2 + row], *prediction.top[0], sizes.label, colour, weight)
     _bar(inner[bar_top : bar_top + bar], prediction)
     for number, (label, probability) in enumerate(others):
         top = others_top + number * line
         _row(inner[top : top + line], label, probability, sizes.small, LIGHT)
-    return right
+    return place
 
 
 def _row(
     box: Image, label: str, probability: float, size_px: int, colour: Colour, weight: int = REGULAR
 ) -> None:
     """The label on the left, its probability on the right."""
-    used = write_line(box, _percent(probability), size_px, colour, weight, right=True)
+    used = write_line(box, percent(probability), size_px, colour, weight, right=True)
     name = box[:, : -used - size_px // 3]
     write_line(name, label, size_px, colour, weight, least_px=max(9, round(0.7 * size_px)))
 
@@ -151,23 +136,26 @@ def _bar(track: Image, prediction: Prediction) -> None:
 
 
 def _strip(
-    out: Image, sizes: _Sizes, now_s: float, trail: list[Event], events: list[Event], caption: str
-) -> None:
-    height = out.shape[0]
+    out: Image, sizes: Sizes, now_s: float, trail: list[Event], events: list[Event], caption: str
+) -> int:
+    """Draw the strip at the lower edge; returns the row at which it begins."""
+    height: int = out.shape[0]
     if not sizes.text:
         if trail or events:
             _track(out[height - max(1, height // 8) :], sizes, now_s, trail, events)
-        return
+        return height - max(1, height // 8)
     margin, line = sizes.margin, round(1.5 * sizes.small)
-    panel = out[height - 2 * line - margin :]
-    _dim(panel)
+    top = height - 2 * line - margin
+    panel = out[top:]
+    dim(panel)
     inner = panel[:, margin:-margin]
     used = write_line(inner[:line], f"last {STRIP_S:.0f} s · {clock(now_s)}", sizes.small, LIGHT, right=True)
     write_line(inner[:line, : -used - margin], caption, sizes.small, LIGHT)
     _track(inner[line : 2 * line], sizes, now_s, trail, events)
+    return top
 
 
-def _track(track: Image, sizes: _Sizes, now_s: float, trail: list[Event], events: list[Event]) -> None:
+def _track(track: Image, sizes: Sizes, now_s: float, trail: list[Event], events: list[Event]) -> None:
     """Bars over the last STRIP_S seconds."""
     width: int = track.shape[1]
     track[:] = 50
@@ -188,7 +176,7 @@ def _track(track: Image, sizes: _Sizes, now_s: float, trail: list[Event], events
             write_line(bar[:, pad : -pad - 1], event.label, sizes.small, (0, 0, 0), BOLD)
 
 
-def _inset(corner: Image, sizes: _Sizes, flow: Image) -> None:
+def _inset(corner: Image, sizes: Sizes, flow: Image) -> None:
     """Put `flow` into the upper right of `corner`, if there is room for a reasonable size."""
     import cv2
 
@@ -201,17 +189,3 @@ def _inset(corner: Image, sizes: _Sizes, flow: Image) -> None:
     small = cv2.resize(flow, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     right = corner.shape[1] - sizes.margin
     corner[sizes.margin : sizes.margin + size[1], right - size[0] : right] = small
-
-
-def _dim(panel: Image) -> None:
-    import cv2
-
-    panel[:] = cv2.convertScaleAbs(panel, alpha=0.35)
-
-
-def _percent(probability: float) -> str:
-    """Never rounds up to certainty or down to nothing."""
-    percent = 100 * probability
-    if 99 < percent < 100:
-        return ">99%"
-    return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"

@@ -6,6 +6,7 @@ creating one takes a microsecond, so each call does.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from realtime.types import Image
@@ -13,6 +14,36 @@ from realtime.types import Image
 Colour = tuple[int, int, int]
 """R G B, 0 to 255."""
 REGULAR, BOLD = 400, 600
+MIN_TEXT_SIDE_PX = 72
+"""Below this size a picture has no text: letters would be illegible."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """All lengths, in px, derived from the picture's size; small pictures get relatively larger letters."""
+
+    label: int
+    tag: int
+    small: int
+    line: int
+    margin: int
+    text: bool
+    runners_up: int
+
+    @classmethod
+    def of(cls, picture: Image) -> "Sizes":
+        height, width = picture.shape[:2]
+        unit = min(height, width * 3 // 4)
+        small = max(9, round(4.9 + 0.0214 * unit))
+        return cls(
+            label=max(10, round(6.3 + 0.0405 * unit)),
+            tag=max(10, round(5.6 + 0.03 * unit)),
+            small=small,
+            line=max(1, round(0.5 + unit / 220)),
+            margin=round(0.6 * small),
+            text=min(height, width) >= MIN_TEXT_SIDE_PX,
+            runners_up=4 if unit >= 360 else 0,
+        )
 
 
 def write_line(
@@ -83,3 +114,18 @@ def width_px(text: str, size_px: int, weight: int = REGULAR) -> int:
         (0, 0), printable(text), (0, 0), cv2.FontFace("sans"), size_px, weight
     )
     return int(left + width)
+
+
+def dim(panel: Image) -> None:
+    """Darken, so that light text on it is legible."""
+    import cv2
+
+    panel[:] = cv2.convertScaleAbs(panel, alpha=0.35)
+
+
+def percent(probability: float) -> str:
+    """Never rounds up to certainty or down to nothing."""
+    percent = 100 * probability
+    if 99 < percent < 100:
+        return ">99%"
+    return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"
