@@ -1,8 +1,9 @@
 """Marks on a picture: where something is, what it is called, and a soft glow.
 
 ┌─        ─┐
-  ▌tai chi 93%      corner marks around a box, or a thin rectangle, and a tag
+                    corner marks around a box, or a thin rectangle, and a tag
 └─        ─┘
+▌tai chi 93%
 
 Each line has a dark edge and each tag a dark ground, so both are legible on any picture.
 """
@@ -154,8 +155,8 @@ def free_place(
 ) -> Rectangle | None:
     """A place for a tag of `size` (width, height) at or near a rectangle of a picture (width, height).
 
-    It overlaps nothing `used`, and `others` only if that cannot be avoided at the rectangle. `inside`: rather in the
-    rectangle than below it. None if nothing is free.
+    It overlaps nothing `used`, and `others` only if that cannot be avoided at the rectangle. Rather below than above,
+    where a face may be; with `inside`, above or in the rectangle. None if nothing is free.
     """
     beside = [
         place
@@ -176,7 +177,7 @@ def free_place(
 def _beside(
     size: tuple[int, int], around: Rectangle, used: Sequence[Rectangle], *, inside: bool
 ) -> Iterator[Rectangle]:
-    """At the left and right edge of the rectangle: above it, below, beside, inside, and inside next to what is used."""
+    """At the left and right edge of the rectangle: below it, above, beside, inside, and inside next to what is used."""
     width, height = size
     left, top, right, bottom = around
     at_edges = (left, right - width)
@@ -188,8 +189,8 @@ def _beside(
         for y in (used_bottom + GAP_PX, used_top - height - GAP_PX):
             if top <= y <= bottom - height:
                 within += [(x + GAP_PX, y) for x in at_edges]
-    rest = [*within, *below, *outside] if inside else [*below, *outside, *within]
-    for x, y in (*above, *rest):
+    near = [*above, *within, *below, *outside] if inside else [*below, *above, *outside, *within]
+    for x, y in near:
         yield (x, y, x + width, y + height)
 
 

@@ -67,8 +67,8 @@ def draw(
 
     `now_s`: media time of the picture, seconds. `events`: solid bars in the strip, with their names if there is room.
     `trail`: stretches of time and the label that led in them, as faint bars under the events. `flow`: uint8 (h, w, 3),
-    a picture of the flow for the upper right corner. `marks`: parts of the picture; their tags keep clear of everything
-    else. `glow`: see `realtime.outputs.marks.glow_weights`. A provisional prediction is shown in grey
+    a picture of the flow for the upper right corner. `marks`: parts of the picture; their tags keep clear of the
+    panels. `glow`: see `realtime.outputs.marks.glow_weights`. A provisional prediction is shown in grey
     over a hatched bar.
     """
     out = rgb.copy()

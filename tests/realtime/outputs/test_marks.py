@@ -77,9 +77,10 @@ def test_a_tag_is_left_out_only_where_nothing_is_free() -> None:
 
 
 def test_a_tag_does_not_cover_another_person_while_there_is_room() -> None:
-    around, other = (100, 200, 180, 300), (100, 100, 180, 199)
-    assert free_place((60, 20), around, (640, 480), []) == (100, 178, 160, 198)
-    assert free_place((60, 20), around, (640, 480), [], [other]) == (100, 302, 160, 322)
+    around, other = (100, 200, 180, 300), (100, 301, 180, 400)
+    assert free_place((60, 20), around, (640, 480), []) == (100, 302, 160, 322)
+    assert free_place((60, 20), around, (640, 480), [], [other]) == (100, 178, 160, 198)
+    assert free_place((60, 20), around, (640, 480), [], inside=True) == (100, 178, 160, 198)
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=ascii)
@@ -122,7 +123,7 @@ def test_lines_and_names_stand_out_on_any_picture(ground: int, colour: tuple[int
     across = out[153:160, 190:210]  # the left line of a corner
     assert (across.max() + 0.05) / (across.min() + 0.05) > 3
     line = Sizes.of(plain(480, 640)).tag
-    tag = out[150 - 2 * line : 147, 210:240]
+    tag = out[333 : 330 + 3 * line // 2, 210:240]
     assert (tag.max() + 0.05) / (np.median(tag) + 0.05) > 7
 
 
