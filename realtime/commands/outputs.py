@@ -100,8 +100,7 @@ class TimelinePicture:
         self._timeline = Timeline(labels)
 
     def push(self, item: Frame | Output) -> None:
-        if not isinstance(item, Frame):
-            self._timeline.push(item)
+        self._timeline.push(item)
 
     def close(self) -> None:
         self._timeline.save(self._path, title=self._title, caption=self._caption)
@@ -161,7 +160,7 @@ def sinks_of(
     sinks: list[Sink] = []
     if options.timeline is not None:
         title = Path(video.name).name
-        sinks.append(OfWhole(TimelinePicture(options.timeline, recognizer.labels, title, caption)))
+        sinks.append(TimelinePicture(options.timeline, recognizer.labels, title, caption))
     if options.annotate is not None:
         from realtime.outputs.annotated_video import Annotator
 

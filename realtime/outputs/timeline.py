@@ -1,4 +1,5 @@
-"""A picture of a whole run: the leading classes over media time, the events under them, gaps hatched.
+"""A picture of a whole run: small pictures of events, the leading classes over media time, the events under them, gaps
+hatched.
 
 Memory is bounded, whatever the length of the run: neighbouring predictions share a bin that keeps each class's highest
 probability, and when there are too many bins, they are joined in pairs. Over a day of video a bin covers about a
@@ -7,14 +8,16 @@ minute, and an action of a few seconds still shows as a peak.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from realtime.errors import OutputError
+from realtime.outputs.thumbnails import Thumbnails
 from realtime.outputs.timeline_chart import Chart, save_chart
 from realtime.outputs.why import why
-from realtime.types import Event, Gap, Prediction
+from realtime.types import Event, Frame, Gap, Prediction, of_whole
 
 CLASSES = 6
 """Maximum number of classes with a line and a row."""
@@ -42,16 +45,22 @@ class Timeline:
         self._in_last_bin = 0
         self.events: list[Event] = []
         self._gaps: list[Event] = []
+        self._thumbnails = Thumbnails()
 
-    def push(self, item: Prediction | Event | Gap) -> None:
-        """The next output. Provisional predictions are ignored: settled ones follow for the same time."""
+    def push(self, item: Frame | Prediction | Event | Gap) -> None:
+        """The next frame, or an output for it. Provisional predictions are ignored: settled ones follow for the same
+        time. Without frames the picture has none of the events' own."""
+        if not isinstance(item, Gap):
+            self._thumbnails.push(item)
+        if isinstance(item, Frame):
+            return
         if isinstance(item, Event):
             self.events.append(item)
             self.events = thinned(self.events)
         elif isinstance(item, Gap):
             self._gaps.append(Event("no frames", float(item.start), float(item.end), 0.0))
             self._gaps = thinned(self._gaps)
-        elif item.settled:
+        elif item.settled and of_whole(item):
             self._add(item)
 
     def save(self, path: Path | str, *, title: str, caption: str = "") -> None:
@@ -69,6 +78,7 @@ class Timeline:
             gaps=self._gaps,
             title=title,
             caption=caption + (" · hatched: no frames" if self._gaps else ""),
+            thumbnails=self._thumbnails.of_events,
         )
         try:
             save_chart(path, chart)
@@ -102,7 +112,7 @@ class Timeline:
         highest = self.highest[: self.bins]
         peak, mean = highest.max(axis=0), highest.mean(axis=0)
         event_s: dict[str, float] = defaultdict(float)
-        for event in self.events:
+        for event in filter(of_whole, self.events):
             event_s[event.label] += event.end_s - event.start_s
         order = sorted(range(len(self._labels)), key=lambda i: (-event_s[self._labels[i]], -mean[i]))
         worth = [i for i in order if event_s[self._labels[i]] or peak[i] >= WORTH_SHOWING]
@@ -123,15 +133,20 @@ def thinned(stretches: list[Event], most: int = MAX_STRETCHES) -> list[Event]:
 
 
 def joined(stretches: list[Event], apart_s: float) -> list[Event]:
-    """Joins stretches of the same label that are at most `apart_s` apart; the result has the mean of their
+    """Joins stretches of the same label and zone that are at most `apart_s` apart; the result has the mean of their
     probabilities."""
     out: list[Event] = []
-    for new in sorted(stretches, key=lambda s: (s.label, s.start_s)):
+    for new in sorted(stretches, key=lambda s: (*_kind(s), s.start_s)):
         old = out[-1] if out else None
-        if old is None or old.label != new.label or new.start_s - old.end_s > apart_s:
+        if old is None or _kind(old) != _kind(new) or new.start_s - old.end_s > apart_s:
             out.append(new)
             continue
         old_s, new_s = old.end_s - old.start_s, new.end_s - new.start_s
         mean = (old.probability * old_s + new.probability * new_s) / ((old_s + new_s) or 1)
-        out[-1] = Event(old.label, old.start_s, max(old.end_s, new.end_s), mean)
+        out[-1] = replace(old, end_s=max(old.end_s, new.end_s), probability=mean)
     return out
+
+
+def _kind(event: Event) -> tuple[str, bool, str]:
+    """Zone, whether it is one of several actions, and label."""
+    return event.zone or "", event.id is not None, event.label

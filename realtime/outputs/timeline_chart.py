@@ -2,10 +2,11 @@
 
 title
 caption
+      [picture]    [picture]             an event each, with its place
 100% ┤   ╭────────╮      ░░░   ╭────     curves: probability of each class
   0% ┼───╯        ╰────  ░░░ ──╯         hatched: no frames
  tai chi ■  ███████████  ░░░             rows: the events of each class; its name is the key to the colours
- push up ■               ░░░   █████
+ door: yoga ■            ░░░   █████      ... of several actions and of zones
    min:s 0:00   0:10   0:20   0:30
 """
 
@@ -17,20 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.outputs.overlay import PALETTE, WHITE, label_colour
+from realtime.outputs.overlay import WHITE
 from realtime.outputs.text import Colour, width_px, write_line
+from realtime.outputs.thumbnails import Thumbnail
+from realtime.outputs.timeline_rows import Row, lanes, rows_of
+from realtime.outputs.timeline_strip import STRIP_PX, draw_strip
 from realtime.types import Event, Image
 
 Array = NDArray[Any]
 WIDTH_PX, TOP_PX, CURVES_PX, ROW_PX, BOTTOM_PX, RIGHT_PX = 1200, 70, 250, 27, 36, 30
 TITLE_PX, TEXT_PX, LINE_PX, NAME_PX, MARGIN_PX = 19, 14, 18, 300, 12
-INK, FAINT, RULE, NO_FRAMES, OTHERS = (
-    (36, 41, 47),
-    (140, 149, 159),
-    (228, 232, 236),
-    (241, 243, 245),
-    (153,) * 3,
-)
+INK, FAINT, RULE, NO_FRAMES = (36, 41, 47), (140, 149, 159), (228, 232, 236), (241, 243, 245)
 HIGHEST = 1.04
 """Probability at the top of the curves' area: leaves room for a line at 1."""
 STEPS_S = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
@@ -55,6 +53,7 @@ class Chart:
     gaps: Sequence[Event]
     title: str
     caption: str
+    thumbnails: Sequence[Thumbnail] = ()
 
 
 def save_chart(path: Path | str, chart: Chart) -> None:
@@ -71,8 +70,9 @@ class _Plot:
 
     canvas: Image
     left_px: int
-    rows: Sequence[str]
-    colours: Sequence[Colour]
+    top_px: int
+    """Where the curves begin."""
+    rows: Sequence[Row]
     end_s: float
 
     def column(self, time_s: Array | float) -> Any:
@@ -81,25 +81,25 @@ class _Plot:
 
     def above(self) -> Image:
         """The part of the picture that holds the curves."""
-        return self.canvas[TOP_PX : TOP_PX + CURVES_PX, self.left_px : -RIGHT_PX]
+        return self.canvas[self.top_px : self.top_px + CURVES_PX, self.left_px : -RIGHT_PX]
 
     def below(self, row: int) -> Image:
         """The part that holds the bars of that row."""
-        top = TOP_PX + CURVES_PX + ROW_PX * row
+        top = self.top_px + CURVES_PX + ROW_PX * row
         return self.canvas[top : top + ROW_PX, self.left_px : -RIGHT_PX]
 
 
 def _picture(chart: Chart) -> Image:
-    others = any(event.label not in chart.names for event in chart.events)
-    rows = [*chart.names, "other actions"] if others else list(chart.names)
-    widest = max((width_px(name, TEXT_PX) for name in rows), default=0)
-    height = TOP_PX + CURVES_PX + ROW_PX * max(1, len(rows)) + BOTTOM_PX
+    rows = rows_of(chart.names, chart.events)
+    widest = max((width_px(row.name, TEXT_PX) for row in rows), default=0)
+    top_px = TOP_PX + (STRIP_PX if chart.thumbnails else 0)
+    height = top_px + CURVES_PX + ROW_PX * max(1, len(rows)) + BOTTOM_PX
     ends_s = [*chart.spans_s[:, 1], *(stretch.end_s for stretch in (*chart.events, *chart.gaps))]
     plot = _Plot(
         canvas=np.full((height, WIDTH_PX, 3), 255, np.uint8),
         left_px=76 + min(NAME_PX, max(30, widest)),
+        top_px=top_px,
         rows=rows,
-        colours=[*colours(chart.names), OTHERS],
         end_s=float(max(ends_s, default=0)) or 1.0,
     )
     for y_px, text, size_px in ((23, chart.title, TITLE_PX), (48, chart.caption, TEXT_PX)):
@@ -108,8 +108,11 @@ def _picture(chart: Chart) -> Image:
     _draw_gaps(plot, chart.gaps)
     _draw_scale(plot, chart.unit)
     _draw_curves(plot, chart)
-    _draw_rows(plot, chart.events)
+    _draw_rows(plot)
     _draw_time(plot)
+    if chart.thumbnails:
+        strip = plot.canvas[TOP_PX:top_px, plot.left_px : -RIGHT_PX]
+        draw_strip(strip, chart.thumbnails, plot.column, dict(_colours(rows)))
     return plot.canvas
 
 
@@ -139,18 +142,6 @@ def _sections(chart: Chart) -> Iterator[tuple[Array, Array]]:
             yield times_s, probabilities[np.r_[first, section, last]]
 
 
-def colours(names: Sequence[str]) -> list[Colour]:
-    """The colours of the annotated video; if two classes share one, the second gets the next free colour."""
-    free, out = list(PALETTE), []
-    for name in names:
-        colour = label_colour(name)
-        while colour not in free:
-            colour = PALETTE[(PALETTE.index(colour) + 1) % len(PALETTE)]
-        free.remove(colour)
-        out.append(colour)
-    return out
-
-
 def _height(probability: Array | float) -> Any:
     """Distance from the top of the curves' area, px."""
     return CURVES_PX * (1 - np.asarray(probability) / HIGHEST)
@@ -158,17 +149,18 @@ def _height(probability: Array | float) -> Any:
 
 def _draw_scale(plot: _Plot, unit: str) -> None:
     """The vertical axis: its title, its numbers, and a rule at each."""
+    top_px = plot.top_px
     for percent in (0, 25, 50, 75, 100):
         y_px = min(round(_height(percent / 100)), CURVES_PX - 1)
         plot.above()[y_px] = RULE
-        box = _line(plot.canvas, TOP_PX + y_px, plot.left_px - 60, plot.left_px - 8)
+        box = _line(plot.canvas, top_px + y_px, plot.left_px - 60, plot.left_px - 8)
         write_line(box, f"{percent}%", TEXT_PX, INK, right=True)
     lines = unit.splitlines()
     upright = np.full((LINE_PX * len(lines), CURVES_PX, 3), WHITE, np.uint8)
     for number, text in enumerate(lines):
         _centred(upright[LINE_PX * number : LINE_PX * (number + 1)], text, INK)
     right_px = plot.left_px - 50
-    plot.canvas[TOP_PX : TOP_PX + CURVES_PX, right_px - len(upright) : right_px] = np.rot90(upright)
+    plot.canvas[top_px : top_px + CURVES_PX, right_px - len(upright) : right_px] = np.rot90(upright)
 
 
 def _draw_curves(plot: _Plot, chart: Chart) -> None:
@@ -178,7 +170,7 @@ def _draw_curves(plot: _Plot, chart: Chart) -> None:
     thick = 2 if len(chart.spans_s) < CURVES_PX else 1
     canvas = np.ascontiguousarray(plot.above())
     for index in reversed(range(len(chart.names))):  # the most important one on top
-        colour = plot.colours[index]
+        colour = plot.rows[index].colour
         shade = canvas.copy()
         for times_s, values in sections:
             x, y = plot.column(times_s), _height(values[:, index])
@@ -199,17 +191,27 @@ def _points(px: Array) -> Array:
     return whole
 
 
-def _draw_rows(plot: _Plot, events: Sequence[Event]) -> None:
-    """One row per class: its name, its colour, and a bar for each event."""
-    for row, (name, colour) in enumerate(zip(plot.rows, plot.colours, strict=False)):
-        middle = TOP_PX + CURVES_PX + ROW_PX * row + ROW_PX // 2
+def _draw_rows(plot: _Plot) -> None:
+    """One row per class or part: its name, its colour, and a bar for each event."""
+    for number, row in enumerate(plot.rows):
+        middle = plot.top_px + CURVES_PX + ROW_PX * number + ROW_PX // 2
         plot.canvas[middle, plot.left_px : -RIGHT_PX] = RULE
-        plot.canvas[middle - 5 : middle + 6, plot.left_px - 24 : plot.left_px - 13] = colour
+        plot.canvas[middle - 5 : middle + 6, plot.left_px - 24 : plot.left_px - 13] = row.colour
         names = _line(plot.canvas, middle, plot.left_px - 34 - NAME_PX, plot.left_px - 34)
-        write_line(names, name, TEXT_PX, INK, right=True)
-    for event in events:
-        row = plot.rows.index(event.label) if event.label in plot.rows else len(plot.rows) - 1
-        plot.below(row)[4:-4, _columns(plot, event)] = plot.colours[row]
+        write_line(names, row.name, TEXT_PX, INK, right=True)
+        bars = plot.below(number)[4:-4]
+        places = lanes(row.events)
+        count = max(places, default=0) + 1
+        for event, lane in zip(row.events, places, strict=True):
+            top, bottom = (len(bars) * each // count for each in (lane, lane + 1))
+            bars[top : max(top + 1, bottom - (lane < count - 1)), _columns(plot, event)] = row.colour
+
+
+def _colours(rows: Sequence[Row]) -> Iterator[tuple[Event, Colour]]:
+    """The colour of each event."""
+    for row in rows:
+        for event in row.events:
+            yield event, row.colour
 
 
 def _columns(plot: _Plot, stretch: Event) -> slice:
@@ -221,7 +223,7 @@ def _columns(plot: _Plot, stretch: Event) -> slice:
 
 def _draw_gaps(plot: _Plot, gaps: Sequence[Event]) -> None:
     """Hatched, across curves and bars."""
-    area = plot.canvas[TOP_PX:-BOTTOM_PX, plot.left_px : -RIGHT_PX]
+    area = plot.canvas[plot.top_px : -BOTTOM_PX, plot.left_px : -RIGHT_PX]
     row, column = np.ogrid[: area.shape[0], : area.shape[1]]
     hatched = np.where(((row + column) % 10 < 2)[:, :, None], FAINT, NO_FRAMES).astype(np.uint8)
     for gap in gaps:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.errors import OutputError
-from realtime.outputs import timeline
+from realtime.outputs import timeline, timeline_rows
 from realtime.outputs import timeline_chart as chart
 from realtime.outputs.overlay import label_colour
 from realtime.outputs.timeline import Timeline
@@ -152,7 +152,7 @@ def test_classes_of_one_colour_get_different_ones() -> None:
         f"class {number}" for number in range(100) if label_colour(f"class {number}") == label_colour("yoga")
     ]
     names = ["yoga", *same[:5]]
-    colours = chart.colours(names)
+    colours = timeline_rows.colours(names)
     assert len(set(colours)) == len(names)
     assert colours[0] == label_colour("yoga")
 
