@@ -56,7 +56,7 @@ class EngineOptions:
     )
     mode: Mode = field(
         default=DEFAULT_MODE,
-        metadata={"help": "The paper's window; the same at an eighth of the work; or fast."},
+        metadata={"help": "The paper's window; the same at 1/8 of the work; or fast."},
     )
     streams: Streams = field(default="auto", metadata={"help": "Streams to run; auto: those with weights."})
 

@@ -101,6 +101,9 @@ class Recognizer:
         classes = watched_classes(first.weights.labels, watch)
         self.labels = tuple(first.weights.labels[i] for i in classes)
         self.model = first.weights.name
+        self.watch = list(self.labels) if watch else None
+        """The labels to choose from; None: all of the model's."""
+        self.event_options = events or EventOptions()
         self.mode, self._spec = first.mode, first.spec
         self.streams = tuple(engines)
         self.stride_ticks = stride_ticks if self.mode == "window" else first.chunk_ticks
@@ -121,15 +124,15 @@ class Recognizer:
         self._spans = Spans(engines, self.stride_ticks, view_count(region))
         self._engines = RunEngines(engines, stopwatch, submit)
         self._predictions = Predictions(choice, self._spec, self.smooth, region, heat=heat)
-        self._events = Events(events or EventOptions(), self.labels)
+        self._events = Events(self.event_options, self.labels)
         self.zones = zones if isinstance(zones, LiveZones) else LiveZones(zones)
         """Parts of the picture with their own predictions; they may be changed from any thread."""
         self._region = region
         self._picture: Picture | None = None
         parts: list[Stage] = []
         if several:
-            parts.append(Several(events or EventOptions(), self.labels, self._spec, region))
-        parts.append(ZonePredictions(events or EventOptions(), self.labels, self._spec, region))
+            parts.append(Several(self.event_options, self.labels, self._spec, region))
+        parts.append(ZonePredictions(self.event_options, self.labels, self._spec, region))
         self._row = Row(self._inputs, self._spans, self._engines, self._predictions, *parts, self._events)
 
     @property

@@ -24,8 +24,7 @@ from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures, Frame
 
 IDLE_S = 1.0
-WHOLE, STOPPED = "end of the video", "stopped"
-"""Normal ends."""
+WHOLE, STOPPED = "end of the video", "stopped"  # normal ends
 
 
 class Sink(Protocol):
@@ -293,6 +292,8 @@ def session_line(video: Source, engines: Engines, recognizer: Recognizer) -> Lin
         "mode": recognizer.mode,
         "stride_ticks": recognizer.stride_ticks,
         "smooth": recognizer.smooth,
+        "watch": recognizer.watch,
+        "events": asdict(recognizer.event_options),
         "fps": float(engine.spec.fps),
         "versions": {"python": platform.python_version()} | versions(),
     }

@@ -58,7 +58,12 @@ WHOLE_CLIPS = ("model", "backend", "precision", "streams")
 class FlowOptions:
     """How optical flow is computed."""
 
-    method: Annotated[FlowName, typer.Option("--flow", help="How flow is computed.")] = "tvl1"
+    method: Annotated[
+        FlowName,
+        typer.Option(
+            "--flow", metavar="METHOD", help="How flow is computed: tvl1, tvl1-cuda, opencv-tvl1, dis."
+        ),
+    ] = "tvl1"
     flow_region: Annotated[
         FlowRegion,
         typer.Option(help="Flow of the central square, or of the whole frame."),

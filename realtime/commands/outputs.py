@@ -28,6 +28,7 @@ from realtime.types import Frame, of_whole
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
     from realtime.outputs.mqtt import Mqtt
+    from realtime.outputs.webhook import Webhook
 
 Write = Callable[[Line], None]
 MB = 1_000_000
@@ -69,6 +70,12 @@ class OutputOptions:
     ] = None
     mqtt: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://user:password@host/topic.")
+    ] = None
+    home_assistant: Annotated[
+        bool, typer.Option("--home-assistant", help="Announce the sources to Home Assistant over --mqtt.")
+    ] = False
+    webhook: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send each event there: POST, as JSON.")
     ] = None
     readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False
 
@@ -138,6 +145,12 @@ def files_of(source: str) -> list[str]:
         return [source]
 
 
+def check_announced(options: OutputOptions) -> None:
+    """Raises UsageError for Home Assistant without a broker."""
+    if options.home_assistant and options.mqtt is None:
+        raise UsageError("--home-assistant announces sources over MQTT; give --mqtt URL too, with its broker")
+
+
 def check_drawn(sources: int, options: OutputOptions) -> None:
     """Raises UsageError for pictures of several sources in one."""
     if sources > 1 and (options.annotate or options.timeline):
@@ -203,11 +216,11 @@ def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
     ).write
 
 
-def mqtt_writer(stack: ExitStack, url: str) -> Write:
+def mqtt_writer(stack: ExitStack, url: str, *, home_assistant: bool = False) -> Write:
     """Publishes to a broker; reports on stderr at the end how many messages were lost."""
     from realtime.outputs.mqtt import Mqtt
 
-    mqtt = Mqtt(url)
+    mqtt = Mqtt(url, home_assistant=home_assistant)
     stack.callback(_tell_lost, mqtt)
     stack.enter_context(mqtt)
     if mqtt.waits_for is not None:
@@ -255,3 +268,17 @@ def together(writers: Sequence[Write]) -> Write:
 def _tell_lost(mqtt: "Mqtt") -> None:
     if mqtt.lost:
         print(f"i3d-live: {mqtt.lost} MQTT messages were lost while the broker was away", file=sys.stderr)
+
+
+def webhook_writer(stack: ExitStack, url: str) -> Write:
+    """Sends events to a server; reports on stderr at the end how many were left out."""
+    from realtime.outputs.webhook import Webhook
+
+    webhook = Webhook(url)
+    stack.callback(_tell_left_out, webhook)
+    return stack.enter_context(webhook).write
+
+
+def _tell_left_out(webhook: "Webhook") -> None:
+    if webhook.lost:
+        print(f"i3d-live: {webhook.lost} events did not reach the webhook", file=sys.stderr)

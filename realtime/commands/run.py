@@ -23,6 +23,7 @@ from realtime.commands.outputs import (
     metrics_server,
     mqtt_writer,
     together,
+    webhook_writer,
 )
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sessions import Plan, Sessions
@@ -44,7 +45,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="[NAME=]SOURCE",
-            help="File, folder of images, webcam:0, rtsp://, http(s)://, - for stdin, or a site.toml.",
+            help="File, image folder, webcam:0, rtsp://, http(s)://, - (stdin), or a site.toml.",
         ),
     ],
     log: LogOptions = LogOptions(),
@@ -103,7 +104,12 @@ def writers_of(stack: ExitStack, plan: Plan, readable: bool) -> list[Write]:
     """Where the lines go, besides stdout and Prometheus."""
     on_stdout = str(plan.log.log) == "-" and not readable  # where the lines are anyway
     writers = [log_writer(stack, plan.log.log, plan.log)] if plan.log.log and not on_stdout else []
-    return writers + ([mqtt_writer(stack, plan.outputs.mqtt)] if plan.outputs.mqtt else [])
+    outputs = plan.outputs
+    if outputs.mqtt:
+        writers.append(mqtt_writer(stack, outputs.mqtt, home_assistant=outputs.home_assistant))
+    if outputs.webhook:
+        writers.append(webhook_writer(stack, outputs.webhook))
+    return writers
 
 
 def make_ready(opened: Sequence[Opened], engines: Engines) -> None:

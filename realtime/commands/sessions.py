@@ -9,7 +9,15 @@ from engines.load import Engines
 from engines.spec import StreamSpec
 from realtime.clock import Stopwatch
 from realtime.commands.options import ModelOptions, RecognizerOptions
-from realtime.commands.outputs import LogOptions, OutputOptions, Write, check_drawn, check_outputs, sinks_of
+from realtime.commands.outputs import (
+    LogOptions,
+    OutputOptions,
+    Write,
+    check_announced,
+    check_drawn,
+    check_outputs,
+    sinks_of,
+)
 from realtime.commands.prepare import Prepare
 from realtime.commands.sources import Named, Opened, rate
 from realtime.errors import SourceError, UsageError
@@ -39,6 +47,7 @@ class Plan:
     def check(self) -> None:
         """To be called before anything is opened. Raises BadParameter or UsageError for an invalid plan."""
         self.look.check()
+        check_announced(self.outputs)
         check_drawn(len(self.sources), self.outputs)
         check_outputs([named.text for named in self.sources], self.log, self.outputs)
         for named in self.sources:

@@ -41,6 +41,7 @@ EXAMPLES: dict[str, Any] = {
     "save_clips": "events",
     "metrics": "9100",
     "mqtt": "mqtt://user@broker/house",
+    "webhook": "http://homeassistant:8123/api/webhook/secret",
     "password_file": "page.password",
     "record": "clips",
 }

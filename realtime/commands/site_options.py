@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -12,7 +13,7 @@ import typer
 
 from realtime.commands.flags import Given, keys
 from realtime.commands.options import ModelOptions, RecognizerOptions
-from realtime.commands.outputs import LogOptions, OutputOptions, check_drawn
+from realtime.commands.outputs import LogOptions, OutputOptions, check_announced, check_drawn
 from realtime.commands.server import ServerOptions
 from realtime.commands.sources import Named, SourceOptions
 from realtime.errors import SourceError, UsageError
@@ -31,7 +32,7 @@ TABLES: dict[str, tuple[Any, ...]] = {
     "page": (ServerOptions(),),
 }
 """The options whose flags are the keys of each table. The first occurs once per camera; `page` is for `view` only."""
-MAY_BE_SECRET = ("mqtt",)
+MAY_BE_SECRET = ("mqtt", "webhook")
 """Keys whose `${NAME}` comes from the environment, besides a camera's address."""
 _JSON = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
 
@@ -95,8 +96,8 @@ def _read(text: SiteText, given: Given, environment: Mapping[str, str]) -> tuple
             check()
         except (UsageError, typer.BadParameter) as error:
             found.append(Mistake(place, str(error)))
-    if not found and "mqtt" in said:
-        said["mqtt"] = filled(said["mqtt"], environment)
+    if not found:
+        said |= {key: filled(said[key], environment) for key in MAY_BE_SECRET if key in said}
     return (None if found else Site(tuple(cameras), said)), found
 
 
@@ -158,8 +159,10 @@ def _checks(
         from realtime.outputs.metrics import listen_at  # it imports prometheus_client
 
         yield ("output", "metrics"), lambda: listen_at(str(outputs.metrics))
-    if "mqtt" in said:
-        yield ("output", "mqtt"), lambda: filled(said["mqtt"], environment)
+    yield ("output", "home_assistant"), lambda: check_announced(outputs)
+    for key in MAY_BE_SECRET:
+        if key in said:
+            yield ("output", key), partial(filled, said[key], environment)
 
 
 def schema() -> dict[str, Any]:

@@ -4,11 +4,12 @@ mqtt://user:password@host:1883/house/garden      (mqtts:// with TLS)
 
 house/garden/status                  online | offline, retained; offline also if this program is killed
 house/garden/prediction              the contents of a log line of that kind, as JSON
-house/garden/cam1/event              the same for sources with names
+house/garden/cam1/event              the same for sources with names; see `realtime.outputs.mqtt_topics`
+
+What is retained is published again whenever the connection is back.
 """
 
 import errno
-import re
 import ssl
 import threading
 from typing import Any
@@ -18,7 +19,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from realtime.errors import OutputError, UsageError, reason_of
+from realtime.outputs.home_assistant import HomeAssistant
 from realtime.outputs.log import Line, as_json
+from realtime.outputs.mqtt_topics import line_topic
 from realtime.sources.address import masked
 from realtime.worker_threads import Worker
 
@@ -40,8 +43,12 @@ ESCAPES = "in a user name or password / # ? @ are written %2F %23 %3F %40"
 class Mqtt:
     """Connects when created, or as soon as the broker is up, and reconnects if it disappears. A context manager."""
 
-    def __init__(self, url: str, start_limit_s: float = START_LIMIT_S) -> None:
-        """Raises UsageError if `url` is not an MQTT address, OutputError if its host is unknown, or what listens there
+    def __init__(
+        self, url: str, start_limit_s: float = START_LIMIT_S, *, home_assistant: bool = False
+    ) -> None:
+        """`home_assistant`: announce the sources to it, see `realtime.outputs.home_assistant`.
+
+        Raises UsageError if `url` is not an MQTT address, OutputError if its host is unknown, or what listens there
         refuses or does not answer in time."""
         self._shown = masked(url)
         host, port, user, password, self._topic, tls = _parse(url)
@@ -53,6 +60,10 @@ class Mqtt:
         """Numbers of events that may not have arrived yet."""
         self._arrived: set[int] = set()
         """Numbers of messages that the broker has taken; filled by paho's thread."""
+        self._home = HomeAssistant(self._topic) if home_assistant else None
+        self._retained: dict[str, str] = {}
+        """The newest message of each topic of Home Assistant's."""
+        self._retaining = threading.Lock()
         self._answer = threading.Event()
         self._refused: str | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -97,12 +108,13 @@ class Mqtt:
     def write(self, line: Line) -> None:
         """Publish a line of the log. Never waits."""
         kind = line["kind"]
+        if self._home is not None:
+            self._retain(dict(self._home.messages(line)))
         if kind != "event" and not self.connected:
             self.lost += 1
             return
-        place = f"{topic_level(line['name'])}/{kind}" if "name" in line else kind
         payload = as_json(line)
-        sent = self._client.publish(f"{self._topic}/{place}", payload, qos=1 if kind == "event" else 0)
+        sent = self._client.publish(line_topic(self._topic, line), payload, qos=1 if kind == "event" else 0)
         if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             self.lost += 1
         elif kind == "event":
@@ -131,6 +143,14 @@ class Mqtt:
         self._client.disconnect()
         self._worker.join(timeout_s=5.0)
 
+    def _retain(self, messages: dict[str, str]) -> None:
+        """Without a connection they wait for it, but not in the client's queue, which is for events."""
+        with self._retaining:
+            self._retained |= messages
+            if self.connected:
+                for topic, payload in messages.items():
+                    self._client.publish(topic, payload, qos=1, retain=True)
+
     def _settle(self) -> None:
         arrived = set(self._arrived)
         self._events -= arrived
@@ -146,6 +166,9 @@ class Mqtt:
             self._refused = str(reason).lower()
         else:
             client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
+            with self._retaining:
+                for topic, payload in self._retained.items():
+                    client.publish(topic, payload, qos=1, retain=True)
         self._answer.set()
 
     def _failed(self, reason: str) -> OutputError:
@@ -175,8 +198,3 @@ def _parse(url: str) -> tuple[str, int, str | None, str | None, str, bool]:
     user = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
     return parts.hostname, port or PORTS[parts.scheme], user, password, topic, parts.scheme == "mqtts"
-
-
-def topic_level(name: str) -> str:
-    """A source's name as one level of a topic, without wildcards. An unnamed source is called by its path."""
-    return re.sub(r"[+#/\0]+", "_", name).strip("_") or "_"

@@ -20,7 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.log import Line
-from realtime.outputs.mqtt import Mqtt, topic_level
+from realtime.outputs.mqtt import Mqtt
+from realtime.outputs.mqtt_topics import line_topic, topic_level
 from tests.conftest import ROOT
 from tests.realtime.test_many import STEP, run_double
 from tests.support.made_clips import every, write_clip
@@ -276,6 +277,35 @@ def test_a_host_that_cannot_be_resolved_is_an_error() -> None:
 def test_a_silent_server_is_given_up() -> None:
     with silent_server() as port, pytest.raises(OutputError, match="no answer"):
         Mqtt(f"mqtt://127.0.0.1:{port}/x", start_limit_s=0.3)
+
+
+@pytest.mark.parametrize(
+    ("line", "topic"),
+    [
+        (PREDICTION, "t/prediction"),
+        (PREDICTION | {"zone": "left side"}, "t/zones/left side/prediction"),
+        (EVENT, "t/cam1/event"),
+        (EVENT | {"zone": "door"}, "t/cam1/zones/door/event"),
+        (EVENT | {"id": 3}, "t/cam1/actions/event"),
+        (PREDICTION | {"actions": []}, "t/prediction"),
+    ],
+)
+def test_parts_of_the_picture_have_topics_of_their_own(line: Line, topic: str) -> None:
+    assert line_topic("t", line) == topic
+
+
+def test_who_listens_to_the_whole_picture_hears_nothing_of_its_parts(
+    broker: Broker, subscriber: Subscriber
+) -> None:
+    with Mqtt(f"mqtt://127.0.0.1:{broker.port}/x") as mqtt:
+        for line in (EVENT | {"zone": "door"}, EVENT | {"id": 1}, EVENT):
+            mqtt.write(line)
+        heard = subscriber.wait_for("x/cam1/event")
+    assert [topic for topic, _ in heard if topic.endswith("event")] == [
+        "x/cam1/zones/door/event",
+        "x/cam1/actions/event",
+        "x/cam1/event",
+    ]
 
 
 def test_importing_the_command_line_imports_neither_client() -> None:
