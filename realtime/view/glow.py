@@ -24,7 +24,7 @@ def glow_state(recognizer: Recognizer | None, labels: Iterable[str]) -> State | 
     return {
         "squares": [[round(edge, 1) for edge in square] for square in squares],
         "labels": {
-            label: [round(heat.probability, 4), hex_colour(label), _by_square(heat)]
+            label: [round(heat.probability, 6), hex_colour(label), _by_square(heat)]
             for label, heat in found.items()
         },
     }

@@ -164,7 +164,7 @@ def _answer(prediction: Prediction, picture: Picture) -> State:
             {
                 "id": action.id,
                 "label": action.label,
-                "p": round(action.probability, 3),
+                "p": round(action.probability, 6),
                 "box": shown_box(action.where, picture),
                 "colour": hex_colour(action.label),
             }

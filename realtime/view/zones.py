@@ -71,7 +71,7 @@ def _answer(prediction: Prediction | None) -> State | None:
         return None
     return {
         "label": prediction.label,
-        "p": round(prediction.probability, 4),
+        "p": round(prediction.probability, 6),
         "settled": prediction.settled,
         "colour": hex_colour(prediction.label),
     }

@@ -96,6 +96,7 @@ function forget(name) {
 async function put(name, box, was = "") {
   mine.set(name, { box, until: Infinity });
   if (was) mine.set(was, { box: null, until: Infinity });
+  if (shown.has(was)) forget(was);
   show({ ...present().find((zone) => zone.name === name), name, box });
   const [x, y, width, height] = box;
   await settle([name, was], () => putZone(token, name, { x, y, width, height, ...(was && { was }) }));
@@ -155,7 +156,7 @@ function rename(name) {
   was?.node.rename((wanted, byKey) => {
     const other = wanted && wanted !== name;
     clearTimeout(other && pauses.get(name));
-    if (other) put(wanted, shown.get(name)?.box ?? was.box, name);
+    if (other) put(wanted, was.box, name);
     if (byKey) focus(other ? wanted : name);
   });
 }

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.browsing import page_of, press, wait_for_label
+from tests.support.browsing import choose, page_of, press, wait_for_label
 from tests.support.serving import Served
 
+WEBCAM = "This browser's webcam"
 BOXES = "Object.fromEntries(window.told.map((zone) => [zone.name, zone.box.map(Math.round)]))"
 """What the server holds: in px of the picture, which has 320 x 240."""
 HEAR = """
@@ -161,3 +162,25 @@ def test_zones_of_a_source_of_the_server_stay_when_it_is_started_again(page: Any
     press(page, "Start")
     wait_for_label(page, "painting red")
     page.wait_for_function("document.querySelectorAll('.zone').length === 1")
+
+
+def test_over_a_mirrored_picture_a_zone_goes_where_the_pointer_goes(
+    with_camera: Any, bare_server: Served
+) -> None:
+    """At the left of the screen is what the camera has at its right; the picture has 640 x 480 px."""
+    with page_of(with_camera, bare_server, lambda page: page.add_init_script(HEAR)) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.wait_for_function("document.getElementById('rate').textContent.includes('640')")
+        press(page, "Draw a zone")
+        drag(page, (60, 60), (120, 140))
+        page.keyboard.press("Escape")
+        wait_for(page, {"zone 1": (400, 120, 120, 160)})
+        drag(page, (90, 100), (110, 100))
+        wait_for(page, {"zone 1": (360, 120, 120, 160)})
+        drag(page, (140, 140), (150, 160))
+        wait_for(page, {"zone 1": (340, 120, 140, 200)})
+        page.locator(".zone").press("ArrowRight")
+        wait_for(page, {"zone 1": (327, 120, 140, 200)})
+        page.locator(".zone").press("Shift+ArrowRight")
+        wait_for(page, {"zone 1": (314, 120, 153, 200)})
