@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
+
+Trunks = dict[Path, LoadedEngine]
+"""Loaded engines of all but the last layer of a network, by their folders in the cache."""
 
 
 def backend_names() -> list[str]:
@@ -124,8 +128,10 @@ def engines_of(
     clips: Clips | None = None,
     rebuild: bool = False,
     concurrent: bool = False,
+    trunks: Trunks | None = None,
 ) -> Engines:
-    """`load_engines` for a model that has already been looked up."""
+    """`load_engines` for a model that has already been looked up. `trunks`: kept by the caller for models that run in
+    one thread with the same options; those that were taught on one network then share its engine."""
     _check_choice("mode", options.mode, MODES)
     _check_choice("streams", options.streams, get_args(Streams))
     name, why = choose_backend(options.backend)
@@ -140,7 +146,8 @@ def engines_of(
     notes = []
     for modality in modalities:
         clip = (clips or {}).get(modality)
-        engines[modality], note = _load_engine(model, modality, chosen, clip, rebuild, share)
+        known = {} if trunks is None else trunks
+        engines[modality], note = _load_engine(model, modality, chosen, clip, rebuild, share, known)
         notes.append(f"{modality} {note}")
     reason = "; ".join(
         [f"{name} {precision} on {module.device()} ({why})", f"weights {model.name}", *notes, *without]
@@ -171,6 +178,7 @@ def _load_engine(
     clip: NDArray[Any] | None,
     rebuild: bool,
     engines_at_a_time: int,
+    trunks: Trunks,
 ) -> tuple[Engine, str]:
     """One engine, and whether it was in the cache. `options`: backend and precision are chosen."""
     from engines.weights.heads import feature_tensors, feature_weights
@@ -182,7 +190,12 @@ def _load_engine(
         return _load_plan(plan, backend, lambda: model.load(modality)[1], clip, rebuild)
     weights, tensors = model.load(modality)
     plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, engines_at_a_time)
-    engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
+    folder = engine_folder(plan, backend)
+    if folder in trunks and not rebuild:
+        engine, note = trunks[folder], "shared with another model"
+    else:
+        engine, note = _load_plan(plan, backend, lambda: feature_tensors(tensors), clip, rebuild)
+        trunks[folder] = engine
     return replace(engine, head=head_of(tensors), weights=weights), note
 
 

@@ -1,10 +1,11 @@
 """The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock.
 
-    Frame → Resample → Tick ─→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
-                     └ Gap: flushes the row behind it ─────────────────────────────→ Gap
+    Frame → Resample → Tick ─┬→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
+                     │       └→ OwnZones: the same row for each own zone ───────────→ Prediction, Event
+                     └ Gap: flushes the rows behind it ─────────────────────────────→ Gap
 
 Messages to a later stage travel the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to `Predictions`, zones
-that have changed to `ZonePredictions`.
+that have changed to `ZonePredictions` and `OwnZones`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +21,16 @@ from engines.engine import Engine
 from engines.spec import StreamSpec
 from realtime.clock import Timer
 from realtime.overload import LONGEST_STRIDE_FACTOR, Level
-from realtime.stages.events import EventOptions, Events, OpenEvent
-from realtime.stages.fuse import watched_classes
-from realtime.stages.inputs import Feed, Inputs, NewFeed, feed_for, picture_of
-from realtime.stages.live_zones import LiveZones, Look
-from realtime.stages.predictions import Choice, Predictions
-from realtime.stages.region import Region, view_count
+from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.inputs import Feed, NewFeed, feed_for, picture_of
+from realtime.stages.live_zones import LiveZones, Sight
+from realtime.stages.looks import Looks, Terms
+from realtime.stages.own_zones import OwnZones
+from realtime.stages.region import Region
 from realtime.stages.resample import MAX_GAP, Resample, Resampled
-from realtime.stages.row import Row, Stage
-from realtime.stages.run_engines import RunEngines
+from realtime.stages.row import Beside, Row, Stage
 from realtime.stages.several import Several
-from realtime.stages.spans import EndOfClip, Spans
+from realtime.stages.spans import EndOfClip
 from realtime.stages.where import Heat, seen_squares
 from realtime.stages.zone_predictions import ZonePredictions
 from realtime.types import Box, Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
@@ -79,6 +79,7 @@ class Recognizer:
         heat: bool = False,
         several: bool = False,
         zones: Sequence[Zone] | LiveZones = (),
+        models: Mapping[str, Mapping[str, Engine]] | None = None,
         stopwatch: Timer = lambda stage: nullcontext(),
         submit: Submit | None = None,
         new_feed: NewFeed | None = None,
@@ -89,20 +90,17 @@ class Recognizer:
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `heat`, `several`: predictions
         have `heat`, and `actions` with their own events. `zones`: parts of the picture with their own predictions and
-        events, at no cost worth mentioning; `Recognizer.zones` changes them while it runs.
+        events, at no cost worth mentioning but for own zones, which cost as much as another source; `Recognizer.zones`
+        changes them while it runs. `models`: by name, engines of other models that own zones name, all in one mode.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
         `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
         caller's thread; the predictions are the same.
         `new_feed`: makes what feeds the network of a stream, by default the centre of RGB and of flow as named.
 
-        Raises UsageError for labels to watch that are not in the model.
+        Raises UsageError for labels to watch that are not in the model, and for a model that is not among `models`.
         """
         first = next(iter(engines.values()))
-        classes = watched_classes(first.weights.labels, watch)
-        self.labels = tuple(first.weights.labels[i] for i in classes)
         self.model = first.weights.name
-        self.watch = list(self.labels) if watch else None
-        """The labels to choose from; None: all of the model's."""
         self.event_options = events or EventOptions()
         self.mode, self._spec = first.mode, first.spec
         self.streams = tuple(engines)
@@ -115,30 +113,39 @@ class Recognizer:
         def feed_of(spec: StreamSpec) -> Feed:
             return feed_for(spec, flow, flow_region, submit)
 
-        specs = {stream: engine.spec for stream, engine in engines.items()}
-        heads = {stream: engine.head for stream, engine in engines.items()}
-        weights = dict.fromkeys(engines, 1.0) | dict(fusion_weights or {})
-        choice = Choice(classes, self.labels, heads, weights, self.mode)
+        terms = Terms(self.smooth, self.event_options, None if watch is None else tuple(watch))
+        self._looks = Looks(
+            {None: engines} | dict(models or {}),
+            terms,
+            dict(fusion_weights or {}),
+            self.stride_ticks,
+            heat,
+            new_feed or feed_of,
+            stopwatch,
+            submit,
+        )
+        self.labels = self._looks.choice(terms).labels
+        self.watch = list(self.labels) if watch else None
+        """The labels to choose from; None: all of the model's."""
         self._resample = Resample(self._spec.fps, max_gap=max_gap)
-        self._inputs = Inputs(specs, region, new_feed or feed_of, stopwatch)
-        self._spans = Spans(engines, self.stride_ticks, view_count(region))
-        self._engines = RunEngines(engines, stopwatch, submit)
-        self._predictions = Predictions(choice, self._spec, self.smooth, region, heat=heat)
-        self._events = Events(self.event_options, self.labels)
+        whole = self._whole = self._looks.at(region, terms)
+        parts: list[Stage] = [Several(terms.events, self.labels, self._spec, region)] if several else []
+        parts.append(ZonePredictions(self._looks, self._spec, region))
+        row = Row(whole.inputs, whole.spans, whole.engines, whole.predictions, *parts, whole.events)
+        self._own = OwnZones(self._looks, self._spec.fps, self._spec.window_ticks)
+        self._row = Beside(row, self._own)
         self.zones = zones if isinstance(zones, LiveZones) else LiveZones(zones)
         """Parts of the picture with their own predictions; they may be changed from any thread."""
         self._region = region
         self._picture: Picture | None = None
-        parts: list[Stage] = []
-        if several:
-            parts.append(Several(self.event_options, self.labels, self._spec, region))
-        parts.append(ZonePredictions(self.event_options, self.labels, self._spec, region))
-        self._row = Row(self._inputs, self._spans, self._engines, self._predictions, *parts, self._events)
+        self._see(None)
+        for zone in self.zones.now:
+            self._looks.check(zone)
 
     @property
     def counts(self) -> Counts:
         """What has gone through so far."""
-        self._counts.steps = self._engines.steps
+        self._counts.steps = self._whole.engines.steps + self._own.steps
         return self._counts
 
     @property
@@ -149,18 +156,18 @@ class Recognizer:
     @property
     def flow_health(self) -> "FlowHealth | None":
         """What the flow looks like so far; None without a flow stream."""
-        return self._inputs.flow_health
+        return self._whole.inputs.flow_health
 
     @property
     def flow_field(self) -> NDArray[np.float32] | None:
         """The newest flow field (2, H, W), px a tick; None without a flow stream, or before its first field."""
-        return self._inputs.flow_field
+        return self._whole.inputs.flow_field
 
     def heat_of(self, label: str) -> Heat | None:
         """What a label scores where, in the newest prediction of the whole picture; None before the first one and for
         labels that are not among `labels`."""
         # Kept at the end of a video, too: what is shown then is its last prediction.
-        reading = self._predictions.newest
+        reading = self._whole.predictions.newest
         if reading is None or label not in self.labels:
             return None
         number = self.labels.index(label)
@@ -176,7 +183,7 @@ class Recognizer:
     @property
     def open_event(self) -> OpenEvent | None:
         """The action that is going on."""
-        return self._events.current
+        return self._whole.events.current
 
     @property
     def delay_s(self) -> Fraction:
@@ -224,9 +231,13 @@ class Recognizer:
     def _change_zones(self, picture: Picture) -> list[Output]:
         changes = self.zones.begin() if self._picture is None else self.zones.take()
         if picture != self._picture:
-            self._picture = picture
-            self.zones.seen_in(Look(picture, self._region, self._spec))
+            self._see(picture)
         return [out for change in changes for out in self._row.push(change)]
+
+    def _see(self, picture: Picture | None) -> None:
+        """Zones to come are checked against this picture."""
+        self._picture = picture
+        self.zones.seen_in(Sight(picture, self._region, self._spec, self._looks))
 
     def _run(self, items: list[Resampled]) -> list[Output]:
         out: list[Output] = []
@@ -241,5 +252,5 @@ class Recognizer:
         for item in out:
             self._counts.predictions += isinstance(item, Prediction)
             self._counts.events += isinstance(item, Event)
-            self._counts.gaps += isinstance(item, Gap)
+            self._counts.gaps += isinstance(item, Gap) and item.zone is None
         return out

@@ -128,7 +128,10 @@ class Gap:
     cause: str
     """"no frames": none came for too long. "frames lost": the source knows that it missed some (reconnect, damage).
     "time stamps jump": a clock was set, or recordings were joined; how much is missing is unknown.
-    "frames dropped": they arrived, but the recogniser was too slow for them."""
+    "frames dropped": they arrived, but the recogniser was too slow for them. "zone moved": only of a zone, which
+    starts over at its new place."""
+    zone: str | None = None
+    """Name of the zone that it is about; None for the whole source."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +266,6 @@ class Figures:
 
 def of_whole(item: object) -> bool:
     """Whether it does not speak of a part of the picture alone: of a zone, or of one of several actions."""
-    if isinstance(item, Prediction):
+    if isinstance(item, Prediction | Gap):
         return item.zone is None
     return not isinstance(item, Event) or (item.zone is None and item.id is None)

@@ -3,7 +3,7 @@
 Which engines: `engines.load.EngineOptions`. Sources and outputs: next to the code that opens and writes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -95,7 +95,7 @@ class RecognizerOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME=x,y,width,height",
-            help="Predictions of this part of the picture too, in px or each with %; repeat it.",
+            help="Predictions of this part too, in px or %; with :own from its own pass; repeat it.",
         ),
     ] = None
     max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
@@ -122,8 +122,15 @@ class RecognizerOptions:
         check_names([name.strip() for name, _, _ in named])
         return tuple(parse_zone(name.strip(), at) for name, _, at in named)
 
-    def recognizer(self, engines: Engines, stopwatch: Stopwatch, zones: Sequence[Zone] = ()) -> Recognizer:
-        """A new recogniser with these options. Raises UsageError for labels that the model does not have."""
+    def recognizer(
+        self,
+        engines: Engines,
+        stopwatch: Stopwatch,
+        zones: Sequence[Zone] = (),
+        models: Mapping[str, Engines] | None = None,
+    ) -> Recognizer:
+        """A new recogniser with these options. `models`: those that zones name. Raises UsageError for labels that a
+        model does not have."""
         return Recognizer(
             engines.by_stream,
             stride_ticks=self.stride,
@@ -137,6 +144,7 @@ class RecognizerOptions:
             heat=self.heat,
             several=self.several,
             zones=zones,
+            models={name: each.by_stream for name, each in (models or {}).items()},
             stopwatch=stopwatch,
             submit=submit,
         )

@@ -26,7 +26,7 @@ from realtime.commands.outputs import (
     webhook_writer,
 )
 from realtime.commands.prepare import PREPARE, Prepare
-from realtime.commands.sessions import Plan, Sessions
+from realtime.commands.sessions import Plan, Sessions, load
 from realtime.commands.site_options import read_site, site_path
 from realtime.commands.sources import Opened, SourceOptions, open_sources, parse_sources
 from realtime.commands.terminal import Terminal
@@ -82,8 +82,8 @@ def run(
         readable = first.outputs.readable or sys.stdout.isatty()
         writers = writers_of(stack, first, readable)
         server = metrics_server(stack, first.outputs.metrics) if first.outputs.metrics else None
-        engines = prepare.engines(first.model, concurrent=True)
-        make_ready(opened, engines)
+        loaded = load(prepare, first)
+        make_ready(opened, loaded.every)
         if time.monotonic() - began_s > STALE_S:
             opened = [without_old_pictures(each) for each in opened]
             for each in opened:
@@ -91,7 +91,7 @@ def run(
         terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
         writers += [server.write] if server else []
         write = together([*writers, terminal.write if readable else Log("-").write])
-        sessions = Sessions(first, prepare, engines, write, server, terminal.progress)
+        sessions = Sessions(first, prepare, loaded, write, server, terminal.progress)
         with terminal:
             for each in opened:
                 sessions.begin(each)
@@ -112,10 +112,10 @@ def writers_of(stack: ExitStack, plan: Plan, readable: bool) -> list[Write]:
     return writers
 
 
-def make_ready(opened: Sequence[Opened], engines: Engines) -> None:
+def make_ready(opened: Sequence[Opened], loaded: Sequence[Engines]) -> None:
     """Live sources do not wait: engines run once first, because the first step is slow."""
     if any(source.video.live for source in opened):
-        for engine in engines.by_stream.values():
+        for engine in (engine for engines in loaded for engine in engines.by_stream.values()):
             spec = engine.spec
             engine.step(np.zeros((1, engine.chunk_ticks, *spec.tick_shape), spec.dtype), engine.start())
 

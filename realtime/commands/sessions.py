@@ -1,11 +1,11 @@
 """The sessions of a run: started from a plan, and changed when the plan changes."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engines.load import Engines
+from engines.load import Engines, Trunks
 from engines.spec import StreamSpec
 from realtime.clock import Stopwatch
 from realtime.commands.options import ModelOptions, RecognizerOptions
@@ -44,6 +44,11 @@ class Plan:
     model: ModelOptions
     look: RecognizerOptions
 
+    def zone_models(self) -> list[str]:
+        """The models that zones name, sorted."""
+        zones = [*self.look.zones(), *(zone for named in self.sources for zone in named.zones)]
+        return sorted({zone.model for zone in zones if zone.model is not None})
+
     def check(self) -> None:
         """To be called before anything is opened. Raises BadParameter or UsageError for an invalid plan."""
         self.look.check()
@@ -71,6 +76,33 @@ def zones_of(look: RecognizerOptions, source: Opened, spec: StreamSpec) -> list[
     return zones
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Engines of a plan."""
+
+    engines: Engines
+    models: Mapping[str, Engines]
+    """By name, of the other models that zones name."""
+    trunks: Trunks
+
+    @property
+    def every(self) -> list[Engines]:
+        return [self.engines, *self.models.values()]
+
+
+def load(prepare: Prepare, plan: Plan, before: Loaded | None = None) -> Loaded:
+    """`before`: engines for the same model options, which are kept."""
+    if before is None:
+        trunks: Trunks = {}
+        before = Loaded(prepare.engines(plan.model, concurrent=True, trunks=trunks), {}, trunks)
+    models = {}
+    for name in plan.zone_models():
+        models[name] = before.models.get(name) or prepare.engines(
+            replace(plan.model, model=name), concurrent=True, trunks=before.trunks
+        )
+    return replace(before, models=models)
+
+
 class Sessions:
     """One for each source. All calls except `stop` come from one thread."""
 
@@ -78,12 +110,12 @@ class Sessions:
         self,
         plan: Plan,
         prepare: Prepare,
-        engines: Engines,
+        loaded: Loaded,
         write: Write,
         server: "Metrics | None",
         progress: Callable[[float], None],
     ) -> None:
-        self._plan, self._prepare, self._engines = plan, prepare, engines
+        self._plan, self._prepare, self._loaded = plan, prepare, loaded
         self._write, self._server, self._progress = write, server, progress
         self._running: dict[Named, Session] = {}
         self._stopped = False
@@ -96,8 +128,9 @@ class Sessions:
         """Start the session of an open source and write its first line."""
         stopwatch = Stopwatch()
         look = standing(self._plan.look, source.named)
-        zones = zones_of(look, source, next(iter(self._engines.by_stream.values())).spec)
-        recognizer = look.recognizer(self._engines, stopwatch, zones)
+        engines = self._loaded.engines
+        zones = zones_of(look, source, next(iter(engines.by_stream.values())).spec)
+        recognizer = look.recognizer(engines, stopwatch, zones, self._loaded.models)
         session = Session(
             source.video,
             recognizer,
@@ -107,7 +140,7 @@ class Sessions:
             stopwatch=stopwatch,
             progress=self._progress,
         )
-        session.write(session_line(source.video, self._engines, recognizer))
+        session.write(session_line(source.video, engines, recognizer))
         self.every.append(session)
         self._running[source.named] = session
         if self._server:
@@ -136,15 +169,13 @@ class Sessions:
             or before.outputs.timeline
         ):
             raise UsageError("a picture or video of the whole cannot go on; leave out annotate and timeline")
-        engines = self._engines
-        if plan.model != before.model:
-            engines = self._prepare.engines(plan.model, concurrent=True)
-        plan.look.recognizer(engines, Stopwatch())  # raises for labels that the model does not have
-        same = plan.look == before.look and engines is self._engines
+        loaded = load(self._prepare, plan, self._loaded if plan.model == before.model else None)
+        plan.look.recognizer(loaded.engines, Stopwatch())  # raises for labels that the model does not have
+        same = plan.look == before.look and loaded.engines is self._loaded.engines
         if (plan.log, plan.outputs) != (before.log, before.outputs):
             print("i3d-live: [output] has changed, which takes effect at the next start", file=sys.stderr)
         self._plan = replace(plan, log=before.log, outputs=before.outputs)
-        self._engines = engines
+        self._loaded = loaded
         ended = [named for named in self._running if not same or named not in plan.sources]
         for named in ended:
             self._end(named)

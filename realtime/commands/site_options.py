@@ -16,13 +16,15 @@ from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.outputs import LogOptions, OutputOptions, check_announced, check_drawn
 from realtime.commands.server import ServerOptions
 from realtime.commands.sources import Named, SourceOptions
+from realtime.commands.zone_options import zone_of, zones_schema
 from realtime.errors import SourceError, UsageError
 from realtime.site.address import address_of
 from realtime.site.check import Mistake, Schema, mistakes
 from realtime.site.secrets import filled
 from realtime.site.text import Place, SiteText
 from realtime.sources.address import parse_source
-from realtime.zones import FORM, Zone, check_names, parse_zone
+from realtime.stages.looks import Terms
+from realtime.zones import Zone, check_names
 
 SUFFIX = ".toml"
 TABLES: dict[str, tuple[Any, ...]] = {
@@ -123,7 +125,7 @@ def _camera(
         zones: list[Zone] = []
         for name, at in table.get("zones", {}).items():
             key = ("zones", name)
-            zones.append(parse_zone(name, at))
+            zones.append(zone_of(name, at))
     except (UsageError, typer.BadParameter) as error:
         raise _Wrong((*place, *key), error) from error
     return Named(address, table["name"], how, tuple(zones))
@@ -154,6 +156,10 @@ def _checks(
     look, outputs = given.over(RecognizerOptions(), said), given.over(OutputOptions(), said)
     yield ("recognition", "off"), look.check_events
     yield ("recognition", "region"), look.check_region
+    for number, camera in enumerate(cameras):
+        for zone in camera.zones:
+            terms = Terms(1, look.events, None)
+            yield ("camera", number, "zones", zone.name), partial(terms.of, zone)
     yield ("output", "annotate"), lambda: check_drawn(len(cameras), outputs)
     if outputs.metrics is not None:
         from realtime.outputs.metrics import listen_at  # it imports prometheus_client
@@ -175,8 +181,7 @@ def schema() -> dict[str, Any]:
         "address": text | {"description": "As for run. ${NAME} is taken from the environment."},
         "address_file": text | {"description": "File whose first line is the address."},
         "password_file": text | {"description": "File whose first line is the password of the address's user."},
-        "zones": {"type": "object", "description": f"NAME = \"{FORM}\".",
-                  "additionalProperties": {"type": "string", "$comment": f'"{FORM}"'}},
+        "zones": zones_schema(),
     } | camera["properties"]  # fmt: skip
     camera["required"] = ["name"]
     cameras = {"type": "array", "minItems": 1, "items": camera, "$comment": "at least one table [[camera]]"}

@@ -45,6 +45,7 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
             "start_s": round(float(item.start), 3),
             "end_s": round(float(item.end), 3),
             "cause": item.cause,
+            **({} if item.zone is None else {"zone": item.zone}),
         }
     return _prediction_line(item, latency_ms)
 

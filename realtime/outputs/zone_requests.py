@@ -1,7 +1,8 @@
 """Requests to read and change zones while a program runs, for whatever knows where to look: a detector, a tracker.
 
 GET    /zones         the zones of every source, as JSON
-PUT    /zones/NAME    add or replace a zone: {"x": 10, "y": 20, "width": 30, "height": 40, "percent": false}
+PUT    /zones/NAME    add a zone: {"x": 10, "y": 20, "width": 30, "height": 40, "percent": false, "own": false}; or
+                      move the one of that name, which keeps its model, labels and thresholds
 DELETE /zones/NAME    remove it
 
 Each needs `Authorization: Bearer TOKEN`. `?source=CAMERA` names one of several sources. Without a token there are no
@@ -10,8 +11,8 @@ such paths.
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -22,7 +23,7 @@ from realtime.zones import Zone
 
 LARGEST_BODY_BYTES = 4096
 EXAMPLE = '{"x": 10, "y": 20, "width": 30, "height": 40, "percent": false}'
-PLACE = ("x", "y", "width", "height")
+PLACE, FLAGS = ("x", "y", "width", "height"), ("percent", "own")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class ZoneRequests:
             _or_refused(HTTPStatus.NOT_FOUND, lambda: zones.remove(name))
         else:
             body = _body(environ)
-            _or_refused(HTTPStatus.BAD_REQUEST, lambda: zones.put(_zone(name, body)))
+            _or_refused(HTTPStatus.BAD_REQUEST, lambda: zones.put(_zone(name, body, zones.now)))
         return json_answer(HTTPStatus.OK, {source: _shown(zones.now)})
 
     def _source(self, asked: str | None) -> tuple[str, LiveZones]:
@@ -144,21 +145,28 @@ def _body(environ: Mapping[str, Any]) -> bytes:
     return body
 
 
-def _zone(name: str, body: bytes) -> Zone:
-    """Raises UsageError for one that is invalid."""
+def _zone(name: str, body: bytes, now: Sequence[Zone]) -> Zone:
+    """A new zone, or the one of that name at another place. Raises UsageError for one that is invalid."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"zone {name[:40]!r}: the body is not JSON; send {EXAMPLE}") from error
-    if not isinstance(given, dict) or not set(PLACE) <= given.keys() <= {*PLACE, "percent"}:
+    if not isinstance(given, dict) or not set(PLACE) <= given.keys() <= {*PLACE, *FLAGS}:
         raise UsageError(
-            f"zone {name[:40]!r}: the body must hold {', '.join(PLACE)} and may hold percent; send {EXAMPLE}"
+            f"zone {name[:40]!r}: the body must hold {', '.join(PLACE)} and may hold {' and '.join(FLAGS)}; send {EXAMPLE}"
         )
-    percent = given.get("percent", False)
-    if not isinstance(percent, bool) or any(type(given[each]) not in (int, float) for each in PLACE):
-        raise UsageError(f"zone {name[:40]!r}: give numbers, and true or false for percent; send {EXAMPLE}")
-    x, y, width, height = (_float(given[each]) for each in PLACE)
-    return Zone(name, x, y, width, height, percent)
+    flags = {each: given[each] for each in FLAGS if each in given}
+    if not all(isinstance(flag, bool) for flag in flags.values()) or any(
+        type(given[each]) not in (int, float) for each in PLACE
+    ):
+        raise UsageError(
+            f"zone {name[:40]!r}: give numbers, and true or false for {' and '.join(FLAGS)}; send {EXAMPLE}"
+        )
+    place: dict[str, Any] = {each: _float(given[each]) for each in PLACE}
+    before = next((zone for zone in now if zone.name == name), None)
+    if before is None:
+        return Zone(name, **place, **flags)
+    return replace(before, **place, **({"percent": False} | flags))
 
 
 def _float(number: float) -> float:
@@ -170,4 +178,4 @@ def _float(number: float) -> float:
 
 
 def _shown(zones: tuple[Zone, ...]) -> dict[str, dict[str, Any]]:
-    return {zone.name: {each: getattr(zone, each) for each in (*PLACE, "percent")} for zone in zones}
+    return {zone.name: {each: getattr(zone, each) for each in (*PLACE, *FLAGS)} for zone in zones}

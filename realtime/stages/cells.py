@@ -8,6 +8,7 @@ import numpy as np
 
 from engines.head import Floats, Head, cell_scores
 from realtime.stages.fuse import fuse, softmax
+from realtime.stages.run_engines import Scores
 from realtime.types import Picture, Prediction
 
 ENOUGH_CELLS = 16
@@ -61,6 +62,8 @@ class Reading:
     """The mean over the same positions that the prediction is made from."""
     picture: Picture
     """The newest picture that it is based on."""
+    scores: Scores | None = None
+    """What it was made from, for zones that choose from other labels or average over other stretches."""
 
 
 def calibrated(logits: Floats, cells: float | Floats) -> Floats:

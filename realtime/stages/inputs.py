@@ -13,8 +13,8 @@ from engines.spec import StreamSpec
 from realtime.clock import INPUT_STAGES, StageName, Timer
 from realtime.overload import Level
 from realtime.pictures import resize_short_side
-from realtime.stages.region import Region, rgb_input, view_count, views
-from realtime.stages.where import region_in_frame
+from realtime.stages.region import rgb_input, view_count, views
+from realtime.stages.where import Part, region_in_frame
 from realtime.types import FlowRegion, Frame, Image, Picture, ResizedTick, Submit, Tick
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Inputs:
     """
 
     def __init__(
-        self, specs: Mapping[str, StreamSpec], region: Region, new_feed: NewFeed, timer: Timer
+        self, specs: Mapping[str, StreamSpec], region: Part, new_feed: NewFeed, timer: Timer
     ) -> None:
         """`specs`: by stream. `new_feed`: makes the feed of a stream, one for each view of the frames."""
         self._region, self._timer = region, timer

@@ -7,6 +7,7 @@ from threading import Lock
 
 from engines.spec import StreamSpec
 from realtime.errors import UsageError
+from realtime.stages.looks import Looks
 from realtime.stages.region import Region
 from realtime.stages.zone_predictions import check_seen
 from realtime.types import Picture
@@ -14,12 +15,20 @@ from realtime.zones import Zone, ZoneRemoved, check_names
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a recogniser sees of a picture."""
+class Sight:
+    """What zones are checked against."""
 
-    picture: Picture
+    picture: Picture | None
+    """None before the first frame: places cannot be checked yet."""
     region: Region
     spec: StreamSpec
+    looks: Looks
+
+    def check(self, zone: Zone) -> None:
+        """Raises UsageError for a zone that cannot be."""
+        self.looks.check(zone)
+        if self.picture is not None:
+            check_seen(zone, self.picture, self.region, self.spec)
 
 
 class LiveZones:
@@ -35,7 +44,7 @@ class LiveZones:
         self._lock = Lock()
         self._now = tuple(zones)
         self._changes: deque[Zone | ZoneRemoved] = deque()
-        self._look: Look | None = None
+        self._sight: Sight | None = None
 
     @property
     def now(self) -> tuple[Zone, ...]:
@@ -45,16 +54,16 @@ class LiveZones:
     def put(self, zone: Zone) -> None:
         """Add a zone, or replace the one of that name: its open event ends, and the zone keeps its place in `now`.
 
-        Raises UsageError for one zone too many, for a name that cannot be told apart from another, and, once a frame
-        has come, for a zone that extends outside the picture or that the network does not see.
+        Raises UsageError for one zone too many, for a name that cannot be told apart from another, for a model that is
+        not loaded and labels that it does not have, and, once a frame has come, for a zone that extends outside the
+        picture or that the network does not see.
         """
         with self._lock:
             others = {each.name: each for each in self._now}
             zones = tuple((others | {zone.name: zone}).values())
             check_names([each.name for each in zones])
-            if self._look is not None:
-                look = self._look
-                check_seen(zone, look.picture, look.region, look.spec)
+            if self._sight is not None:
+                self._sight.check(zone)
             self._now = zones
             self._changes.append(zone)
 
@@ -71,10 +80,10 @@ class LiveZones:
             self._now = zones
             self._changes.append(ZoneRemoved(name))
 
-    def seen_in(self, look: Look) -> None:
-        """Zones to come are checked against this, where the picture has changed its size or another region is looked
-        at."""
-        self._look = look
+    def seen_in(self, sight: Sight) -> None:
+        """Zones to come are checked against this: the recogniser says so when it is made, and when the picture changes
+        its size."""
+        self._sight = sight
 
     def begin(self) -> list[Zone]:
         """For the first frame of a recogniser: all zones in force. What came before is not taken again."""

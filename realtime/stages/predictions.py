@@ -9,10 +9,9 @@ from engines.spec import StreamSpec
 from realtime.stages.cells import Cells, Reading
 from realtime.stages.dropped_frames import Dropped, DroppedFrames
 from realtime.stages.fuse import fuse, softmax, top_labels
-from realtime.stages.region import Region
 from realtime.stages.run_engines import Scores
 from realtime.stages.smooth import Logits, Smooth
-from realtime.stages.where import box_in_source
+from realtime.stages.where import Part, box_in_source
 from realtime.types import Picture, Prediction
 
 
@@ -32,13 +31,23 @@ class Choice:
 
 
 class Predictions:
-    """Stage: `Scores` in, smoothed and fused into a `Reading` each, which counts the `Dropped` frames in it."""
+    """Stage: `Scores` in, smoothed and fused into a `Reading` each, which counts the `Dropped` frames in it; `Dropped`
+    is passed on to `ZonePredictions`."""
 
     def __init__(
-        self, choice: Choice, spec: StreamSpec, smooth: int, region: Region = None, *, heat: bool = False
+        self,
+        choice: Choice,
+        spec: StreamSpec,
+        smooth: int,
+        region: Part = None,
+        *,
+        heat: bool = False,
+        zone: str | None = None,
     ) -> None:
-        """`region`: the part of each frame that was looked at. `heat`: whether predictions have it."""
-        self._choice, self._spec, self._region, self._heat = choice, spec, region, heat
+        """`region`: the part of each frame that was looked at. `heat`: whether predictions have it. `zone`: the name in
+        them."""
+        self._choice, self._spec, self._region = choice, spec, region
+        self._heat, self._zone = heat, zone
         self._heads = {
             name: Head(head.kernel[choice.classes], head.bias[choice.classes])
             for name, head in choice.heads.items()
@@ -56,7 +65,7 @@ class Predictions:
     def push(self, item: Any) -> list[Any]:
         if isinstance(item, Dropped):
             self._dropped.push(item)
-            return []
+            return [item]
         if not isinstance(item, Scores):
             return [item]
         self.newest = self._read(item)
@@ -88,8 +97,9 @@ class Predictions:
             dropped_frames=self._dropped_from(start - scores.behind_ticks, scores),
             where=box_in_source(heat, picture, self._region, self._spec),
             heat=heat if self._heat else None,
+            zone=self._zone,
         )
-        return Reading(prediction, cells, picture)
+        return Reading(prediction, cells, picture, scores)
 
     def _mean(self, scores: Scores) -> tuple[int, Logits, Cells]:
         """First tick of what the prediction is a mean of, the mean logits of the classes to choose from, and the mean

@@ -32,7 +32,7 @@ def parse_region(text: str) -> Region:
     return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 
-def view_count(region: Region) -> int:
+def view_count(region: object) -> int:
     """How many `views` there are of each frame."""
     return 3 if region == "full" else 1
 

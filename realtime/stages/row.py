@@ -1,4 +1,4 @@
-"""Stages in sequence."""
+"""Stages in sequence, and side by side."""
 
 from typing import Any, Protocol
 
@@ -44,3 +44,20 @@ class Row:
             return items
         stage = self._stages[place]
         return [out for item in items for out in self._through(stage.push(item), place + 1)]
+
+
+class Beside:
+    """A stage made of stages that all get every value; what the first says comes first."""
+
+    def __init__(self, *stages: Stage) -> None:
+        self._stages = stages
+
+    def push(self, item: Any) -> list[Any]:
+        return [out for stage in self._stages for out in stage.push(item)]
+
+    def flush(self) -> list[Any]:
+        return [out for stage in self._stages for out in stage.flush()]
+
+    def reset(self) -> None:
+        for stage in self._stages:
+            stage.reset()

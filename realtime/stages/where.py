@@ -14,7 +14,10 @@ from engines.spec import StreamSpec
 from realtime.pictures import WIDEST
 from realtime.stages.region import Region, view_boxes
 from realtime.types import Box, Orientation, Picture
+from realtime.zones import Zone
 
+Part = Region | Zone
+"""What the network looks at: a region, or an own zone."""
 SHARE_OF_PEAK = 0.5
 """A place belongs to the action if it scores more than this share of the best one."""
 
@@ -31,7 +34,7 @@ class Heat:
     """Of the class in the whole picture."""
 
 
-def box_in_frame(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
+def box_in_frame(scores: Floats, picture: Picture, region: Part, spec: StreamSpec) -> Box | None:
     """The box of a class in a frame.
 
     Args:
@@ -78,7 +81,7 @@ def box_in_map(scores: Floats) -> Box | None:
     return (x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y)
 
 
-def seen_squares(picture: Picture, region: Region, spec: StreamSpec) -> list[Box]:
+def seen_squares(picture: Picture, region: Part, spec: StreamSpec) -> list[Box]:
     """The squares of a frame that the network sees, in its px: one, or three if `region` is "full".
 
     The inverse of `realtime.stages.region.views`, `realtime.pictures.resize_short_side` and the centre crop.
@@ -88,7 +91,7 @@ def seen_squares(picture: Picture, region: Region, spec: StreamSpec) -> list[Box
     ]
 
 
-def box_in_source(scores: Floats, picture: Picture, region: Region, spec: StreamSpec) -> Box | None:
+def box_in_source(scores: Floats, picture: Picture, region: Part, spec: StreamSpec) -> Box | None:
     """`box_in_frame` in px of the source as it stores its pictures."""
     box = box_in_frame(scores, picture, region, spec)
     return None if box is None else stored(box, picture)
@@ -118,8 +121,10 @@ def upright(box: Box, picture: Picture) -> Box:
     return (x, y, width, height)
 
 
-def region_in_frame(region: Region, picture: Picture) -> Region:
-    """A region in px of the source's picture as one in px of the frame."""
+def region_in_frame(region: Part, picture: Picture) -> Region:
+    """A region in px of the source's picture, or an own zone, as a region in px of the frame."""
+    if isinstance(region, Zone):
+        region = region.place(picture.stored_px)
     if not isinstance(region, tuple):
         return region
     x, y, width, height = upright(region, picture)
@@ -127,7 +132,7 @@ def region_in_frame(region: Region, picture: Picture) -> Region:
     return (left, top, right - left, bottom - top)
 
 
-def cell_boxes(picture: Picture, region: Region, spec: StreamSpec) -> Floats:
+def cell_boxes(picture: Picture, region: Part, spec: StreamSpec) -> Floats:
     """x, y, width, height of each cell in px of the frame: float32 (7, 7, 4), or (7, 21, 4) if `region` is "full"."""
     side = spec.crop_px // CELL_PX
     rows, columns = np.indices((side, side))

@@ -1,6 +1,6 @@
 """Predictions and events of named parts of the picture, from the same cells as those of the whole picture."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,86 +9,121 @@ from engines.head import Floats
 from engines.spec import StreamSpec
 from realtime.errors import UsageError
 from realtime.stages.cells import Reading, calibrated
-from realtime.stages.events import EventOptions, Events
+from realtime.stages.dropped_frames import Dropped
+from realtime.stages.events import Events
 from realtime.stages.fuse import fuse, top_labels
+from realtime.stages.looks import Looks
+from realtime.stages.predictions import Predictions
 from realtime.stages.region import Region
 from realtime.stages.where import box_in_source, cell_boxes, upright
 from realtime.types import Event, Picture, Prediction
 from realtime.zones import Zone, ZoneRemoved
 
 
+@dataclass(frozen=True, eq=False)
+class CellZone:
+    """A zone that is read from cells."""
+
+    zone: Zone
+    events: Events
+    labels: tuple[str, ...]
+    predictions: Predictions | None
+    """Where the cells come from, if it does not choose from the same labels, or average the same stretches, as the
+    whole picture."""
+
+
 class ZonePredictions:
     """Stage: `Reading`s in; each is passed on, followed by the prediction of each zone and the events that it ends.
 
     A `Zone` that comes in is added, or replaces the one of its name; `ZoneRemoved` removes one. Out comes the event
-    that ends with it.
+    that ends with it. Own zones are not for this stage.
 
     A cell is weighted by the share of it that lies inside the zone. A zone that contains no part of a cell, such as
     after a camera has changed the size of its pictures, has no predictions.
     """
 
-    def __init__(
-        self,
-        options: EventOptions,
-        labels: tuple[str, ...],
-        spec: StreamSpec,
-        region: Region = None,
-    ) -> None:
-        """`labels`: names of the classes to choose from. `region`: the part of each frame that was looked at."""
-        self._options, self._labels, self._spec, self._region = options, labels, spec, region
-        self._zones: dict[str, tuple[Zone, Events]] = {}
+    def __init__(self, looks: Looks, spec: StreamSpec, region: Region = None) -> None:
+        """`region`: the part of each frame that was looked at."""
+        self._looks, self._spec, self._region = looks, spec, region
+        self._zones: dict[str, CellZone] = {}
         self._picture: Picture | None = None
-        self._parts: Floats = np.zeros((0, 7, 7), np.float32)
-        self._seen: list[tuple[Zone, Events]] = []
+        self._parts: dict[str, Floats] = {}
+        """By name, of the zones that are seen: the weight of each cell, float32 (7, columns)."""
 
     def reset(self) -> None:
         """Forget all predictions and open events; the zones stay."""
-        for _, events in self._zones.values():
-            events.reset()
+        for each in self._zones.values():
+            each.events.reset()
+            if each.predictions is not None:
+                each.predictions.reset()
 
     def push(self, item: Any) -> list[Any]:
         if isinstance(item, Zone):
-            return self._put(item)
+            return self._remove(item.name) if item.own else self._put(item)
         if isinstance(item, ZoneRemoved):
             return self._remove(item.name)
-        if not isinstance(item, Reading):
-            return [item]
-        if item.picture != self._picture:
-            self._place(item.picture)
-        out: list[Any] = [item]
-        logits = item.cells.logits(self._parts) if self._seen else {}
-        for number, (zone, events) in enumerate(self._seen):
-            own = {name: values[number] for name, values in logits.items()}
-            out += events.push(self._predict(item, zone, self._parts[number], own))
-        return out
+        if isinstance(item, Dropped):
+            for predictions in self._others():
+                predictions.push(item)
+            return []
+        return self._read(item) if isinstance(item, Reading) else [item]
 
     def flush(self) -> list[Event]:
         """End of the stream or of a section: open events last to the end of the last prediction."""
-        return [event for _, events in self._zones.values() for event in events.flush()]
+        for predictions in self._others():
+            predictions.flush()
+        return [event for each in self._zones.values() for event in each.events.flush()]
+
+    def _others(self) -> list[Predictions]:
+        return [each.predictions for each in self._zones.values() if each.predictions is not None]
 
     def _put(self, zone: Zone) -> list[Event]:
         before = self._zones.get(zone.name)
-        if before is not None and before[0] == zone:
+        if before is not None and before.zone == zone:
             return []
-        self._zones[zone.name] = zone, Events(self._options, self._labels, zone.name)
+        terms, whole = self._looks.terms.of(zone), self._looks.terms
+        same = (terms.smooth, terms.watch) == (whole.smooth, whole.watch)
+        predictions = None if same else self._looks.predictions(self._region, terms)
+        labels = self._looks.choice(terms).labels
+        events = Events(terms.events, labels, zone.name)
+        self._zones[zone.name] = CellZone(zone, events, labels, predictions)
         self._picture = None  # all are placed again
-        return [] if before is None else before[1].flush()
+        return [] if before is None else before.events.flush()
 
     def _remove(self, name: str) -> list[Event]:
         self._picture = None
         removed = self._zones.pop(name, None)
-        return [] if removed is None else removed[1].flush()
+        return [] if removed is None else removed.events.flush()
 
     def _place(self, picture: Picture) -> None:
         self._picture = picture
-        zones = list(self._zones.values())
-        shares = [shares_of_cells(zone, picture, self._region, self._spec) for zone, _ in zones]
-        seen = [number for number, share in enumerate(shares) if share.sum() > 0]
-        self._seen = [zones[number] for number in seen]
-        if seen:
-            self._parts = np.stack([shares[number] / shares[number].sum() for number in seen])
+        shares = {
+            name: shares_of_cells(each.zone, picture, self._region, self._spec)
+            for name, each in self._zones.items()
+        }
+        self._parts = {name: share / share.sum() for name, share in shares.items() if share.any()}
 
-    def _predict(self, reading: Reading, zone: Zone, part: Floats, logits: dict[str, Floats]) -> Prediction:
+    def _read(self, reading: Reading) -> list[Any]:
+        if reading.picture != self._picture:
+            self._place(reading.picture)
+        out: list[Any] = [reading]
+        common = [name for name in self._parts if self._zones[name].predictions is None]
+        logits = _logits(reading, [self._parts[name] for name in common])
+        for name, each in self._zones.items():
+            own = reading
+            if each.predictions is not None:  # also where it is not seen now: it may be again
+                assert reading.scores is not None
+                (own,) = each.predictions.push(reading.scores)
+            if name not in self._parts:
+                continue
+            part = self._parts[name]
+            found = logits[common.index(name)] if name in common else _logits(own, [part])[0]
+            out += each.events.push(self._predict(own, each, part, found))
+        return out
+
+    def _predict(
+        self, reading: Reading, each: CellZone, part: Floats, logits: dict[str, Floats]
+    ) -> Prediction:
         cells = float(1 / np.square(part).sum())
         probabilities = calibrated(fuse(logits, reading.cells.weights), cells)
         scores = reading.cells.scores(int(probabilities.argmax()))
@@ -96,15 +131,19 @@ class ZonePredictions:
         return replace(
             reading.prediction,
             probabilities=probabilities,
-            top=top_labels(probabilities, self._labels),
-            by_stream={
-                name: top_labels(calibrated(own, cells), self._labels) for name, own in logits.items()
-            },
+            top=top_labels(probabilities, each.labels),
+            by_stream={name: top_labels(calibrated(own, cells), each.labels) for name, own in logits.items()},
             where=box_in_source(inside, reading.picture, self._region, self._spec),
             heat=None,
             actions=None,
-            zone=zone.name,
+            zone=each.zone.name,
         )
+
+
+def _logits(reading: Reading, parts: list[Floats]) -> list[dict[str, Floats]]:
+    """Of each part, by stream."""
+    found = reading.cells.logits(np.stack(parts)) if parts else {}
+    return [{stream: values[i] for stream, values in found.items()} for i in range(len(parts))]
 
 
 def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> Floats:
@@ -124,7 +163,7 @@ def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSp
 def check_seen(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> None:
     """Raises UsageError for a zone that extends outside the picture, or that the network does not see."""
     zone.in_px(picture.stored_px)
-    if not shares_of_cells(zone, picture, region, spec).any():
+    if not zone.own and not shares_of_cells(zone, picture, region, spec).any():
         raise UsageError(
             f"zone {zone.name}: the network sees nothing of it, but the middle square or the region that was given; "
             "move it there, or give --region full"

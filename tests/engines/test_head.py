@@ -12,11 +12,11 @@ from engines.backends.registry import Plan
 from engines.build import engine_folder
 from engines.engine import Engine, Positions
 from engines.head import BIAS, KERNEL, head_of, load_head, save_head
-from engines.load import load_engines, load_features
+from engines.load import EngineOptions, Trunks, engines_of, load_engines, load_features
 from engines.runtime.window import WindowEngine
 from engines.spec import RGB, Mode, Weights
 from engines.weights.heads import FIRST, as_flow, feature_tensors, feature_weights
-from engines.weights.store import describe, load_weights, save_weights
+from engines.weights.store import describe, find_model, load_weights, save_weights
 from tests.support.backends import register
 from tests.support.made_weights import LABELS, made
 from tests.support.networks import CLASSES, noise, random_tensors, small_engine
@@ -78,6 +78,7 @@ class Compiler:
 
     def __init__(self) -> None:
         self.built: list[str] = []
+        self.loaded: list[str] = []
 
     def unavailable(self) -> None:
         return None
@@ -99,6 +100,7 @@ class Compiler:
 
     def load(self, plan: Plan, folder: Path, tensors: Any) -> WindowEngine:
         """Its features are a window's brightness, times the factor in its file."""
+        self.loaded.append(plan.weights.name)
         factor = float((folder / "factor").read_text())
 
         def run(chunk: np.ndarray) -> np.ndarray:
@@ -140,3 +142,25 @@ def test_models_with_the_same_features_share_one_engine(compiler: Compiler) -> N
     load_engines("one", "double", "int8", "window")
     assert compiler.built[3] == "one", "calibrated with its own head"
     assert engine_folder(Plan(RGB, describe("one", "rgb"), "window", "int8"), "double").is_dir()
+
+
+def test_models_on_one_network_that_run_together_load_it_once(compiler: Compiler) -> None:
+    trunk, other = made(seed=1), made(seed=2)
+    for name, tensors in {"one": trunk, "two": trunk | {BIAS: trunk[BIAS] * 2}, "apart": other}.items():
+        save_weights(name, "rgb", tensors, LABELS, source="a test", licence="none", shared_trunk=True)
+        load_engines(name, "double", mode="window")  # so that it is built
+    compiler.loaded.clear()
+    trunks: Trunks = {}
+    options = EngineOptions("double", mode="window")
+    loaded = {name: engines_of(find_model(name), options, trunks=trunks) for name in ("one", "two", "apart")}
+    assert len(compiler.loaded) == 2
+    assert "shared with another model" in loaded["two"].reason
+    window = np.ones((1, 64, 224, 224, 3), np.uint8)
+    for name, engines in loaded.items():
+        engine, alone = engines.rgb, load_engines(name, "double", mode="window").rgb
+        assert engine is not None
+        assert alone is not None
+        assert engine.weights == alone.weights
+        assert np.array_equal(
+            engine.step(window, engine.start())[0].logits, alone.step(window, alone.start())[0].logits
+        )

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from typer.exceptions import Exit
 
-from engines.load import Engines
+from engines.load import Engines, Trunks
 from engines.weights.store import Model, find_model
 from realtime import cli
 from realtime.commands.options import ModelOptions
@@ -38,7 +38,12 @@ class Doubles(Stored):
         """The models that engines were asked for."""
 
     def engines(
-        self, options: ModelOptions, model: Model | None = None, *, concurrent: bool = False
+        self,
+        options: ModelOptions,
+        model: Model | None = None,
+        *,
+        concurrent: bool = False,
+        trunks: Trunks | None = None,
     ) -> Engines:
         self.asked.append(options.model)
         return self.made

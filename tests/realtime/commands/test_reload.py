@@ -18,7 +18,7 @@ import pytest
 from engines.load import Engines
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.outputs import LogOptions, OutputOptions
-from realtime.commands.sessions import Plan, Sessions
+from realtime.commands.sessions import Loaded, Plan, Sessions
 from realtime.commands.sources import Named, Opened
 from realtime.outputs.log import Line
 from realtime.session import run_sessions
@@ -152,7 +152,9 @@ def test_a_plan_with_other_options_starts_everything_again(tmp_path: Path) -> No
     plan = Plan(
         (Named(clip, "a"),), LogOptions(), OutputOptions(), ModelOptions(), RecognizerOptions(stride=2)
     )
-    sessions = Sessions(plan, Doubles(engines), engines, lines.append, None, lambda media_s: None)
+    sessions = Sessions(
+        plan, Doubles(engines), Loaded(engines, {}, {}), lines.append, None, lambda media_s: None
+    )
     sessions.begin(Opened(plan.sources[0], "file", plan.sources[0].open(may_be_away=False)))
     turns = 0
 

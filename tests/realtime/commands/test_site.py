@@ -20,7 +20,7 @@ from realtime.commands.server import ServerOptions
 from realtime.commands.site_options import TABLES, all_mistakes, flags_of, read_site, schema
 from realtime.commands.sources import Named, SourceOptions
 from realtime.errors import UsageError
-from realtime.zones import Zone
+from realtime.zones import Zone, ZoneTerms
 from tests.conftest import ROOT
 from tests.realtime.commands.test_cli import invoke, lines_of  # noqa: F401
 from tests.support.command_line import Invoke
@@ -81,6 +81,16 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
             zones=(
                 Zone("gate", 10, 20, 30, 60, percent=True),
                 Zone("bench", 400, 300, 320, 240),
+                Zone(
+                    "far",
+                    40,
+                    10,
+                    10,
+                    15,
+                    percent=True,
+                    own=True,
+                    terms=ZoneTerms(on=0.7, smooth=5, watch=("golfing", "tai chi")),
+                ),
             ),
         ),
     )
@@ -139,6 +149,12 @@ MISTAKES = {
     'rotat = 90\n': (4, "did you mean rotate?"),
     'fps = "fast"\n': (4, "is not a rate"),
     '[camera.zones]\na = "1,2,3,4"\nb = "1,2,3"\n': (6, "give x,y,width,height"),
+    '[camera.zones]\na = 5\n': (5, "or a table { at = "),
+    '[camera.zones]\na = { own = true }\n': (5, "at is missing; give"),
+    '[camera.zones.a]\nat = "1,2,3,4"\nown = "yes"\n': (6, "own cannot be 'yes'; give true or false"),
+    '[camera.zones.a]\nat = "1,2,3,4"\nsmoth = 2\n': (6, "did you mean smooth?"),
+    '[camera.zones]\na = { at = "1,2,30,40", own = false, model = "mine" }\n': (5, "only an own zone has another model"),
+    '[camera.zones]\na = { at = "1,2,3,4", on = 0.2 }\n': (5, "zone a: off 0.3 is above on 0.2"),
     '[[camera]]\nname = "door"\naddress = "webcam:0"\n': (5, "two cameras of that name"),
     '[[camera]]\nname = "yard"\naddress = "ftp://me:geheim@h/x"\n': (6, "is not known; give a video file"),
     '[[camera]]\nname = "yard"\n': (4, "give either address or address_file"),

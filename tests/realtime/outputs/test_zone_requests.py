@@ -19,7 +19,7 @@ from realtime.outputs.zone_requests import LARGEST_BODY_BYTES
 from realtime.recognizer import Recognizer
 from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures
-from realtime.zones import Zone
+from realtime.zones import Zone, ZoneTerms
 from tests.realtime.commands.test_reload import log, started, until
 from tests.support.colours import SeesColours, coloured
 from tests.support.made_clips import every, write_clip
@@ -60,13 +60,13 @@ def ask(port: int, method: str, path: str, body: Any = None, token: str | None =
 
 
 def test_zones_come_move_and_go(metrics: Metrics, zones: LiveZones) -> None:
-    door = DOOR | {"percent": False}
+    door = DOOR | {"percent": False, "own": False}
     status, text = ask(metrics.port, "PUT", "/zones/door", DOOR)
     assert (status, json.loads(text)) == (200, {"cam": {"door": door}})
     assert zones.now == (Zone("door", 16, 16, 96, 224),)
-    half = {"x": 50, "y": 10.5, "width": 40, "height": 50, "percent": True}
+    half = {"x": 50, "y": 10.5, "width": 40, "height": 50, "percent": True, "own": True}
     assert ask(metrics.port, "PUT", "/zones/the%20%C3%BCberweg?source=cam", half)[0] == 200
-    assert zones.now[1] == Zone("the überweg", 50, 10.5, 40, 50, percent=True)
+    assert zones.now[1] == Zone("the überweg", 50, 10.5, 40, 50, percent=True, own=True)
     status, text = ask(metrics.port, "GET", "/zones")
     assert (status, json.loads(text)) == (200, {"cam": {"door": door, "the überweg": half}})
     assert ask(metrics.port, "PUT", "/zones/door", DOOR | {"width": 100})[0] == 200
@@ -104,10 +104,10 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "deep": (b"[" * LARGEST_BODY_BYTES, "the body is not JSON"),
     "a list": ([1, 2, 3, 4], "must hold x, y, width, height"),
     "one is missing": ({"x": 1, "y": 2, "width": 3}, "must hold x, y, width, height"),
-    "one too many": (DOOR | {"depth": 1}, "may hold percent; send"),
+    "one too many": (DOOR | {"depth": 1}, "may hold percent and own; send"),
     "text": (DOOR | {"x": "16"}, "give numbers"),
     "true": (DOOR | {"x": True}, "give numbers"),
-    "percent": (DOOR | {"percent": 1}, "true or false for percent"),
+    "percent": (DOOR | {"percent": 1}, "true or false for percent and own"),
     "below zero": (DOOR | {"x": -1}, "zone door: -1,16,96,224 is no rectangle"),
     "not a number": (DOOR | {"x": float("nan")}, "is no rectangle"),
     "huge": (DOOR | {"x": 10**1000}, "is no rectangle"),
@@ -225,3 +225,12 @@ def test_zones_may_change_while_a_run_goes_on(tmp_path: Path) -> None:
         assert ask(port, "DELETE", "/zones/gate?source=yard")[0] == 200
         until(lambda: zones() == {"door"})
         assert list(json.loads(ask(port, "GET", "/zones")[1])["yard"]) == ["door"]
+
+
+def test_a_zone_that_is_moved_keeps_the_rest(metrics: Metrics, zones: LiveZones) -> None:
+    terms = ZoneTerms(on=0.7, watch=("red", "blue"))
+    zones.put(Zone("door", 10, 10, 50, 50, percent=True, own=True, terms=terms))
+    assert ask(metrics.port, "PUT", "/zones/door", DOOR)[0] == 200
+    assert zones.now == (Zone("door", 16, 16, 96, 224, own=True, terms=terms),)
+    assert ask(metrics.port, "PUT", "/zones/door", DOOR | {"own": False})[0] == 200
+    assert zones.now == (Zone("door", 16, 16, 96, 224, terms=terms),)
