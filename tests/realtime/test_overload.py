@@ -238,7 +238,7 @@ def test_with_flow_paused_predictions_are_of_rgb_alone_and_flow_rejoins_afresh(m
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_paused_and_resumed_at_any_time_every_prediction_is_right(data: st.DataObject) -> None:
     mode: Mode = data.draw(st.sampled_from(["continual", "preview", "window"]))
     times = data.draw(st.lists(st.integers(0, 299), max_size=8, unique=True))

@@ -24,7 +24,7 @@ TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
 @example(64, 3, False)
 @example(61, 2, False)
 @example(63, 3, True)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_both_descriptions_agree_over_a_whole_video(length: int, channels: int, anchored: bool) -> None:
     ticks = noise(length, channels, batch=2)
     graph = window(small_spec(channels), TENSORS[channels], length, anchored=anchored)

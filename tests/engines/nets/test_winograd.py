@@ -48,7 +48,7 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
     st.sampled_from([5, 6]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_faster_layer_gives_the_same_result(
     length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int
 ) -> None:

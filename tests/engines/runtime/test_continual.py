@@ -61,7 +61,7 @@ def live(engine: StreamingEngine, ticks: np.ndarray, cuts: list[int]) -> tuple[n
 @example(1, [], ("continual", 3))
 @example(200, [3, 3, 77], ("continual", 2))
 @example(17, [5], ("preview", 3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_live_stream_is_the_anchored_network(length: int, cuts: list[int], key: tuple[Mode, int]) -> None:
     ticks = VIDEO[key[1]][0, :length]
     found, _ = live(ENGINES[key], ticks, sorted(min(cut, length) for cut in cuts))
@@ -74,7 +74,7 @@ def test_a_live_stream_is_the_anchored_network(length: int, cuts: list[int], key
 @example(61, ("continual", 3))
 @example(62, ("preview", 3))
 @example(63, ("continual", 2))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_clip_of_known_length_is_tensorflows_network(length: int, key: tuple[Mode, int]) -> None:
     ticks = VIDEO[key[1]][0, :length]
     wanted = whole_video(ticks[None], anchored=False)[0]

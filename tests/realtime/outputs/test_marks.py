@@ -46,7 +46,7 @@ def test_what_reaches_out_of_the_picture_is_left_out() -> None:
         assert not changed([Mark(box, PALETTE[0], "name", 0.5)]).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     places=st.lists(
         st.tuples(st.integers(0, 600), st.integers(0, 440), st.integers(1, 300), st.integers(1, 300)), max_size=25

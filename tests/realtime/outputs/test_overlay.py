@@ -212,7 +212,7 @@ def test_no_label_writes_outside_the_panels(strange: str) -> None:
     assert not changed(strange).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.text(st.characters(exclude_categories=()), max_size=60),
     height=st.integers(0, 40),

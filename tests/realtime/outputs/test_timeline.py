@@ -195,7 +195,7 @@ def test_any_name_stays_in_the_picture(tmp_path: Path, name: str) -> None:
     assert (rgb[:, : left_px(rgb)] < 128).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(count=st.integers(0, 50), probabilities=st.randoms(use_true_random=False))
 def test_joined_bins_keep_the_highest_probability_and_all_of_the_time(count: int, probabilities) -> None:
     line = Timeline(LABELS, max_bins=4)

@@ -38,14 +38,14 @@ def live_places(stamps: Sequence[Fraction | None], rate: Fraction | None = RATE)
     return [p.pts for p in place(LiveTimes(rate), stamps)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.fractions(min_value=-20, max_value=4, max_denominator=90_000), min_size=1, max_size=40))
 def test_increasing_stamps_are_taken_as_they_are(stamps: set[Fraction]) -> None:
     rising = sorted(stamps)
     assert file_places(rising) == [stamp - rising[0] for stamp in rising]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stamps_of_any_kind, st.sampled_from([RATE, Fraction(30000, 1001), None]))
 def test_every_frame_of_a_file_gets_a_later_place_than_the_one_before(
     stamps: list[Fraction | None], rate: Fraction | None
@@ -57,7 +57,7 @@ def test_every_frame_of_a_file_gets_a_later_place_than_the_one_before(
     assert all(p.duration > 0 for p in placed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stamps_of_any_kind, st.sampled_from([RATE, None]))
 def test_every_live_frame_gets_its_place_immediately_and_none_goes_back(
     stamps: list[Fraction | None], rate: Fraction | None
