@@ -1,4 +1,5 @@
-"""The table of `benchmarks.where`: how well places, several actions and zones are recognised."""
+"""The tables of `benchmarks.where` and `benchmarks.zones`: how well places, several actions and zones are recognised,
+and what zones cost."""
 
 from typing import Any
 
@@ -9,6 +10,22 @@ def where(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         ("counted", *rows),
         *((told, *(count(row) for row in rows.values())) for told, count in COUNTED.items()),
+    ]
+
+
+def zones(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows, the first being the header."""
+    return [
+        (f"8 ticks of RGB, {found['precision']}", "median", "over none", "over none, time of the processor"),
+        *(
+            (
+                name,
+                f"{found[name]['chunk_ms']:.1f} ms",
+                f"{100 * found[name]['cost']:+.1f} %",
+                f"{100 * found[name]['cost_of_processor']:+.1f} %",
+            )
+            for name in ("none", "16 zones", "an own zone")
+        ),
     ]
 
 

@@ -1,0 +1,77 @@
+"""What zones cost: a recogniser without zones, one with 16 of them, and one with an own zone, on the same frames.
+
+    python -m benchmarks.zones [--chunks 100]      results/zones.json
+
+The recognisers take turns, chunk of 8 ticks by chunk, in changing order, so that whatever else slows the machine
+down slows all of them. The cost of zones is the median over the chunks of the time with them divided by the time
+without, both in wall-clock time and in time of the processor. RGB alone, `continual`, in the default precision of this
+machine.
+"""
+
+import argparse
+import time
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+
+from benchmarks import card
+from benchmarks.material import RGB_MODEL, checked_engines, precisions
+from benchmarks.reaction import pictures
+from engines.weights.fetch import demo_clip
+from realtime.recognizer import Recognizer
+from realtime.types import Frame
+from realtime.zones import Zone
+
+CHUNK_TICKS, WARM_UP_CHUNKS = 8, 12
+SIXTEEN = [Zone(f"z{i}", 16 + 56 * (i % 4), 16 + 56 * (i // 4), 56, 56) for i in range(16)]
+"""Two by two cells each, all of the 7 x 7 that the network sees being in one or another."""
+ZONES = {"none": [], "16 zones": SIXTEEN, "an own zone": [Zone("own", 64, 64, 128, 128, own=True)]}
+Times = dict[str, list[tuple[float, float]]]
+"""By recogniser, of each chunk: wall-clock seconds, and those of the processor."""
+
+
+def timed(recognizers: dict[str, Recognizer], frames: list[Frame]) -> Times:
+    times: Times = {name: [] for name in recognizers}
+    orders = list(permutations(recognizers))
+    for number, start in enumerate(range(0, len(frames), CHUNK_TICKS)):
+        for name in orders[number % len(orders)]:
+            began = time.perf_counter(), time.process_time()
+            for frame in frames[start : start + CHUNK_TICKS]:
+                recognizers[name].push(frame)
+            times[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    return times
+
+
+def figures(times: Times) -> dict[str, dict[str, float]]:
+    """By recogniser: the median chunk, and the cost over the one without zones. The first chunks do not count."""
+    kept = {name: np.array(rows[WARM_UP_CHUNKS:]) for name, rows in times.items()}
+    found = {}
+    for name, rows in kept.items():
+        cost, of_processor = np.median(rows / kept["none"], axis=0) - 1
+        found[name] = {
+            "chunk_ms": round(float(np.median(rows[:, 0])) * 1000, 2),
+            "cost": round(float(cost), 4),
+            "cost_of_processor": round(float(of_processor), 4),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--chunks", type=int, default=100)
+    chunks = parser.parse_args().chunks
+    precision = precisions()[0]
+    engines = checked_engines(precision, "continual", "rgb", RGB_MODEL)
+    shown = pictures(demo_clip())
+    ticks = (chunks + WARM_UP_CHUNKS) * CHUNK_TICKS
+    frames = [Frame(shown[i % len(shown)], Fraction(i, 25), Fraction(1, 25)) for i in range(ticks)]
+    recognizers = {name: Recognizer(engines.by_stream, zones=zones) for name, zones in ZONES.items()}
+    found = figures(timed(recognizers, frames))
+    card.report("zones", {"model": RGB_MODEL, "precision": precision, "chunks": chunks} | found)
+
+
+if __name__ == "__main__":
+    main()
