@@ -84,7 +84,13 @@ def view(
 
         offered = {name: name for name in cameras} if site is not None else sources or []
         return Hub(
-            offered, load, open_source, fetch_demo_clip, record_to=server.record, new_writer=VideoWriter
+            offered,
+            load,
+            open_source,
+            fetch_demo_clip,
+            record_to=server.record,
+            new_writer=VideoWriter,
+            zones={name: [*camera.zones, *look.zones()] for name, camera in cameras.items()},
         )
 
     run_server(server, password, settings, new_hub)

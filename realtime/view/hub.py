@@ -19,6 +19,7 @@ from realtime.view.channel import Channel
 from realtime.view.recorder import NewWriter, Recorder
 from realtime.view.settings import Settings
 from realtime.view.uploads import Uploads
+from realtime.zones import Zone
 
 MOST_RUNNING = 4
 """Channels at the same time: each costs as much as its engine and its decoder."""
@@ -72,11 +73,13 @@ class Hub:
         *,
         record_to: Path | None = None,
         new_writer: NewWriter | None = None,
+        zones: Mapping[str, Sequence[Zone]] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`sources`: what the server was started with, as on the command line, or by the names that pages see.
         `open_source`: `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips
-        that pages record, written by `new_writer`; None if they may not."""
+        that pages record, written by `new_writer`; None if they may not. `zones`: those that sources have at first, by
+        the name that pages see."""
         self.sources = dict(sources) if isinstance(sources, Mapping) else _named(sources)
         """By the name that pages see."""
         self.engines = EngineStore(load)
@@ -84,7 +87,7 @@ class Hub:
         self._record_to, self._new_writer = record_to, new_writer
         self._starts: dict[str, Start] = {}
         """By token."""
-        self._zones = {name: LiveZones() for name in self.sources}
+        self._zones = {name: LiveZones((zones or {}).get(name, ())) for name in self.sources}
         """Of this server's sources; they outlast its channels."""
         self._lock = Lock()
         self._clock = clock or Clock()

@@ -187,7 +187,7 @@ def _by_stream(prediction: Prediction | None) -> dict[str, Ranking]:
 
 
 def _ranking(top: tuple[tuple[str, float], ...]) -> Ranking:
-    return [(label, round(probability, 4)) for label, probability in top]
+    return [(label, round(probability, 6)) for label, probability in top]
 
 
 def _stretch(event: Event) -> list[Any]:

@@ -212,6 +212,39 @@ def test_messages_that_no_page_would_send_are_survived(server: Served, word: str
         viewer.recv(timeout=20)
 
 
+@pytest.mark.parametrize(
+    "word", ["where", "where \ud7ff", "where " + "x" * 4000, "where no such label", "where "]
+)
+def test_questions_about_labels_that_are_none_are_survived(server: Served, word: str) -> None:
+    token, _ = start(server, "server:painted.mp4")
+    with watching(server, token) as viewer:
+        viewer.send(word)
+        assert "no such label" not in str(viewer.recv(timeout=20))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "why"),
+    [
+        ("door", "", "not JSON"),
+        ("door", "[" * 3000 + "]" * 3000, "not JSON"),
+        ("door", "[1, 2, 3, 4]", "an object of x, y, width, height"),
+        ("door", '{"x": 1e400, "y": 0, "width": 1, "height": 1}', "each a number"),
+        ("%3Cscript%3E", '{"x": 1, "y": 1, "width": 100, "height": 100}', "give a name of at most 40"),
+        ("x" * 5000, '{"x": 1, "y": 1, "width": 100, "height": 100}', "give a name of at most 40"),
+        ("..%2F..", '{"x": 1, "y": 1, "width": 100, "height": 100}', "give a name of at most 40"),
+    ],
+)
+def test_zones_that_are_none_are_refused(server: Served, name: str, body: str, why: str) -> None:
+    token, _ = start(server, "server:painted.mp4")
+    with watching(server, token) as viewer:
+        while not json.loads(viewer.recv(timeout=60)).get("answer"):
+            pass
+        status, _, answer = ask(server, f"/live/{token}/zones?name={name}", method="PUT", body=body)
+        assert (status, why in json.loads(answer)["error"]) == (400, True), answer
+        assert ask(server, f"/live/{token}/zones?name={name}", method="DELETE")[0] == 400
+    assert ask(server, f"/live/nobody/zones?name={name}", method="PUT", body="{}")[0] == 404
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_other_methods_are_refused(server: Served, method: str) -> None:
     assert ask(server, "/live/upload", method=method)[0] in (404, 405)

@@ -7,6 +7,7 @@ import pytest
 from realtime.errors import UsageError
 from realtime.view.hub import LEFT_S, MOST_RUNNING, EngineStore, Hub
 from realtime.view.settings import Settings
+from realtime.zones import Zone
 from tests.support.clocks import ManualClock
 from tests.support.view_doubles import Pushed, load, no_demo, until
 
@@ -34,6 +35,23 @@ def hub(opened: list[str], clock: ManualClock) -> Hub:
 
 def test_sources_have_names_without_secrets_and_folders(hub: Hub) -> None:
     assert list(hub.sources) == ["rtsp://***@cam/1", "door.mp4"]
+    hub.close()
+
+
+def test_zones_of_a_source_of_the_server_outlast_its_channels(opened: list[str]) -> None:
+    door = Zone("door", 10, 20, 30, 40)
+    hub = Hub(["cam", "yard"], load, lambda source: Pushed(), no_demo, zones={"cam": [door]})
+    token = hub.start_server_source("cam", RGB)
+    first = hub.find(token)
+    assert first is not None
+    assert first.zones.now == (door,)
+    first.zones.put(Zone("till", 1, 2, 3, 4))
+    hub.stop(token)
+    assert first.join(20)
+    for name, zones in (("cam", ["door", "till"]), ("yard", [])):
+        channel = hub.find(hub.start_server_source(name, RGB))
+        assert channel is not None
+        assert [zone.name for zone in channel.zones.now] == zones
     hub.close()
 
 

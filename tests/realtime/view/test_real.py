@@ -167,7 +167,6 @@ def test_two_people_two_names(chromium: Any, server: Served) -> None:
                 f"{ALPHA}({left}, 0, {right}, 0.8) > 4 * {ALPHA}(0.5 - {left}, 0, 1.5 - {right}, 0.8)"
             )
             assert label in page.locator("#asked").inner_text()
-        keep(page, "view-two")
         page.locator("#asked").click()
         page.wait_for_function("document.getElementById('asked').hidden")
 
