@@ -3,6 +3,7 @@ the other."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from realtime.errors import UsageError
@@ -26,37 +27,45 @@ def zones_state(zones: LiveZones, answers: Mapping[str, Prediction], picture: Pi
 
 def put_zone(zones: LiveZones, name: str, given: Any, picture: Picture) -> None:
     """Add or move a zone as a page wants it: an object of x, y, width and height in px of the picture that it shows
-    and, for a new name, `was`, the one before.
+    and, for a new name, `was`, the one before. What else a zone has does not change.
 
     Raises UsageError for anything else, and for a zone that cannot be.
     """
     if not isinstance(given, dict) or not given.keys() <= {*EDGES, "was"}:
         raise UsageError(f"a zone is an object of {', '.join(EDGES)}; load the page again")
-    zone = _zone(name, [given.get(edge) for edge in EDGES], picture)
-    was = [each for each in zones.now if each.name == given.get("was") != name]
-    for each in was:
-        zones.remove(each.name)
+    x, y, width, height = _in_source([given.get(edge) for edge in EDGES], picture, name)
+    before = next((zone for zone in zones.now if zone.name == given.get("was", name)), None)
+    zone = Zone(name, x, y, width, height)
+    if before is not None:
+        zone = replace(before, name=name, x=x, y=y, width=width, height=height, percent=False)
+    _swap(zones, before, zone)
+
+
+def _swap(zones: LiveZones, before: Zone | None, zone: Zone) -> None:
+    """`zone` in place of the one before; if that cannot be, it stays."""
+    if before is None or before.name == zone.name:
+        zones.put(zone)
+        return
+    zones.remove(before.name)
     try:
         zones.put(zone)
     except UsageError:
-        for each in was:
-            zones.put(each)
+        zones.put(before)
         raise
 
 
-def _zone(name: str, box: list[Any], picture: Picture) -> Zone:
+def _in_source(box: list[Any], picture: Picture, name: str) -> tuple[int, int, int, int]:
+    """x, y, width and height in px of the source, cut at the edge of its picture."""
     numbers = [float(edge) for edge in box if type(edge) in (int, float) and math.isfinite(edge)]
     if len(numbers) != len(EDGES):
         raise UsageError(f"a zone is an object of {', '.join(EDGES)}, each a number; load the page again")
     if 0 in picture.size_px:
-        raise UsageError("there is no picture yet; draw a zone once it is there")
-    left, top, width, height = stored((numbers[0], numbers[1], numbers[2], numbers[3]), picture)
+        raise UsageError(f"zone {name[:60]!r}: there is no picture yet; draw a zone once it is there")
+    x, y, width, height = stored((numbers[0], numbers[1], numbers[2], numbers[3]), picture)
     wide, high = picture.stored_px
-    right, bottom = (
-        round(min(max(edge, 0), most)) for edge, most in ((left + width, wide), (top + height, high))
-    )
-    left, top = (round(min(max(edge, 0), most)) for edge, most in ((left, wide), (top, high)))
-    return Zone(name, left, top, max(right - left, 0), max(bottom - top, 0))
+    left, right = (round(min(max(edge, 0), wide)) for edge in (x, x + width))
+    top, bottom = (round(min(max(edge, 0), high)) for edge in (y, y + height))
+    return left, top, max(right - left, 0), max(bottom - top, 0)
 
 
 def _box(zone: Zone, picture: Picture) -> list[float] | None:

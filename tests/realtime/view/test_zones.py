@@ -31,6 +31,13 @@ def test_a_zone_that_reaches_over_the_edge_is_cut_there() -> None:
     assert zones.now == (Zone("all", 0, 0, 320, 240),)
 
 
+def test_a_zone_in_percent_is_in_px_once_it_is_moved() -> None:
+    zones = LiveZones([Zone("door", 10, 10, 20, 20, percent=True)])
+    assert zones_state(zones, {}, WIDE)[0]["box"] == [32, 24, 64, 48]
+    put_zone(zones, "door", BOX, WIDE)
+    assert zones.now == (Zone("door", 10, 20, 100, 50),)
+
+
 def test_a_new_name_replaces_the_one_before_unless_it_cannot_be() -> None:
     zones = LiveZones()
     put_zone(zones, "door", BOX, WIDE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browsing import choose, page_of, press, wait_for_label
+from tests.support.browsing import CONTRAST, choose, page_of, press, wait_for_label
 from tests.support.serving import Served
 
 WEBCAM = "This browser's webcam"
@@ -184,3 +184,26 @@ def test_over_a_mirrored_picture_a_zone_goes_where_the_pointer_goes(
         wait_for(page, {"zone 1": (327, 120, 140, 200)})
         page.locator(".zone").press("Shift+ArrowRight")
         wait_for(page, {"zone 1": (314, 120, 153, 200)})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_panels_are_readable_at_any_width(chromium: Any, quiet_server: Served, scheme: str) -> None:
+    size = {"width": 360, "height": 800}
+    with page_of(
+        chromium,
+        quiet_server,
+        lambda page: page.add_init_script(HEAR),
+        viewport=size,
+        color_scheme=scheme,
+    ) as page:
+        wait_for_label(page, "painting red")
+        press(page, "Add a zone")
+        page.locator(".zone").press("Enter")
+        page.keyboard.type("w" * 40)
+        page.keyboard.press("Enter")
+        wait_for(page, {"w" * 40: (120, 80, 80, 80)})
+        page.wait_for_function("document.querySelector('.zone-row').innerText.includes('painting red')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert page.evaluate(CONTRAST) == []
+        page.get_by_role("button", name="Delete").click()
+        wait_for(page, {})
