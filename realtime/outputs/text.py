@@ -124,8 +124,8 @@ def dim(panel: Image) -> None:
 
 
 def percent(probability: float) -> str:
-    """Never rounds up to certainty or down to nothing."""
+    """Never 100%, even where a network is that sure, and 0% for nothing alone."""
     percent = 100 * probability
-    if 99 < percent < 100:
+    if percent > 99:
         return ">99%"
     return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"

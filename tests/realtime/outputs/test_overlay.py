@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.outputs.overlay import PALETTE, STRIP_S, clock, draw, label_colour
-from realtime.outputs.text import BOLD, write_line
+from realtime.outputs.text import BOLD, percent, write_line
 from realtime.types import Event, Prediction
 
 STRANGE = [
@@ -256,6 +256,14 @@ def test_the_flow_picture_is_set_in_at_the_right() -> None:
 )
 def test_the_clock_shows_hours_only_where_needed(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [(0.0, "0%"), (0.004, "<1%"), (0.5, "50%"), (0.99, "99%"), (0.994, ">99%"), (1.0, ">99%")],
+)
+def test_a_percentage_is_never_certain(probability: float, text: str) -> None:
+    assert percent(probability) == text
 
 
 def test_importing_the_sinks_is_light() -> None:
