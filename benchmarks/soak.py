@@ -26,7 +26,8 @@ from benchmarks import card
 from benchmarks.soak_day import WARM_UP, Memory, compressed, counted, outputs
 from engines.load import load_engines
 from realtime.clock import Stopwatch
-from realtime.outputs.event_clips import EventClips
+from realtime.commands.outputs import OutputOptions
+from realtime.commands.sinks import SourceOutputs
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
@@ -62,15 +63,19 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
 
         stopwatch = Stopwatch()
         recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
-        clips = EventClips(
-            folder / "clips",
-            VideoWriter,
-            lambda: recognizer.open_event,
-            delay_s=recognizer.delay_s,
-            largest_bytes=50e6,
-        )
         video = keep_open(server.url("clip.mp4?play_count=0"))
-        session = Session(video, recognizer, name="cam", write=write, sinks=[clips], stopwatch=stopwatch)
+        made = SourceOutputs(
+            OutputOptions(save_clips=folder / "clips", clips_mb=50), video, recognizer, "cam"
+        )
+        session = Session(
+            video,
+            recognizer,
+            name="cam",
+            write=write,
+            sinks=made.sinks,
+            left_out=made.left_out,
+            stopwatch=stopwatch,
+        )
         metrics.watch("cam", session.figures, stall_s=5)
 
         def look() -> None:

@@ -7,7 +7,7 @@ they come. `figures` holds what each session has processed, produced and cost.
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import datetime
@@ -54,15 +54,14 @@ class Session:
         now_s: Callable[[], float] = time.monotonic,
         renew: Callable[[], Recognizer | None] = lambda: None,
         frames: Source | None = None,
+        left_out: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`recognizer`: None if `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
         clock of `Frame.taken_s`. `renew`: called before each frame; if it returns a recogniser, that one takes over
-        from this frame on. `frames`: read in place of `video`, such as `video` at another pace.
-        """
+        from this frame on. `frames`: read in place of `video`, such as it at another pace. `left_out`: of `Figures`."""
         self.video, self.frames, self.name = video, video if frames is None else frames, name
         self.stopwatch = stopwatch or Stopwatch()
-        self.mailbox = mailbox_for(video, now_s)
-        """Where frames wait."""
+        self.mailbox = mailbox_for(video, now_s)  # where frames wait
         self.recognizer: Recognizer | None = None
         self.pace: Pace | None = None
         """For a live source: what the recogniser leaves out when it is late. None: nothing."""
@@ -73,7 +72,7 @@ class Session:
         self.ended: str | None = None
         """Why nothing follows."""
         self._write, self._sinks, self._progress, self._now_s = write, sinks, progress, now_s
-        self._renew = renew
+        self._renew, self._left_out = renew, left_out
         self._media_s = self._busy_s = 0.0
         self._counts_before, self._unseen_before = Counts(), 0
         """Totals of the recognisers before this one."""
@@ -149,6 +148,7 @@ class Session:
                 "late": mailbox.dropped,
                 "stopped": 0 if self.ended is None else waiting,
             },
+            left_out={name: count for name, count in self._left_out().items() if count},
             corrupt_packets=self.video.corrupt_packets,
             ticks=counts.ticks,
             repeated_ticks=counts.repeated_ticks,

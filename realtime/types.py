@@ -225,6 +225,9 @@ class Figures:
     """Frames that a prediction could see."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Frames that no prediction could see, by cause. After the end these and `used` add up to `frames`."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Frames, predictions and messages that an output was too slow for, by the option that asked for it; only those
+    above zero. The recogniser saw the frames."""
     corrupt_packets: int = 0
     ticks: int = 0
     repeated_ticks: int = 0

@@ -21,8 +21,8 @@ class Worker:
     def running(self) -> bool:
         return self._thread.is_alive()
 
-    def join(self, timeout_s: float) -> bool:
-        """Wait until it ends; False if it still runs after `timeout_s`."""
+    def join(self, timeout_s: float | None) -> bool:
+        """Wait until it ends; False if it still runs after `timeout_s`. None: however long it takes."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from realtime.errors import OutputError, SourceError, UsageError
+from realtime.errors import SourceError, UsageError
 from realtime.outputs.apart import check_apart, check_not_deleted
 from realtime.outputs.log import Line, Log
+from realtime.outputs.queued import Limit, Queued
 from realtime.outputs.rotating_log import RotatedLog, is_part
-from realtime.outputs.video_file import VideoWriter
-from realtime.recognizer import Output, Recognizer
-from realtime.session import Sink
 from realtime.site.secrets import secret_of
 from realtime.sources.image_folder import image_files
-from realtime.sources.reconnect import Reconnecting
-from realtime.sources.video import Video
-from realtime.types import Frame, of_whole
 
 if TYPE_CHECKING:
     from realtime.outputs.metrics import Metrics
@@ -80,39 +75,6 @@ class OutputOptions:
     readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False
 
 
-class OfWhole:
-    """Sink: frames and what is said of the whole picture, for one that draws nothing else."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def push(self, item: Frame | Output) -> None:
-        if of_whole(item):
-            self._sink.push(item)
-
-    def close(self) -> None:
-        self._sink.close()
-
-
-class TimelinePicture:
-    """Sink: the timeline, drawn when the source ends."""
-
-    def __init__(self, path: Path, labels: tuple[str, ...], title: str, caption: str) -> None:
-        from realtime.outputs.timeline import Timeline
-
-        if path.suffix.lower() != ".png":
-            raise OutputError(f"cannot write {path}: a timeline is written as .png; name it so")
-        check_writable(path)
-        self._path, self._title, self._caption = path, title, caption
-        self._timeline = Timeline(labels)
-
-    def push(self, item: Frame | Output) -> None:
-        self._timeline.push(item)
-
-    def close(self) -> None:
-        self._timeline.save(self._path, title=self._title, caption=self._caption)
-
-
 def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOptions) -> None:
     """Before anything is opened. Raises UsageError where an output would destroy a source or another output."""
     files = [path for source in sources for path in files_of(source)]
@@ -157,54 +119,6 @@ def check_drawn(sources: int, options: OutputOptions) -> None:
         raise UsageError("--annotate and --timeline draw one source; give one, or use --save-clips")
 
 
-def check_writable(path: Path) -> None:
-    """Raises OutputError now for what would be found out at the end."""
-    if not os.path.isdir(path.parent):
-        raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-    if not os.access(path if os.path.exists(path) else path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: no permission; name a path that can be written")
-
-
-def sinks_of(
-    options: OutputOptions, video: Video | Reconnecting, recognizer: Recognizer, name: str | None
-) -> list[Sink]:
-    """Sinks for the pictures and clips that were asked for. `name`: of the source, for the names of its clips."""
-    caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
-    sinks: list[Sink] = []
-    if options.timeline is not None:
-        title = Path(video.name).name
-        sinks.append(TimelinePicture(options.timeline, recognizer.labels, title, caption))
-    if options.annotate is not None:
-        from realtime.outputs.annotated_video import Annotator
-
-        check_writable(options.annotate)
-        sinks.append(
-            Annotator(
-                VideoWriter(options.annotate, video.size_px),
-                caption=caption,
-                zones=lambda: recognizer.zones.now,
-                squares=recognizer.seen_squares,
-            )
-        )
-    if options.save_clips is not None:
-        sinks.append(OfWhole(clips_sink(options.save_clips, recognizer, name, options.clips_mb)))
-    return sinks
-
-
-def clips_sink(folder: Path, recognizer: Recognizer, name: str | None, largest_mb: int) -> Sink:
-    """Saves each event as a video."""
-    from realtime.outputs.event_clips import EventClips
-
-    return EventClips(
-        folder,
-        VideoWriter,
-        lambda: recognizer.open_event,
-        delay_s=recognizer.delay_s,
-        largest_bytes=largest_mb * MB,
-        name=name,
-    )
-
-
 def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
     """The log at `path`; in parts where a limit is given."""
     if not options.in_parts:
@@ -216,8 +130,8 @@ def log_writer(stack: ExitStack, path: Path, options: LogOptions) -> Write:
     ).write
 
 
-def mqtt_writer(stack: ExitStack, url: str, *, home_assistant: bool = False) -> Write:
-    """Publishes to a broker; reports on stderr at the end how many messages were lost."""
+def mqtt_queue(stack: ExitStack, url: str, *, home_assistant: bool = False, wait: bool) -> Queued:
+    """Publishes lines to a broker; reports on stderr at the end how many messages were lost. `wait`: as in `Queued`."""
     from realtime.outputs.mqtt import Mqtt
 
     mqtt = Mqtt(url, home_assistant=home_assistant)
@@ -225,7 +139,9 @@ def mqtt_writer(stack: ExitStack, url: str, *, home_assistant: bool = False) -> 
     stack.enter_context(mqtt)
     if mqtt.waits_for is not None:
         print(f"i3d-live: {mqtt.waits_for}", file=sys.stderr)
-    return mqtt.write
+    queue = Queued("--mqtt", lambda: _Published(mqtt.write), wait=wait, limits=LINES, source_of=source_of)
+    stack.callback(queue.close)
+    return queue
 
 
 def metrics_server(stack: ExitStack, where: str, environment: Mapping[str, str] = os.environ) -> "Metrics":
@@ -263,6 +179,28 @@ def together(writers: Sequence[Write]) -> Write:
                 stack.callback(writer, line)
 
     return write
+
+
+def source_of(line: Line) -> str:
+    """Name of the source that a line is about; "" for the only one."""
+    return str(line.get("name", ""))
+
+
+def _may_be_left_out(line: Line) -> bool:
+    return bool(line["kind"] == "prediction")
+
+
+LINES = (Limit(_may_be_left_out, 1000),)
+
+
+class _Published:
+    """Sink of lines; the broker's connection stays open until the end of the run."""
+
+    def __init__(self, write: Write) -> None:
+        self.push = write
+
+    def close(self) -> None:
+        pass
 
 
 def _tell_lost(mqtt: "Mqtt") -> None:

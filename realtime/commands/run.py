@@ -21,7 +21,7 @@ from realtime.commands.outputs import (
     Write,
     log_writer,
     metrics_server,
-    mqtt_writer,
+    mqtt_queue,
     together,
     webhook_writer,
 )
@@ -32,6 +32,7 @@ from realtime.commands.sources import Opened, SourceOptions, open_sources, parse
 from realtime.commands.terminal import Terminal
 from realtime.errors import I3DLiveError
 from realtime.outputs.log import Log
+from realtime.outputs.queued import Queued
 from realtime.session import Session, run_sessions
 from realtime.signals import stop_on_signals
 from realtime.sources.reconnect import Reconnecting
@@ -81,6 +82,7 @@ def run(
             stack.callback(each.video.close)
         readable = first.outputs.readable or sys.stdout.isatty()
         writers = writers_of(stack, first, readable)
+        mqtt = mqtt_of(stack, first, [each.video.live for each in opened], site is not None)
         server = metrics_server(stack, first.outputs.metrics) if first.outputs.metrics else None
         loaded = load(prepare, first)
         make_ready(opened, loaded.every)
@@ -89,9 +91,11 @@ def run(
             for each in opened:
                 stack.callback(each.video.close)
         terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
+        writers += [mqtt.push] if mqtt else []
         writers += [server.write] if server else []
         write = together([*writers, terminal.write if readable else Log("-").write])
-        sessions = Sessions(first, prepare, loaded, write, server, terminal.progress)
+        left_out = (lambda name: {mqtt.name: mqtt.left_out[name]}) if mqtt else (lambda name: {})
+        sessions = Sessions(first, prepare, loaded, write, server, terminal.progress, left_out)
         with terminal:
             for each in opened:
                 sessions.begin(each)
@@ -101,15 +105,18 @@ def run(
 
 
 def writers_of(stack: ExitStack, plan: Plan, readable: bool) -> list[Write]:
-    """Where the lines go, besides stdout and Prometheus."""
+    """Where the lines go, besides stdout, Prometheus and MQTT."""
     on_stdout = str(plan.log.log) == "-" and not readable  # where the lines are anyway
     writers = [log_writer(stack, plan.log.log, plan.log)] if plan.log.log and not on_stdout else []
-    outputs = plan.outputs
-    if outputs.mqtt:
-        writers.append(mqtt_writer(stack, outputs.mqtt, home_assistant=outputs.home_assistant))
-    if outputs.webhook:
-        writers.append(webhook_writer(stack, outputs.webhook))
-    return writers
+    return writers + ([webhook_writer(stack, plan.outputs.webhook)] if plan.outputs.webhook else [])
+
+
+def mqtt_of(stack: ExitStack, plan: Plan, live: Sequence[bool], may_change: bool) -> Queued | None:
+    """Where lines are published. Only where nothing but files is read, now and later, may it be waited for."""
+    url, home_assistant = plan.outputs.mqtt, plan.outputs.home_assistant
+    if url is None:
+        return None
+    return mqtt_queue(stack, url, home_assistant=home_assistant, wait=not any(live) and not may_change)
 
 
 def make_ready(opened: Sequence[Opened], loaded: Sequence[Engines]) -> None:

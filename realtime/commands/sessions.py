@@ -16,9 +16,9 @@ from realtime.commands.outputs import (
     check_announced,
     check_drawn,
     check_outputs,
-    sinks_of,
 )
 from realtime.commands.prepare import Prepare
+from realtime.commands.sinks import SourceOutputs
 from realtime.commands.sources import Named, Opened, rate
 from realtime.errors import SourceError, UsageError
 from realtime.session import STOPPED, Session, session_line
@@ -114,9 +114,12 @@ class Sessions:
         write: Write,
         server: "Metrics | None",
         progress: Callable[[float], None],
+        lines_left_out: Callable[[str], dict[str, int]] = lambda name: {},
     ) -> None:
+        """`lines_left_out`: of a source, by the output that was too slow for them."""
         self._plan, self._prepare, self._loaded = plan, prepare, loaded
         self._write, self._server, self._progress = write, server, progress
+        self._lines_left_out = lines_left_out
         self._running: dict[Named, Session] = {}
         self._stopped = False
         self.every: list[Session] = []
@@ -131,12 +134,14 @@ class Sessions:
         engines = self._loaded.engines
         zones = zones_of(look, source, next(iter(engines.by_stream.values())).spec)
         recognizer = look.recognizer(engines, stopwatch, zones, self._loaded.models)
+        outputs = SourceOutputs(self._plan.outputs, source.video, recognizer, source.name)
         session = Session(
             source.video,
             recognizer,
             name=source.name,
             write=self._write,
-            sinks=sinks_of(self._plan.outputs, source.video, recognizer, source.name),
+            sinks=outputs.sinks,
+            left_out=lambda: outputs.left_out() | self._lines_left_out(source.name or ""),
             stopwatch=stopwatch,
             progress=self._progress,
         )

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import Protocol
 import numpy as np
 
 from realtime.errors import OutputError
+from realtime.outputs.queued import Sink as AnySink
 from realtime.outputs.why import why
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
@@ -64,32 +66,58 @@ MakeWriter = Callable[[Path, tuple[int, int]], Writer]
 """Path and (width, height) in px -> writer."""
 
 
+@dataclass(frozen=True)
+class GoingOn:
+    """From the next frame on this action is going on, or none."""
+
+    event: OpenEvent | None
+
+
+class WithOpenEvent:
+    """Sink: passes everything on, and before a frame what is going on with it, where that has changed."""
+
+    def __init__(self, sink: AnySink, going_on: Callable[[], OpenEvent | None]) -> None:
+        """`going_on`: `Recognizer.open_event`, asked in the recogniser's own thread."""
+        self._sink, self._going_on = sink, going_on
+        self._told: OpenEvent | None = None
+
+    def push(self, item: Frame | Output) -> None:
+        if isinstance(item, Frame) and (event := self._going_on()) != self._told:
+            self._told = event
+            self._sink.push(GoingOn(event))
+        self._sink.push(item)
+
+    def close(self) -> None:
+        self._sink.close()
+
+
 class EventClips:
-    """Sink for frames and the outputs that became final with them; writes MP4 files into a folder."""
+    """Sink for frames, what goes on with each (`GoingOn`), and the outputs that became final with them; writes MP4
+    files into a folder."""
 
     def __init__(
         self,
         folder: Path,
         make_writer: MakeWriter,
-        going_on: Callable[[], OpenEvent | None],
         *,
         delay_s: Fraction,
         largest_bytes: float,
         name: str | None = None,
         started: datetime | None = None,
     ) -> None:
-        """`going_on`, `delay_s`: `Recognizer.open_event` and `.delay_s`. `largest_bytes`: limit for all clips in the
+        """`delay_s`: `Recognizer.delay_s`. `largest_bytes`: limit for all clips in the
         folder, including those of other programs. `name`: the source's.
 
         Raises OutputError if the folder cannot be made.
         """
-        self._folder, self._make_writer, self._going_on = folder, make_writer, going_on
+        self._folder, self._make_writer = folder, make_writer
         self._row_s, self._largest_bytes = delay_s + BEFORE_S, largest_bytes
         stamp = f"{started or datetime.now():%Y%m%d-%H%M%S}"
         self._prefix = f"{stamp}-{_safe(name)}-" if name else f"{stamp}-"
         self.row: deque[tuple[Fraction, bytes]] = deque()
         """Time and JPEG of each frame that may still belong to an event."""
         self._going: OpenEvent | None = None
+        self._next: OpenEvent | None = None
         self._ended: deque[Event] = deque()
         self._clips: dict[float, _Clip] = {}
         self._written = 0
@@ -100,16 +128,18 @@ class EventClips:
                 if abs(time.time() - path.stat().st_mtime) > LEFT_BEHIND_S:
                     path.rename(_free(path.with_name(_finished_name(path))))
 
-    def push(self, item: Frame | Output) -> None:
+    def push(self, item: Frame | Output | GoingOn) -> None:
         """The next frame or output."""
-        if isinstance(item, Event):
+        if isinstance(item, GoingOn):
+            self._next = item.event
+        elif isinstance(item, Event):
             self._ended.append(item)
         elif isinstance(item, Frame):
             # All outputs that became final with the frame before this one have arrived by now.
             while self.row and self.row[0][0] + self._row_s < item.pts:
                 self._leave(*self.row.popleft())
             self.row.append((item.pts, to_jpeg(item.rgb, WIDEST_PX, JPEG_QUALITY)))
-            self._going = self._going_on()
+            self._going = self._next
 
     def close(self) -> None:
         """No frame follows: the rest of the queue belongs to the events known now."""

@@ -82,6 +82,7 @@ def summary_line(figures: Figures) -> Line:
             "dropped": {cause: count for cause, count in figures.dropped.items() if count},
             "corrupt_packets": figures.corrupt_packets,
         },
+        **({"left_out": dict(figures.left_out)} if figures.left_out else {}),
         "ticks": figures.ticks,
         "repeated_ticks": figures.repeated_ticks,
         "steps": figures.steps,

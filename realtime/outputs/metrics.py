@@ -188,6 +188,12 @@ COUNTERS: tuple[tuple[str, str, Read], ...] = (
 )
 LABELLED_COUNTERS: tuple[tuple[str, str, str, Callable[[Figures], Mapping[str, float]]], ...] = (
     ("frames_dropped", "Frames that no answer could see, by cause.", "cause", lambda f: f.dropped),
+    (
+        "left_out",
+        "Frames, answers and messages that an output was too slow for.",
+        "output",
+        lambda f: f.left_out,
+    ),
     ("level_steps", "Steps to each level of work.", "level", lambda f: f.level_steps),
     ("stage_seconds", "Wall seconds spent.", "stage", lambda f: f.stage_s),
     (

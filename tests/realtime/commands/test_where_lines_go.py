@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.commands.outputs import TimelinePicture
+from realtime.commands.sinks import TimelinePicture
 from realtime.commands.terminal import Terminal
 from realtime.errors import OutputError
 

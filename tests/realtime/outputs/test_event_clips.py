@@ -17,7 +17,7 @@ from engines.engine import Positions
 from engines.spec import RGB, Mode, Weights
 from realtime.clock import Stopwatch
 from realtime.errors import OutputError
-from realtime.outputs.event_clips import EventClips
+from realtime.outputs.event_clips import EventClips, WithOpenEvent
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
@@ -40,7 +40,7 @@ def numbered(count: int) -> list[Frame]:
 
 
 def play(
-    clips: EventClips,
+    clips: WithOpenEvent,
     seconds: float,
     going: dict[str, Any],
     told: Sequence[tuple[float, Callable[[], None]]] = (),
@@ -56,16 +56,14 @@ def play(
 
 def make(
     folder: Path, going: dict[str, Any], largest_bytes: float = 1e9, name: str | None = None
-) -> EventClips:
+) -> WithOpenEvent:
     """`going["on"]`: the event that is open."""
+    return WithOpenEvent(saving(folder, largest_bytes, name), lambda: going.get("on"))
+
+
+def saving(folder: Path, largest_bytes: float = 1e9, name: str | None = None) -> EventClips:
     return EventClips(
-        folder,
-        VideoWriter,
-        lambda: going.get("on"),
-        delay_s=DELAY_S,
-        largest_bytes=largest_bytes,
-        name=name,
-        started=START,
+        folder, VideoWriter, delay_s=DELAY_S, largest_bytes=largest_bytes, name=name, started=START
     )
 
 
@@ -73,7 +71,7 @@ def begin(going: dict[str, Any], label: str, start_s: float) -> Callable[[], Non
     return lambda: going.update(on=OpenEvent(label, start_s))
 
 
-def end(clips: EventClips, going: dict[str, Any], event: Event) -> Callable[[], None]:
+def end(clips: WithOpenEvent, going: dict[str, Any], event: Event) -> Callable[[], None]:
     def ended() -> None:
         going.pop("on")
         clips.push(event)
@@ -105,10 +103,11 @@ def test_a_clip_holds_the_event_and_two_seconds_around_it(tmp_path: Path) -> Non
 
 def test_a_long_event_is_written_while_it_goes_on(tmp_path: Path) -> None:
     going: dict[str, Any] = {}
-    clips = make(tmp_path, going)
+    saves = saving(tmp_path)
+    clips = WithOpenEvent(saves, lambda: going.get("on"))
     held: list[int] = []
     event = Event("a", 5.0, 55.0, 0.9)
-    look = [(float(at_s), lambda: held.append(len(clips.row))) for at_s in range(10, 60)]
+    look = [(float(at_s), lambda: held.append(len(saves.row))) for at_s in range(10, 60)]
     play(clips, 70, going, [(7.0, begin(going, "a", 5.0)), (57.0, end(clips, going, event)), *look])
     (path,) = tmp_path.iterdir()
     assert numbers_in(path) == between(5, 55)
@@ -249,14 +248,8 @@ def test_every_event_of_a_run_becomes_a_clip(mode: Mode, smooth: int, tmp_path: 
         bright = sum(i / 25 >= change for change in changes_s) % 2
         items.append(Frame(np.full((48, 64, 3), 255 * bright, np.uint8), i / FPS, 1 / FPS))
     recognizer = Recognizer({"rgb": Brightness(mode)}, smooth=smooth)
-    clips = EventClips(
-        tmp_path,
-        VideoWriter,
-        lambda: recognizer.open_event,
-        delay_s=recognizer.delay_s,
-        largest_bytes=1e9,
-        started=START,
-    )
+    saves = EventClips(tmp_path, VideoWriter, delay_s=recognizer.delay_s, largest_bytes=1e9, started=START)
+    clips = WithOpenEvent(saves, lambda: recognizer.open_event)
     lines: list[Line] = []
     run_sessions([Session(Made(items), recognizer, write=lines.append, sinks=[clips], stopwatch=Stopwatch())])  # type: ignore[arg-type]
     events = [line for line in lines if line["kind"] == "event"]

@@ -1,0 +1,120 @@
+"""The pictures and videos of one source, by the options that name them: each is made on a thread of its own."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from realtime.commands.outputs import MB, OutputOptions
+from realtime.errors import OutputError
+from realtime.outputs.queued import Queued
+from realtime.outputs.video_file import VideoWriter
+from realtime.recognizer import Output, Recognizer
+from realtime.session import Sink
+from realtime.sources.reconnect import Reconnecting
+from realtime.sources.video import Video
+from realtime.types import Frame, of_whole
+
+
+class Only:
+    """Sink: passes on what is wanted."""
+
+    def __init__(self, wanted: Callable[[Frame | Output], bool], sink: Sink) -> None:
+        self._wanted, self._sink = wanted, sink
+
+    def push(self, item: Frame | Output) -> None:
+        if self._wanted(item):
+            self._sink.push(item)
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+class TimelinePicture:
+    """Sink: the timeline, drawn when the source ends."""
+
+    def __init__(self, path: Path, labels: tuple[str, ...], title: str, caption: str) -> None:
+        from realtime.outputs.timeline import Timeline
+
+        if path.suffix.lower() != ".png":
+            raise OutputError(f"cannot write {path}: a timeline is written as .png; name it so")
+        check_writable(path)
+        self._path, self._title, self._caption = path, title, caption
+        self._timeline = Timeline(labels)
+
+    def push(self, item: Frame | Output) -> None:
+        self._timeline.push(item)
+
+    def close(self) -> None:
+        self._timeline.save(self._path, title=self._title, caption=self._caption)
+
+
+class SourceOutputs:
+    """The sinks that were asked for, for one source. Making them raises OutputError where one cannot be written."""
+
+    def __init__(
+        self, options: OutputOptions, video: Video | Reconnecting, recognizer: Recognizer, name: str | None
+    ) -> None:
+        """`name`: of the source, for the names of its clips."""
+        self.sinks: list[Sink] = []
+        self._queues: list[Queued] = []
+        self._live = video.live
+        caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
+        try:
+            if options.timeline is not None:
+                title = Path(video.name).name
+                picture = partial(TimelinePicture, options.timeline, recognizer.labels, title, caption)
+                self.sinks.append(self._queued("--timeline", picture))
+            if options.annotate is not None:
+                annotate = partial(annotator, options.annotate, video.size_px, caption, recognizer)
+                self.sinks.append(self._queued("--annotate", annotate))
+            if options.save_clips is not None:
+                self.sinks.append(self._clips(options.save_clips, options.clips_mb, recognizer, name))
+        except BaseException:
+            for sink in self.sinks:
+                sink.close()
+            raise
+
+    def left_out(self) -> dict[str, int]:
+        """Frames and predictions that an output was too slow for, by the option that asked for it."""
+        return {queue.name: queue.left_out.total() for queue in self._queues}
+
+    def _queued(self, name: str, make: Callable[[], Sink]) -> Queued:
+        queue = Queued(name, make, wait=not self._live)
+        self._queues.append(queue)
+        return queue
+
+    def _clips(self, folder: Path, largest_mb: int, recognizer: Recognizer, name: str | None) -> Sink:
+        from realtime.outputs.event_clips import EventClips, WithOpenEvent
+
+        make = partial(
+            EventClips,
+            folder,
+            VideoWriter,
+            delay_s=recognizer.delay_s,
+            largest_bytes=largest_mb * MB,
+            name=name,
+        )
+        clips = self._queued("--save-clips", make)
+        return Only(of_whole, WithOpenEvent(clips, lambda: recognizer.open_event))
+
+
+def annotator(path: Path, size_px: tuple[int, int], caption: str, recognizer: Recognizer) -> Sink:
+    """The annotated video."""
+    from realtime.outputs.annotated_video import Annotator
+
+    check_writable(path)
+    return Annotator(
+        VideoWriter(path, size_px),
+        caption=caption,
+        zones=lambda: recognizer.zones.now,
+        squares=recognizer.seen_squares,
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Raises OutputError now for what would be found out at the end."""
+    if not os.path.isdir(path.parent):
+        raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path if os.path.exists(path) else path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission; name a path that can be written")
