@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
 
         stopwatch = Stopwatch()
         recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
-        video = keep_open(server.url("clip.mp4?play_count=0"))
+        video = keep_open(server.url("clip.mp4?play_count=0"), partial(open_video, keep_packets=True))
         made = SourceOutputs(
             OutputOptions(save_clips=folder / "clips", clips_mb=50), video, recognizer, "cam"
         )

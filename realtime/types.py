@@ -63,6 +63,8 @@ class Frame:
     """What put the picture upright; None where it is as the source has it."""
     pixel_aspect: Fraction = Fraction(1)
     """Width over height of a pixel of the source; here pixels are square."""
+    packet: object = None
+    """Where the packet that it was decoded from is kept (`realtime.sources.packets.Kept`); None where none is."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:

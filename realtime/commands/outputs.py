@@ -74,6 +74,11 @@ class OutputOptions:
     ] = None
     readable: Annotated[bool, typer.Option("--readable", help="Readable lines even into a pipe.")] = False
 
+    @property
+    def keep_packets(self) -> bool:
+        """Whether the newest packets of a source are wanted."""
+        return self.save_clips is not None
+
 
 def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOptions) -> None:
     """Before anything is opened. Raises UsageError where an output would destroy a source or another output."""
@@ -89,7 +94,7 @@ def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOption
         raise UsageError("--log - is stdout, which has no parts; leave out --log-mb and --log-hours")
     others: list[Path | str] = [*files, *(path for path in named.values() if path is not None)]
     if outputs.save_clips is not None:
-        from realtime.outputs.event_clips import is_clip
+        from realtime.outputs.clip_folder import is_clip
 
         check_not_deleted(others, outputs.save_clips, is_clip, "--save-clips")
     if log.log is not None and log.in_parts:

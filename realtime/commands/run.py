@@ -77,7 +77,7 @@ def run(
     first.check()
     with ExitStack() as stack:
         began_s = time.monotonic()
-        opened, failures = open_sources(first.sources)
+        opened, failures = open_sources(first.sources, keep_packets=first.outputs.keep_packets)
         for each in opened:
             stack.callback(each.video.close)
         readable = first.outputs.readable or sys.stdout.isatty()
@@ -87,7 +87,7 @@ def run(
         loaded = load(prepare, first)
         make_ready(opened, loaded.every)
         if time.monotonic() - began_s > STALE_S:
-            opened = [without_old_pictures(each) for each in opened]
+            opened = [without_old_pictures(each, first.outputs.keep_packets) for each in opened]
             for each in opened:
                 stack.callback(each.video.close)
         terminal = Terminal(opened[0].video.duration_s if len(opened) == 1 else None)
@@ -127,7 +127,7 @@ def make_ready(opened: Sequence[Opened], loaded: Sequence[Engines]) -> None:
             engine.step(np.zeros((1, engine.chunk_ticks, *spec.tick_shape), spec.dtype), engine.start())
 
 
-def without_old_pictures(source: Opened) -> Opened:
+def without_old_pictures(source: Opened, keep_packets: bool) -> Opened:
     """A source that waited for the engine, opened again if it is live: what waits in its buffers is old, and would be
     taken for new where pictures are timed by their arrival."""
     video = source.video
@@ -135,7 +135,7 @@ def without_old_pictures(source: Opened) -> Opened:
         video.renew()
     elif video.live and source.kind in ("webcam", "rtsp", "http"):
         video.close()
-        return replace(source, video=source.named.open(may_be_away=False))
+        return replace(source, video=source.named.open(may_be_away=False, keep_packets=keep_packets))
     return source
 
 

@@ -201,7 +201,7 @@ class Sessions:
         """Open those that can be. Cameras open in the threads that read them, so that the others need not wait."""
         for named in sources:
             try:
-                video = named.open(may_be_away=True, later=True)
+                video = named.open(may_be_away=True, later=True, keep_packets=self._plan.outputs.keep_packets)
             except (SourceError, UsageError) as error:
                 print(f"i3d-live: {named.name}: {error}", file=sys.stderr)
                 self.failures.append(error)

@@ -1,13 +1,13 @@
 """The pictures and videos of one source, by the options that name them: each is made on a thread of its own."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from realtime.commands.outputs import MB, OutputOptions
 from realtime.errors import OutputError
-from realtime.outputs.queued import Queued
+from realtime.outputs.queued import LIMITS, Limit, Queued
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
@@ -79,13 +79,13 @@ class SourceOutputs:
         """Frames and predictions that an output was too slow for, by the option that asked for it."""
         return {queue.name: queue.left_out.total() for queue in self._queues}
 
-    def _queued(self, name: str, make: Callable[[], Sink]) -> Queued:
-        queue = Queued(name, make, wait=not self._live)
+    def _queued(self, name: str, make: Callable[[], Sink], limits: Sequence[Limit] = LIMITS) -> Queued:
+        queue = Queued(name, make, wait=not self._live, limits=limits)
         self._queues.append(queue)
         return queue
 
     def _clips(self, folder: Path, largest_mb: int, recognizer: Recognizer, name: str | None) -> Sink:
-        from realtime.outputs.event_clips import EventClips, WithOpenEvent
+        from realtime.outputs.event_clips import PASSED, EventClips, WithOpenEvent
 
         make = partial(
             EventClips,
@@ -95,7 +95,7 @@ class SourceOutputs:
             largest_bytes=largest_mb * MB,
             name=name,
         )
-        clips = self._queued("--save-clips", make)
+        clips = self._queued("--save-clips", make, (*LIMITS, PASSED))
         return Only(of_whole, WithOpenEvent(clips, lambda: recognizer.open_event))
 
 

@@ -44,7 +44,7 @@ class SourceOptions:
         bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
     ] = True
 
-    def opener(self) -> Open:
+    def opener(self, *, keep_packets: bool = False) -> Open:
         """A function that opens one source. Raises BadParameter for an invalid rate."""
         return partial(
             open_video,
@@ -52,6 +52,7 @@ class SourceOptions:
             square_pixels=self.square_pixels,
             rtsp_transport=self.rtsp_transport,
             rotate=self.rotate,
+            keep_packets=keep_packets,
         )
 
 
@@ -80,9 +81,11 @@ class Named:
     how: SourceOptions = SourceOptions()
     zones: tuple[Zone, ...] = ()
 
-    def open(self, *, may_be_away: bool, later: bool = False) -> Video | Reconnecting:
-        """See `keep_open`. Raises UsageError for a zone that is out of the picture."""
-        opener = self.how.opener()
+    def open(
+        self, *, may_be_away: bool, later: bool = False, keep_packets: bool = False
+    ) -> Video | Reconnecting:
+        """See `keep_open` and `open_video`. Raises UsageError for a zone that is out of the picture."""
+        opener = self.how.opener(keep_packets=keep_packets)
         if not self.how.reconnect:
             video: Video | Reconnecting = opener(self.text)
         else:
@@ -126,7 +129,9 @@ class Opened:
         return self.named.name
 
 
-def open_sources(sources: Sequence[Named]) -> tuple[list[Opened], list[Exception]]:
+def open_sources(
+    sources: Sequence[Named], *, keep_packets: bool = False
+) -> tuple[list[Opened], list[Exception]]:
     """Sources that can be opened, and cameras that are not connected yet; and why others are left out, also on stderr.
 
     A single source that cannot be opened raises: its address is more likely wrong than its camera switched off. So does
@@ -136,7 +141,7 @@ def open_sources(sources: Sequence[Named]) -> tuple[list[Opened], list[Exception
     failures: list[Exception] = []
     for named in sources:
         try:
-            video = named.open(may_be_away=len(sources) > 1)
+            video = named.open(may_be_away=len(sources) > 1, keep_packets=keep_packets)
             opened.append(Opened(named, parse_source(named.text).kind, video))
         except SourceError as error:
             failures.append(error)

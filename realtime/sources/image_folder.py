@@ -11,6 +11,7 @@ from typing import Any
 from realtime.errors import SourceError
 from realtime.sources.address import LOCAL_OPTIONS, Address
 from realtime.sources.timestamps import Stamped
+from realtime.sources.video import Decoded
 
 Read = Callable[[str, dict[str, str]], Any | None]
 
@@ -34,13 +35,13 @@ class ImageFeed:
         self._step = 1 / fps
         self.duration_s: float | None = float(len(self._paths) * self._step)
 
-    def frames(self) -> Iterator[Stamped[Any]]:
+    def frames(self) -> Iterator[Stamped[Decoded]]:
         for number, path in enumerate(self._paths):
             picture = self._read(path, LOCAL_OPTIONS)
             if picture is None:
                 self.corrupt_packets += 1
             else:
-                yield Stamped(number * self._step, None, self._step, picture)
+                yield Stamped(number * self._step, None, self._step, Decoded(picture))
 
     def shut(self) -> None:
         """Does nothing: no file stays open between images."""

@@ -23,29 +23,27 @@ from realtime.sources.address import (
     ffmpeg_input,
     parse_source,
 )
+from realtime.sources.choose_stream import choose_stream, discard_others
 from realtime.sources.ffmpeg_errors import INDEX_BEHIND, reason
 from realtime.sources.image_folder import ImageFeed, read_image
+from realtime.sources.packets import keeper_for
 from realtime.sources.stdin import StandardInput
 from realtime.sources.timestamps import Stamped, plausible_rate
 from realtime.sources.to_rgb import ToRgb
 from realtime.sources.upright import CLOCKWISE
+from realtime.sources.video import Decoded
 from realtime.sources.video import Video as Video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.error import FFmpegError
     from av.packet import Packet
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 NO_TIMESTAMPS, TS_DISCONT = 0x80, 0x200
 """FFmpeg's flags of a container without times, and of one whose times may jump."""
 ONE_CORE_MAX_PX = 1920 * 1088
 """Up to this size one core decodes a camera in real time. Frame threads are faster, but each one delays pictures by a
 frame."""
-ENOUGH_LINES = 480
-"""Of the sizes that HLS offers, the smallest with this many lines is taken, or else the largest: more would be scaled
-away."""
 KEY_WAIT_PACKETS = 500
 """Joining between key frames gives broken pictures until the next one; but some streams never mark any."""
 MOST_FAULTS = 1000
@@ -61,6 +59,7 @@ def open_video(
     square_pixels: bool = True,
     rtsp_transport: Transport = "tcp",
     rotate: Rotation = 0,
+    keep_packets: bool = False,
 ) -> Video:
     """Open `source` and decode its first frame.
 
@@ -71,6 +70,7 @@ def open_video(
     square_pixels: scale the width if pixels are stated not to be square, so that shapes are right.
     rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
     rotate: degrees clockwise, applied after the orientation that the source states.
+    keep_packets: keep the newest packets beside the decoder (`Frame.packet`), where another file can hold them.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
     is missing, unreadable, refused or without a picture.
@@ -85,7 +85,7 @@ def open_video(
     if address.kind in ("rtsp", "http"):
         check_url(address)
     if address.kind != "images":
-        feed = _StreamFeed(address, rtsp_transport, image_fps)
+        feed = _StreamFeed(address, rtsp_transport, image_fps, keep_packets=keep_packets)
         return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
@@ -106,7 +106,9 @@ def frame_times(
 class _StreamFeed:
     """Frames of what FFmpeg opens, with the container's time stamps."""
 
-    def __init__(self, address: Address, transport: Transport, fps: Fraction | None) -> None:
+    def __init__(
+        self, address: Address, transport: Transport, fps: Fraction | None, *, keep_packets: bool
+    ) -> None:
         """`fps`: rate of a file that states no times, see `open_video`."""
         self.address, self._name = address, address.name
         self.corrupt_packets = 0
@@ -124,17 +126,19 @@ class _StreamFeed:
         self.joined = bool(flags & TS_DISCONT)
         self._fps = fps
         try:
-            self._stream = stream = self._choose_stream()
+            self._stream = stream = choose_stream(container, self._name, live=self.live)
             self.average_fps = self._rate()
         except (SourceError, UsageError):
             self.shut()
             raise
         self.duration_s = None if self.live or container.duration is None else container.duration / 1e6
         self.pixel_aspect = stream.sample_aspect_ratio
+        self._keeper = keeper_for(container, stream, stamped=self.stamped) if keep_packets else None
+        discard_others(container, stream, self._keeper.sound_index if self._keeper else None)
         slices = self.live and stream.width * stream.height <= ONE_CORE_MAX_PX
         stream.thread_type = "SLICE" if slices else "AUTO"
 
-    def frames(self) -> "Iterator[Stamped[VideoFrame]]":
+    def frames(self) -> Iterator[Stamped[Decoded]]:
         rated = self.live or self.stamped or self.average_fps
         for frame in self._pictures():
             self._given += 1
@@ -150,7 +154,7 @@ class _StreamFeed:
         """Whether an MP4 gives nothing because its index comes last, and its source cannot seek."""
         return self._container.format.name.startswith("mov") and self.address.kind in ("stdin", "http")
 
-    def _pictures(self) -> "Iterator[Stamped[VideoFrame]]":
+    def _pictures(self) -> Iterator[Stamped[Decoded]]:
         try:
             for packet in self._packets():
                 yield from self._decode(packet)
@@ -176,27 +180,6 @@ class _StreamFeed:
         except av.error.FFmpegError as error:
             raise SourceError(f"{self._name}: cannot be opened: {self._reason(error)}") from error
 
-    def _choose_stream(self) -> "VideoStream":
-        from av.stream import Discard, Disposition
-
-        streams, file_format = self._container.streams, self._container.format.name
-        videos = [video for video in streams.video if not video.disposition & Disposition.attached_pic]
-        if not videos:
-            only = ", only sound or text" if len(streams) else ""
-            what = "another stream of this camera" if self.live else "a video that plays elsewhere"
-            raise SourceError(f"{self._name}: no video in it{only}; give {what}")
-        if file_format == "hls":
-            stream = max(videos, key=lambda video: (min(video.height, ENOUGH_LINES), -video.height))
-        else:
-            best = streams.best("video")
-            stream = next((video for video in videos if best and video.index == best.index), videos[0])
-        if stream.codec_context is None or file_format == "tty":
-            raise SourceError(f"{self._name}: nothing that decodes as video; convert it to H.264 first")
-        for other in streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
-        return stream
-
     def _rate(self) -> Fraction | None:
         """Frames per second as stated; FFmpeg makes up 25 for raw streams, whose codec may state another."""
         if not self.stamped and not self.live:
@@ -218,10 +201,14 @@ class _StreamFeed:
         self._heard_s = time.monotonic()
         for packet in self._demuxed():
             if packet.stream_index != self._stream.index or packet.size == 0:
+                if self._keeper is not None and packet.size:
+                    self._keeper.add(packet)
                 continue
             wait_packets = 0 if packet.is_keyframe else max(0, wait_packets - 1)
             self.corrupt_packets += packet.is_corrupt
             if not (wait_packets or packet.is_corrupt):
+                if self._keeper is not None:
+                    self._keeper.add(packet)
                 yield packet
             self._heard_s = time.monotonic()
         if self.live and not self.stopping.is_set():
@@ -274,7 +261,7 @@ class _StreamFeed:
         error.args = error.args[:2]  # the rest holds the address, with its password
         return reason(error, self.address)
 
-    def _decode(self, packet: "Packet[Any] | None") -> "Iterator[Stamped[VideoFrame]]":
+    def _decode(self, packet: "Packet[Any] | None") -> Iterator[Stamped[Decoded]]:
         import av
 
         try:
@@ -290,5 +277,6 @@ class _StreamFeed:
                 continue
             shown, decoded = (None if t is None else t * time_base for t in (picture.pts, picture.dts))
             duration = None if self._fps else max(0, picture.duration) * time_base
-            yield Stamped(shown, decoded, duration, picture, arrived, self._after_loss)
+            item = Decoded(picture, self._keeper.kept(picture) if self._keeper else None)
+            yield Stamped(shown, decoded, duration, item, arrived, self._after_loss)
             self._after_loss = False

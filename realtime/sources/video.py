@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from threading import Event, Lock
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from realtime.errors import SourceError
 from realtime.sources.address import Address
+from realtime.sources.packets import Kept
 from realtime.sources.timestamps import (
     LONGEST_PAUSE_JOINED_S,
     LONGEST_PAUSE_S,
@@ -19,6 +20,14 @@ from realtime.sources.timestamps import (
     Stamped,
 )
 from realtime.types import Frame, Image, Orientation, Picture
+
+
+class Decoded(NamedTuple):
+    """A decoded picture."""
+
+    picture: Any
+    kept: Kept | None = None
+    """Where its packet is."""
 
 
 class Feed(Protocol):
@@ -36,7 +45,7 @@ class Feed(Protocol):
     stopping: Event
     """Set by `Video.close`, in any thread; `frames` ends soon after."""
 
-    def frames(self) -> Iterator[Stamped[Any]]:
+    def frames(self) -> Iterator[Stamped[Decoded]]:
         """All frames; may be iterated once."""
 
     def shut(self) -> None:
@@ -83,10 +92,12 @@ class Video:
             self.close()
             raise SourceError(f"{self.name}: no readable picture in it; check that it plays elsewhere")
         self._placed = chain([first], self._placed)
-        self.size_px: tuple[int, int] = to_rgb.size_px(first.item)
+        self.size_px: tuple[int, int] = to_rgb.size_px(first.item.picture)
         """(width, height) of the first frame; later ones may differ."""
         width, height = self.size_px
-        self.picture = Picture((height, width), to_rgb.turn(first.item), to_rgb.pixel_aspect(first.item))
+        self.picture = Picture(
+            (height, width), to_rgb.turn(first.item.picture), to_rgb.pixel_aspect(first.item.picture)
+        )
         """Of the first frame."""
 
     @property
@@ -108,15 +119,19 @@ class Video:
         if placed is None:
             raise StopIteration
         taken_s = time.monotonic()
+        picture, kept = placed.item
+        if kept is not None:
+            kept.packets.place(kept.number, placed.pts)
         return Frame(
-            self._to_rgb(placed.item),
+            self._to_rgb(picture),
             placed.pts,
             placed.duration,
             placed.after_gap,
             taken_s,
             stamps_jump=placed.stamps_jump,
-            turn=self._to_rgb.turn(placed.item),
-            pixel_aspect=self._to_rgb.pixel_aspect(placed.item),
+            turn=self._to_rgb.turn(picture),
+            pixel_aspect=self._to_rgb.pixel_aspect(picture),
+            packet=kept,
         )
 
     def times(self) -> Iterator[tuple[Fraction, Fraction]]:
@@ -137,7 +152,7 @@ class Video:
             finally:
                 self._lock.release()
 
-    def _next(self) -> Placed[Any] | None:
+    def _next(self) -> Placed[Decoded] | None:
         """The lock is held while FFmpeg works: reader or `close`, the one that finishes last shuts the feed."""
         try:
             with self._lock:
@@ -150,14 +165,14 @@ class Video:
                 self.close()
 
 
-def _place(feed: Feed) -> Iterator[Placed[Any]]:
+def _place(feed: Feed) -> Iterator[Placed[Decoded]]:
     times = _times(feed)
     for frame in feed.frames():
         yield from times.push(frame)
     yield from times.flush()
 
 
-def _times(feed: Feed) -> LiveTimes[Any] | FileTimes[Any] | RatedTimes[Any]:
+def _times(feed: Feed) -> LiveTimes[Decoded] | FileTimes[Decoded] | RatedTimes[Decoded]:
     if feed.live:
         return LiveTimes(feed.average_fps, by_arrival=not feed.stamped)
     if not feed.stamped and feed.average_fps:

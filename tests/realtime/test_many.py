@@ -314,7 +314,7 @@ def test_a_camera_that_is_not_there_yet_does_not_hold_up_the_others(tmp_path: Pa
 
 def test_without_reconnecting_a_loss_is_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     class Lost(SourceOptions):
-        def opener(self) -> Open:
+        def opener(self, *, keep_packets: bool = False) -> Open:
             frames = constant_rate(70, Fraction(25))
             return lambda source: Made(frames, live=True, error=SourceLost("cam: cable cut"))  # type: ignore[arg-type, return-value]
 

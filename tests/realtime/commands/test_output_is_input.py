@@ -10,7 +10,7 @@ import pytest
 from engines.load import Engines
 from realtime.errors import UsageError
 from realtime.outputs.apart import check_apart, check_not_deleted
-from realtime.outputs.event_clips import is_clip
+from realtime.outputs.clip_folder import is_clip
 from tests.realtime.conftest import I3D_LIVE
 from tests.support.command_line import Doubles, Invoke, invoke_with
 from tests.support.doubles import SawTicks
