@@ -56,9 +56,12 @@ class OutputOptions:
         None
     )
     save_clips: Annotated[Path | None, typer.Option(help="Save each event as a video in this folder.")] = None
+    save_snapshots: Annotated[
+        Path | None, typer.Option(help="Save a picture of each event in this folder.")
+    ] = None
     clips_mb: Annotated[
         int,
-        typer.Option(min=1, help="Most that it may hold: the oldest go."),
+        typer.Option(min=1, help="Most that each of these may hold: the oldest go."),
     ] = 1000
     metrics: Annotated[
         str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics for Prometheus, and /health.")
@@ -88,15 +91,17 @@ def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOption
         "--annotate": outputs.annotate,
         "--timeline": outputs.timeline,
         "--save-clips": outputs.save_clips,
+        "--save-snapshots": outputs.save_snapshots,
     }
     check_apart(files, named)
     if log.in_parts and str(log.log) == "-":
         raise UsageError("--log - is stdout, which has no parts; leave out --log-mb and --log-hours")
     others: list[Path | str] = [*files, *(path for path in named.values() if path is not None)]
-    if outputs.save_clips is not None:
-        from realtime.outputs.clip_folder import is_clip
+    for name, folder in (("--save-clips", outputs.save_clips), ("--save-snapshots", outputs.save_snapshots)):
+        if folder is not None:
+            from realtime.outputs.clip_folder import is_clip
 
-        check_not_deleted(others, outputs.save_clips, is_clip, "--save-clips")
+            check_not_deleted(others, folder, is_clip, name)
     if log.log is not None and log.in_parts:
         part = partial(is_part, log.log)
         check_not_deleted(others, log.log.parent, part, "--log-keep")

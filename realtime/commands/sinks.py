@@ -13,7 +13,7 @@ from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
 from realtime.sources.reconnect import Reconnecting
 from realtime.sources.video import Video
-from realtime.types import Frame, of_whole
+from realtime.types import Event, Frame, of_whole
 
 
 class Only:
@@ -70,6 +70,8 @@ class SourceOutputs:
                 self.sinks.append(self._queued("--annotate", annotate))
             if options.save_clips is not None:
                 self.sinks.append(self._clips(options.save_clips, options.clips_mb, recognizer, name))
+            if options.save_snapshots is not None:
+                self.sinks.append(self._snapshots(options.save_snapshots, options.clips_mb, recognizer, name))
         except BaseException:
             for sink in self.sinks:
                 sink.close()
@@ -96,7 +98,17 @@ class SourceOutputs:
             name=name,
         )
         clips = self._queued("--save-clips", make, (*LIMITS, PASSED))
-        return Only(of_whole, WithOpenEvent(clips, lambda: recognizer.open_event))
+        return Only(_clipped, WithOpenEvent(clips, lambda: recognizer.open_event))
+
+    def _snapshots(self, folder: Path, largest_mb: int, recognizer: Recognizer, name: str | None) -> Sink:
+        from realtime.outputs.event_clips import WithOpenEvent
+        from realtime.outputs.snapshots import Snapshots, sparse
+
+        make = partial(
+            Snapshots, folder, delay_s=recognizer.delay_s, largest_bytes=largest_mb * MB, name=name
+        )
+        saved = self._queued("--save-snapshots", make)
+        return Only(of_whole, WithOpenEvent(saved, lambda: recognizer.open_event, sparse()))
 
 
 def annotator(path: Path, size_px: tuple[int, int], caption: str, recognizer: Recognizer) -> Sink:
@@ -118,3 +130,7 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
     if not os.access(path if os.path.exists(path) else path.parent, os.W_OK):
         raise OutputError(f"cannot write {path}: no permission; name a path that can be written")
+
+
+def _clipped(item: Frame | Output) -> bool:
+    return isinstance(item, Frame | Event) and of_whole(item)

@@ -39,6 +39,7 @@ EXAMPLES: dict[str, Any] = {
     "annotate": "annotated.mp4",
     "timeline": "timeline.png",
     "save_clips": "events",
+    "save_snapshots": "snapshots",
     "metrics": "9100",
     "mqtt": "mqtt://user@broker/house",
     "webhook": "http://homeassistant:8123/api/webhook/secret",

@@ -48,27 +48,37 @@ class GoingOn:
     event: OpenEvent | None
 
 
+def without_picture(frame: Frame) -> Frame | Passed:
+    """Of a frame whose packet is kept no more than its place."""
+    return Passed(frame.pts, frame.packet, frame.turn) if isinstance(frame.packet, Kept) else frame
+
+
 PASSED = Limit(lambda item: isinstance(item, Passed), 1000)
 
 
 class WithOpenEvent:
-    """Sink: passes frames and events on, before a frame what is going on with it, where that has changed, and of a
-    frame whose packet is kept no more than its place."""
+    """Sink: passes everything on, and before a frame what is going on with it, where that has changed."""
 
-    def __init__(self, sink: AnySink, going_on: Callable[[], OpenEvent | None]) -> None:
-        """`going_on`: `Recognizer.open_event`, asked in the recogniser's own thread."""
-        self._sink, self._going_on = sink, going_on
+    def __init__(
+        self,
+        sink: AnySink,
+        going_on: Callable[[], OpenEvent | None],
+        passed: Callable[[Frame], Frame | Passed | None] = without_picture,
+    ) -> None:
+        """`going_on`: `Recognizer.open_event`, asked in the recogniser's own thread. `passed`: what is passed on of a
+        frame."""
+        self._sink, self._going_on, self._passed = sink, going_on, passed
         self._told: OpenEvent | None = None
 
     def push(self, item: Frame | Output) -> None:
-        if isinstance(item, Event):
+        if not isinstance(item, Frame):
             self._sink.push(item)
-        elif isinstance(item, Frame):
-            if (event := self._going_on()) != self._told:
-                self._told = event
-                self._sink.push(GoingOn(event))
-            kept = item.packet
-            self._sink.push(Passed(item.pts, kept, item.turn) if isinstance(kept, Kept) else item)
+            return
+        if (event := self._going_on()) != self._told:
+            self._told = event
+            self._sink.push(GoingOn(event))
+        if (passed := self._passed(item)) is not None:
+            self._sink.push(passed)
 
     def close(self) -> None:
         self._sink.close()

@@ -74,6 +74,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "run --annotate": ("run", "ok.mp4", "--annotate", "{}"),
     "run --timeline": ("run", "ok.mp4", "--timeline", "{}"),
     "run --save-clips": ("run", "ok.mp4", "--save-clips", "{}"),
+    "run --save-snapshots": ("run", "ok.mp4", "--save-snapshots", "{}"),
     "classify": ("classify", "{}"),
     "flow": ("flow", "{}", "out.mp4"),
     "flow, out": ("flow", "ok.mp4", "{}"),
@@ -91,7 +92,16 @@ CALLS: dict[str, tuple[str, ...]] = {
     "bundle --out": ("bundle", "--out", "{}"),
     "build --model": ("build", "--model", "{}"),
 }
-WRITES = ("--log", "--annotate", "--timeline", "--save-clips", "--picture", "out", "parts")
+WRITES = (
+    "--log",
+    "--annotate",
+    "--timeline",
+    "--save-clips",
+    "--save-snapshots",
+    "--picture",
+    "out",
+    "parts",
+)
 """These may succeed: a new file may have an odd name."""
 
 

@@ -48,7 +48,7 @@ WAYS: dict[str, Callable[[Path], str]] = {
     "link to a link": link_to_a_link,
     "through a linked folder": through_a_linked_folder,
 }
-RUN = ("--log", "--annotate", "--timeline", "--save-clips")
+RUN = ("--log", "--annotate", "--timeline", "--save-clips", "--save-snapshots")
 CALLS = {
     **{f"run {option}": ("run", "{input}", option, "{output}") for option in RUN},
     **{f"run of two {option}": ("run", "a=x.mp4", "b={input}", option, "{output}") for option in RUN[::3]},
