@@ -3,19 +3,24 @@
     make soak                                                     about an hour; writes results/soak.json
     python -m benchmarks.soak --media-hours 0.5 --rtsp-s 50 --kills 3 --out short.json     about two minutes
 
-It fails where memory grows by 1 % after the warm-up, lag grows, a frame is not accounted for, or a recovery takes over
-5 s.
+The camera has every output: log, metrics, MQTT (needs mosquitto), annotated video, timeline, clips and snapshots of
+events. It fails where memory grows by 1 % after the warm-up, lag grows, a frame is dropped as late or not accounted
+for, or a recovery takes over 5 s. What an output left out is in the figures.
 """
 
 import argparse
 import json
+import os
 import random
+import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -27,7 +32,7 @@ from benchmarks import card
 from benchmarks.soak_day import WARM_UP, Memory, compressed, counted, outputs
 from engines.load import load_engines
 from realtime.clock import Stopwatch
-from realtime.commands.outputs import OutputOptions
+from realtime.commands.outputs import OutputOptions, mqtt_queue
 from realtime.commands.sinks import SourceOutputs
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
@@ -37,7 +42,7 @@ from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
 from realtime.worker_threads import submit
 from tests.support.made_clips import every, write_clip
-from tests.support.servers import rtsp_server
+from tests.support.servers import free_port, rtsp_server
 from tests.support.watching import assert_whole, killed_and_started
 
 MOST_GROWTH = 0.01
@@ -55,26 +60,26 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
         as_h264(clip, served / "clip.mp4")
         server = stack.enter_context(rtsp_server(served))
         log, metrics = outputs(stack, folder)
+        mqtt = mqtt_queue(stack, stack.enter_context(broker(folder)), wait=False)
 
         def write(line: Line) -> None:
             log.write(line)
             metrics.write(line)
+            mqtt.push(line)
             if line["kind"] in ("summary", "level", "connection"):
                 lines.append(line)
 
         stopwatch = Stopwatch()
         recognizer = Recognizer(engines.by_stream, stopwatch=stopwatch, submit=submit)
         video = keep_open(server.url("clip.mp4?play_count=0"), partial(open_video, keep_packets=True))
-        made = SourceOutputs(
-            OutputOptions(save_clips=folder / "clips", clips_mb=50), video, recognizer, "cam"
-        )
+        made = SourceOutputs(every_output(folder), video, recognizer, "cam")
         session = Session(
             video,
             recognizer,
             name="cam",
             write=write,
             sinks=made.sinks,
-            left_out=made.left_out,
+            left_out=lambda: made.left_out() | {mqtt.name: mqtt.left_out["cam"]},
             stopwatch=stopwatch,
         )
         metrics.watch("cam", session.figures, stall_s=5)
@@ -92,15 +97,56 @@ def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> d
 
         watcher = threading.Thread(target=look)
         watcher.start()
+        started_s = time.process_time()
         try:
             run_sessions([session])
         finally:
             done.set()
             watcher.join()
         red = [name for name in ("cam",) if metrics.trouble(name)]
+        saved = {kind: len(list((folder / kind).iterdir())) for kind in ("clips", "snapshots")}
     figures = {"seconds": seconds, "engine": engines.reason, "mode": mode, "unhealthy_at_the_end": red}
+    figures |= {"saved": saved, "processor_share": round((time.process_time() - started_s) / seconds, 3)}
     stages = {f"{stage}_share": round(s / seconds, 3) for stage, s in stopwatch.seconds.items()}
     return figures | counted(lines[-1]) | stages | lag_report(lags) | memory.report()
+
+
+def every_output(folder: Path) -> OutputOptions:
+    """Pictures and videos of all kinds. The timeline is drawn only at the end."""
+    return OutputOptions(
+        annotate=folder / "annotated.mp4",
+        timeline=folder / "timeline.png",
+        save_clips=folder / "clips",
+        save_snapshots=folder / "snapshots",
+        clips_mb=50,
+    )
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[str]:
+    """Address of a mosquitto of its own."""
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise SystemExit("the camera's half hour needs an MQTT broker; install it: apt install mosquitto")
+    config, port = folder / "mosquitto.conf", free_port()
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen(
+        [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until_s = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(0.05)
+        yield f"mqtt://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def as_h264(clip: Path, path: Path) -> None:
@@ -149,6 +195,8 @@ def failures(figures: dict[str, Any]) -> list[str]:
             found.append(f"{part}: memory grew by {values['memory_growth']:.2%}")
         if values.get("recovery_max_s", 0) > 5:
             found.append(f"{part}: a recovery took {values['recovery_max_s']} s")
+        if late := values.get("dropped", {}).get("late", 0):
+            found.append(f"{part}: {late} frames were dropped as late")
         if values.get("lag_max_s", 0) > 1.05:
             found.append(f"{part}: a frame waited {values['lag_max_s']} s")
         if values.get("lag_p95_last_third_s", 0) > values.get("lag_p95_first_third_s", 0) + 0.25:

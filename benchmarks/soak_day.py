@@ -139,9 +139,12 @@ def counted(summary: Line) -> dict[str, Any]:
         "wall_s",
         "ended",
     )
-    return {**frames, "not_accounted_for": frames["decoded"] - accounted} | {
-        key: summary[key] for key in picked
+    figures = {
+        **frames,
+        "not_accounted_for": frames["decoded"] - accounted,
+        "left_out": summary.get("left_out", {}),
     }
+    return figures | {key: summary[key] for key in picked}
 
 
 def compressed(hours: float) -> dict[str, Any]:
