@@ -169,6 +169,8 @@ class Queued:
                 self._made = True
                 self._changed.notify_all()
             self._pass_on(sink)
+            with self._changed:
+                self._over = True
         except BaseException as error:  # crosses to the caller's thread with its traceback
             with self._changed:
                 self._error, self._over = error, True

@@ -11,18 +11,17 @@ from typing import Literal
 from engines.load import Engines
 from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.flow.colour import flow_picture
-from realtime.pictures import to_jpeg
 from realtime.reader_threads import Source
 from realtime.recognizer import Recognizer
 from realtime.session import Session, take_turns
 from realtime.stages.events import EventOptions
 from realtime.stages.live_zones import LiveZones
-from realtime.types import Figures, Frame
+from realtime.types import Figures
 from realtime.view.browser_camera import BrowserCamera, Shown
 from realtime.view.glow import glow_state
 from realtime.view.latest_value import Latest
 from realtime.view.page_state import CAME_LATE, Board, State, step_seconds
+from realtime.view.pictures import Pictures
 from realtime.view.recorder import Recorder
 from realtime.view.settings import Settings
 from realtime.view.zones import put_zone, zones_state
@@ -32,11 +31,6 @@ Phase = Literal["opening", "waiting", "engine", "running", "ended", "failed"]
 """`waiting`: the source is open and its first frame has not arrived. `engine`: frames arrive while the engine is being
 prepared."""
 
-WIDEST_PX = 1280
-"""Pictures for the page are scaled down to this."""
-JPEG_QUALITY = 82
-FULL_COLOUR_PX = 8.0
-"""Motion in px a tick that is shown in full colour; a fixed scale, so that slow and fast motion look different."""
 QUIET_S = 0.25
 """The page gets a message at every prediction, and otherwise at this interval."""
 COST_EVERY_S = 1.0
@@ -157,21 +151,23 @@ class Channel:
 
     def _follow(self, source: Source) -> None:
         """From the first frame to the last."""
-        self._session = session = Session(
-            source,
-            None,
-            sinks=[self._board],
-            stopwatch=self._stopwatch,
-            now_s=self._clock.now_s,
-            renew=self._renew,
-            frames=Shown(source, self._show, self._clock),
-        )
-        self._enter("waiting")
-        if self._stopping.is_set():
-            session.mailbox.stop()
-        with closing(take_turns([session], _fail, idle_s=QUIET_S)) as turns:
-            for _ in turns:
-                self._after_turn(session)
+        with Pictures(self.picture, self.flow, lambda: self._recorder, live=source.live) as pictures:
+            self._session = session = Session(
+                source,
+                None,
+                sinks=[self._board],
+                stopwatch=self._stopwatch,
+                now_s=self._clock.now_s,
+                renew=self._renew,
+                frames=Shown(source, pictures.show, self._clock),
+                left_out=pictures.left_out,
+            )
+            self._enter("waiting")
+            if self._stopping.is_set():
+                session.mailbox.stop()
+            with closing(take_turns([session], _fail, idle_s=QUIET_S)) as turns:
+                for _ in turns:
+                    self._after_turn(session, pictures)
 
     def _renew(self) -> Recognizer | None:
         """A recogniser for new settings. If that is impossible, the previous one continues and the page is told why."""
@@ -203,13 +199,14 @@ class Channel:
         self._enter("running")
         return recognizer
 
-    def _after_turn(self, session: Session) -> None:
+    def _after_turn(self, session: Session, pictures: Pictures) -> None:
         """Called after each frame, or some time without one."""
         before, self._figures = self._figures, session.figures()
         while self._seen:
             self._board.latencies.shown(*self._seen.popleft())
-        if self._figures.ticks > before.ticks:
-            self._show_flow(session)
+        field = session.recognizer.flow_field if session.recognizer else None
+        if self._figures.ticks > before.ticks and field is not None:
+            pictures.show_flow(field)
         news, predicted = self._board.take_news()
         news |= self._figures.level != before.level
         if news or self._clock.now_s() - self._told_s >= QUIET_S:
@@ -217,11 +214,6 @@ class Channel:
             if predicted:
                 seconds = step_seconds(before.stage_s, self._figures.stage_s)
                 self._board.expect_shown(number, *seconds, self._clock.now_s())
-
-    def _show_flow(self, session: Session) -> None:
-        field = session.recognizer.flow_field if session.recognizer else None
-        if self.flow.watched and field is not None:
-            self.flow.publish(to_jpeg(flow_picture(field, FULL_COLOUR_PX), WIDEST_PX, JPEG_QUALITY))
 
     def _enter(self, phase: Phase, note: str = "") -> None:
         self.phase, self._note = phase, note
@@ -271,13 +263,6 @@ class Channel:
         """Capture time, by the page's clock, of the last frame that the newest prediction covers."""
         answer, camera = self._board.answer, self.camera
         return None if answer is None or camera is None else camera.taken_ms(answer.end_s)
-
-    def _show(self, frame: Frame) -> None:
-        """Runs in the reader's thread, so that pictures continue while an engine works."""
-        if self._recorder is not None:
-            self._recorder.frame(frame)
-        if self.picture.watched:
-            self.picture.publish(to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY))
 
 
 def _fail(session: Session, error: Exception) -> None:
