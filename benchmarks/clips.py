@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from benchmarks import card
 from engines.weights.fetch import demo_clip
 from realtime.outputs.clip_files import Passed, Writer
-from realtime.outputs.event_clips import EventClips, GoingOn, without_picture
+from realtime.outputs.event_clips import EventClips, GoingOn, without_pictures
 from realtime.sources.open import open_video
 from realtime.sources.packets import Keeper, Kept
 from realtime.stages.events import OpenEvent
@@ -64,7 +64,7 @@ def as_camera(clip: Path, path: Path) -> None:
 def frames_of(source: Path) -> list[Passed]:
     """As they come to the output, with all packets kept."""
     with open_video(source, keep_packets=True) as video:
-        passed = [without_picture(frame) for frame in video]
+        passed = list(map(without_pictures(), video))
     assert all(isinstance(each, Passed) for each in passed)
     return passed  # type: ignore[return-value]
 

@@ -73,8 +73,8 @@ class SourceOutputs:
             if options.save_snapshots is not None:
                 self.sinks.append(self._snapshots(options.save_snapshots, options.clips_mb, recognizer, name))
         except BaseException:
-            for sink in self.sinks:
-                sink.close()
+            for queue in self._queues:
+                queue.abandon()
             raise
 
     def left_out(self) -> dict[str, int]:

@@ -132,6 +132,8 @@ class PacketClip(Clip):
         """Packets are missing before the next one: it has to be a key frame."""
         self._shift: Fraction | None = None
         """From the stamp of the last picture to its time in the file."""
+        self._latest: Fraction | None = None
+        """Time in the file of the last picture that the decoder gave."""
         self._origin: Fraction | None = None
         """Media time of the first picture in the file."""
         here = ring.place_of(frame.kept.number)
@@ -170,12 +172,14 @@ class PacketClip(Clip):
     def _since(self, packet: Packet, place: Fraction | None) -> Fraction | None:
         """Seconds since the first picture in the file; of sound, and of a picture that the decoder did not give, by the
         stamp."""
-        if place is None:
+        if place is None and (packet.sound or packet.stamp is not None):
             known = self._shift is not None and packet.stamp is not None
             return packet.stamp + self._shift if known else None  # type: ignore[operator]
+        if place is None:
+            return self._latest  # the second half of an interlaced picture
         if self._origin is None:
             self._origin = place
-        since = place - self._origin
+        since = self._latest = place - self._origin
         if packet.stamp is not None:
             self._shift = since - packet.stamp
         return since

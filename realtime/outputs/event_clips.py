@@ -37,6 +37,8 @@ JPEG_QUALITY = 90
 CHECK_EVERY_SHARE = 0.01
 """Of the limit: after this much was written, room is made for it. (Looking at a folder of a thousand clips takes some
 ms.)"""
+FEW_FRAMES = 50
+"""After more frames in a row whose packet is not kept, they are encoded."""
 NEAR_S = 0.2
 """By how much the first frame of an event may be later than its start."""
 
@@ -48,9 +50,20 @@ class GoingOn:
     event: OpenEvent | None
 
 
-def without_picture(frame: Frame) -> Frame | Passed:
-    """Of a frame whose packet is kept no more than its place."""
-    return Passed(frame.pts, frame.packet, frame.turn) if isinstance(frame.packet, Kept) else frame
+def without_pictures() -> Callable[[Frame], Frame | Passed | None]:
+    """Of a frame whose packet is kept, passes on no more than its place. Between such frames a few may be without: they
+    are in the packets, too."""
+    missing = FEW_FRAMES
+
+    def passed(frame: Frame) -> Frame | Passed | None:
+        nonlocal missing
+        if isinstance(frame.packet, Kept):
+            missing = 0
+            return Passed(frame.pts, frame.packet, frame.turn)
+        missing += 1
+        return frame if missing > FEW_FRAMES else None
+
+    return passed
 
 
 PASSED = Limit(lambda item: isinstance(item, Passed), 1000)
@@ -63,11 +76,11 @@ class WithOpenEvent:
         self,
         sink: AnySink,
         going_on: Callable[[], OpenEvent | None],
-        passed: Callable[[Frame], Frame | Passed | None] = without_picture,
+        passed: Callable[[Frame], Frame | Passed | None] | None = None,
     ) -> None:
         """`going_on`: `Recognizer.open_event`, asked in the recogniser's own thread. `passed`: what is passed on of a
-        frame."""
-        self._sink, self._going_on, self._passed = sink, going_on, passed
+        frame, by default what a clip needs."""
+        self._sink, self._going_on, self._passed = sink, going_on, passed or without_pictures()
         self._told: OpenEvent | None = None
 
     def push(self, item: Frame | Output) -> None:

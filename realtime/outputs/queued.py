@@ -97,7 +97,7 @@ class Queued:
         self._changed = threading.Condition()
         self._items: deque[Any] = deque()
         self._waiting = [_Waiting(limit) for limit in limits]
-        self._made = self._closing = self._over = False
+        self._made = self._closing = self._over = self._abandoned = False
         self._error: BaseException | None = None
         self._worker = Worker(self._run)
         with self._changed:
@@ -133,6 +133,13 @@ class Queued:
             self._give_up()
         with self._changed:
             self._raise()
+
+    def abandon(self) -> None:
+        """End without closing the sink: the output is not made after all."""
+        with self._changed:
+            self._abandoned = self._closing = True
+            self._items.clear()
+            self._changed.notify_all()
 
     def _give_up(self) -> None:
         with self._changed:
@@ -193,7 +200,8 @@ class Queued:
             with suppress(Exception):  # the first error is the one to tell
                 sink.close()
             raise
-        sink.close()
+        if not self._abandoned:
+            sink.close()
 
 
 def _give_way() -> None:

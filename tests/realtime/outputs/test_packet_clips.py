@@ -266,6 +266,38 @@ def test_what_is_kept_is_bounded_by_what_may_be_wanted(tmp_path: Path) -> None:
     assert len(shown(next((tmp_path / "clips").iterdir()))) == 57 * 25 - 48 + 1
 
 
+def test_a_few_frames_whose_packets_are_not_known_change_nothing(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", every(STEP, COUNT), key_every=KEY_EVERY)
+    with open_video(source, keep_packets=True) as video:
+        frames = [replace(frame, packet=None) if i % 40 < 15 else frame for i, frame in enumerate(video)]
+        follow(frames[15:], saving(tmp_path / "clips"), [Event("a", 6.0, 10.0, 0.9)])
+    (path,) = (tmp_path / "clips").iterdir()
+    numbers = [number for _, number in shown(path)]
+    assert numbers == [i % 256 for i in range(96, 96 + len(numbers))]
+    assert 96 + len(numbers) - 1 in range(300 - 15, 301)
+
+
+def test_a_packet_without_times_that_gives_no_picture_stays_in_its_place(tmp_path: Path) -> None:
+    """As the second half of an interlaced picture."""
+    source = write_clip(tmp_path / "a.mp4", every(STEP, 200), key_every=KEY_EVERY)
+    with open_video(source, keep_packets=True) as video:
+        frames = list(video)
+    kept = frames[0].packet
+    assert isinstance(kept, Kept)
+    halves = Packets(kept.packets.layout)
+    for number, each, place in kept.packets.take(0, Kept(kept.packets, 199), Fraction(100)):
+        odd = number % 2 == 1
+        halves.add(replace(each, stamp=None if odd else each.stamp))
+        if place is not None and not odd:
+            halves.place(number, place)
+    found = [replace(frame, packet=Kept(halves, i)) for i, frame in enumerate(frames) if i % 2 == 0]
+    follow(found, saving(tmp_path / "clips"), [Event("a", 4.0, 5.0, 0.9)])
+    (path,) = (tmp_path / "clips").iterdir()
+    with av.open(str(path)) as file:
+        assert len([each for each in file.demux(video=0) if each.size]) == 175 - 48
+    assert [number for _, number in shown(path)] == list(range(48, 175))
+
+
 def packet(number: int, *, key: bool = False, size: int = 1000) -> Packet:
     return Packet(bytes(size), key, False, number * STEP, STEP)
 

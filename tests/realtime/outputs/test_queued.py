@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from realtime.commands.outputs import OutputOptions
+from realtime.commands.sinks import SourceOutputs
 from realtime.errors import OutputError
 from realtime.outputs.log import Line
 from realtime.outputs.queued import DRAIN_S, Limit, Queued
@@ -221,6 +223,21 @@ def watching(queue: Queued, lines: list[Line], *others: Any) -> Session:
         now_s=lambda: 0.0,
         left_out=lambda: {queue.name: queue.left_out.total()},
     )
+
+
+def test_an_output_that_is_abandoned_is_not_closed(tmp_path: Path) -> None:
+    sink = Held()
+    sink.may.set()
+    queue = Queued("--annotate", lambda: sink, wait=True)
+    queue.abandon()
+    queue.close()
+    assert not sink.closed
+
+    wanted = OutputOptions(timeline=tmp_path / "t.png", save_snapshots=tmp_path / "file" / "s")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file/s"):
+        SourceOutputs(wanted, Made([]), Recognizer({"rgb": SawTicks()}), None)  # type: ignore[arg-type]
+    assert not (tmp_path / "t.png").exists()
 
 
 def test_no_frame_of_a_live_source_waits_for_an_output_that_hangs() -> None:
