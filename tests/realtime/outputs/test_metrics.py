@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from realtime import types
 from realtime.clock import Stopwatch
 from realtime.errors import OutputError, SourceLost, UsageError
 from realtime.outputs.log import Line
@@ -196,3 +197,10 @@ def test_the_address_to_listen_at_is_parsed(text: str, where: tuple[str, int]) -
 def test_a_bad_address_to_listen_at_is_a_wrong_call(text: str) -> None:
     with pytest.raises(UsageError, match="PORT"):
         listen_at(text)
+
+
+def test_what_outputs_left_out_is_counted_by_output(metrics: Metrics) -> None:
+    metrics.watch("cam", lambda: types.Figures(left_out={"--annotate": 3, "--mqtt": 2}), stall_s=5)
+    found = figures(metrics)
+    assert found["i3d_live_left_out_total", "cam", "--annotate"] == 3
+    assert found["i3d_live_left_out_total", "cam", "--mqtt"] == 2

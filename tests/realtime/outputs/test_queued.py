@@ -1,5 +1,6 @@
 """Outputs on threads of their own: what a slow one leaves out, what never, and that a file's wait."""
 
+import json
 import os
 import sys
 import threading
@@ -8,13 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from realtime.commands.outputs import OutputOptions
 from realtime.commands.sinks import SourceOutputs
 from realtime.errors import OutputError
-from realtime.outputs.log import Line
+from realtime.outputs.log import SCHEMA, Line
 from realtime.outputs.queued import DRAIN_S, Limit, Queued
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
@@ -257,6 +259,7 @@ def test_no_frame_of_a_live_source_waits_for_an_output_that_hangs() -> None:
 
     assert run_sessions([watching(queue, lines, Ended())]) == []
     summary = lines[-1]
+    jsonschema.validate(summary, json.loads(SCHEMA.read_text()))
     assert summary["frames"] == {"decoded": 60, "used": 60, "dropped": {}, "corrupt_packets": 0}
     assert summary["left_out"]["--annotate"] in (60 - 8, 60 - 9)
     assert sum(isinstance(item, Frame) for item in sink.got) == 60 - summary["left_out"]["--annotate"]
