@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class SourceOutputs:
         """`name`: of the source, for the names of its clips."""
         self.sinks: list[Sink] = []
         self._queues: list[Queued] = []
-        self._live = video.live
+        self._live, self._started = video.live, datetime.now()
         caption = f"{' + '.join(recognizer.streams)}, weights: {recognizer.model}"
         try:
             if options.timeline is not None:
@@ -96,6 +97,7 @@ class SourceOutputs:
             delay_s=recognizer.delay_s,
             largest_bytes=largest_mb * MB,
             name=name,
+            started=self._started,
         )
         clips = self._queued("--save-clips", make, (*LIMITS, PASSED))
         return Only(_clipped, WithOpenEvent(clips, lambda: recognizer.open_event))
@@ -105,7 +107,12 @@ class SourceOutputs:
         from realtime.outputs.snapshots import Snapshots, sparse
 
         make = partial(
-            Snapshots, folder, delay_s=recognizer.delay_s, largest_bytes=largest_mb * MB, name=name
+            Snapshots,
+            folder,
+            delay_s=recognizer.delay_s,
+            largest_bytes=largest_mb * MB,
+            name=name,
+            started=self._started,
         )
         saved = self._queued("--save-snapshots", make)
         return Only(of_whole, WithOpenEvent(saved, lambda: recognizer.open_event, sparse()))
