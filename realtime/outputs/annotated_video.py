@@ -34,7 +34,9 @@ class Recent:
     def push(self, item: Prediction | Event | Gap) -> None:
         """The recogniser's next output. A gap clears the prediction from the screen, since what it describes is
         over."""
-        if isinstance(item, Gap):
+        if isinstance(item, Gap) and item.zone is not None:
+            self.of_zones.pop(item.zone, None)
+        elif isinstance(item, Gap):
             self.prediction, self._in_section = None, False
             self.of_zones.clear()
         elif isinstance(item, Prediction) and item.zone is not None:

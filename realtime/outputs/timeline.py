@@ -57,6 +57,8 @@ class Timeline:
         if isinstance(item, Event):
             self.events.append(item)
             self.events = thinned(self.events)
+        elif isinstance(item, Gap) and item.zone is not None:
+            pass  # a zone that moved: frames came all the same
         elif isinstance(item, Gap):
             self._gaps.append(Event("no frames", float(item.start), float(item.end), 0.0))
             self._gaps = thinned(self._gaps)

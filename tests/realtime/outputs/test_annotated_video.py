@@ -1,5 +1,6 @@
 """The annotated video: each frame carries what was known at its time, and no more."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,6 +149,18 @@ def test_each_picture_is_what_draw_gives() -> None:
         caption="rgb, weights: kinetics",
     )
     assert np.array_equal(writer.pictures[1], expected)
+
+
+def test_a_zone_that_moves_loses_its_own_prediction_alone() -> None:
+    recent = Recent(STRIP_S)
+    whole = predict(0, 40, LABELS[0])
+    for zone in (None, "far", "near"):
+        recent.push(replace(whole, zone=zone))
+    recent.push(Gap(Fraction(2), Fraction(2), "zone moved", zone="far"))
+    assert recent.prediction is not None
+    assert recent.of_zones.keys() == {"near"}
+    recent.push(Gap(Fraction(2), Fraction(3), "no frames"))
+    assert (recent.prediction, recent.of_zones) == (None, {})
 
 
 def test_the_trail_changes_in_the_middle_of_a_span_and_starts_afresh_after_a_gap() -> None:

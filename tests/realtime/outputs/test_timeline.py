@@ -119,6 +119,13 @@ def test_a_gap_is_hatched_and_breaks_the_curves(tmp_path: Path) -> None:
         assert 0.05 < (rgb[rows, inside].max(axis=2) < 200).mean() < 0.5  # lines of the hatch
 
 
+def test_a_zone_that_moves_is_no_gap(tmp_path: Path) -> None:
+    said = [predict(s, s + 2, [0.0, 0.8, 0.0, 0.0]) for s in range(38)]
+    moved = Gap(Fraction(20), Fraction(20), "zone moved", zone="far")
+    whole, rgb = picture(tmp_path, said), picture(tmp_path, [*said[:18], moved, *said[18:]])
+    assert np.array_equal(whole, rgb)
+
+
 def test_a_class_is_shown_for_its_events_first_and_for_its_probability_second(tmp_path: Path) -> None:
     line = Timeline(LABELS)
     line.push(predict(0, 1, [0.05, 0.15, 0.3, 0.5]))
