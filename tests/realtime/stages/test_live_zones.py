@@ -127,6 +127,16 @@ def test_many_threads_may_change_zones() -> None:
     assert zones.take() == []
 
 
+def test_a_recogniser_that_begins_takes_every_change_once() -> None:
+    zones = LiveZones([LEFT])
+    zones.put(RIGHT)
+    zones.remove("left")
+    assert zones.begin() == [RIGHT]
+    assert zones.take() == []
+    zones.put(LEFT)
+    assert zones.take() == [LEFT]
+
+
 def test_a_session_has_the_zones_of_its_recogniser_and_the_next_one_goes_on_with_them() -> None:
     zones, lines = LiveZones(), list[dict[str, Any]]()
     one, other = (Recognizer({"rgb": SeesColours()}, smooth=1, zones=zones) for _ in range(2))
