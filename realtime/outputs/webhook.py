@@ -47,6 +47,8 @@ class Webhook:
         self.lost = 0
         """Events that were left out; after `close`, also those that still waited."""
         self._waiting: deque[bytes] = deque()
+        self._sending: bytes | None = None
+        """The event that is being sent; it is not left out for a newer one."""
         self._lock = threading.Condition()
         self._closes_s: float | None = None
         """When to give up, on the monotonic clock; None while it runs."""
@@ -71,8 +73,10 @@ class Webhook:
             self._closes_s = time.monotonic() + self._last_words_s
             self._lock.notify()
         self._worker.join(timeout_s=self._last_words_s + LIMIT_S)
-        self.lost += len(self._waiting)
-        self._waiting.clear()
+        with self._lock:
+            self.lost += len(self._waiting) + (self._sending is not None)
+            self._waiting.clear()
+            self._sending = None
 
     def __enter__(self) -> "Webhook":
         return self
@@ -83,30 +87,32 @@ class Webhook:
     def _run(self) -> None:
         pause_s = self._first_pause_s
         while (body := self._next()) is not None:
-            again = self._send(body)
-            with self._lock:
-                if not again:
-                    pause_s = self._first_pause_s
-                    if self._waiting and self._waiting[0] is body:
-                        self._waiting.popleft()
-                    continue
-                left_s = (
-                    pause_s if self._closes_s is None else min(pause_s, self._closes_s - time.monotonic())
-                )
-                if left_s <= 0:
-                    return
-                if self._closes_s is None:
-                    self._lock.wait_for(lambda: self._closes_s is not None, left_s)
-                else:
-                    self._lock.wait(left_s)
+            if not self._send(body):
+                pause_s, self._sending = self._first_pause_s, None
+                continue
+            if not self._pause(pause_s):
+                return
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _next(self) -> bytes | None:
-        """The oldest event, waiting for one; it stays in the queue. None at the end."""
+        """The event that was not taken yet, or the oldest one, waiting for one. None at the end."""
         with self._lock:
-            self._lock.wait_for(lambda: self._waiting or self._closes_s is not None)
-            over = self._closes_s is not None and time.monotonic() >= self._closes_s
-            return None if over or not self._waiting else self._waiting[0]
+            self._lock.wait_for(lambda: self._sending or self._waiting or self._closes_s is not None)
+            if self._closes_s is not None and time.monotonic() >= self._closes_s:
+                return None
+            if self._sending is None and self._waiting:
+                self._sending = self._waiting.popleft()
+            return self._sending
+
+    def _pause(self, pause_s: float) -> bool:
+        """Wait, but not beyond the end; False if there is no time for another try."""
+        with self._lock:
+            if self._closes_s is None:
+                self._lock.wait_for(lambda: self._closes_s is not None, pause_s)
+                return True
+            left_s = self._closes_s - time.monotonic()
+        time.sleep(max(0.0, min(pause_s, left_s)))
+        return left_s > pause_s
 
     def _send(self, body: bytes) -> bool:
         """Whether to try again."""

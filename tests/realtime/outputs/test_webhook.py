@@ -142,14 +142,16 @@ def test_a_server_that_is_away_holds_up_nobody_and_gets_the_events_later() -> No
 
 
 def test_a_full_queue_leaves_out_its_oldest_and_counts_them() -> None:
-    port = free_port()
-    with Webhook(f"http://127.0.0.1:{port}/", tell=lambda text: None, first_pause_s=0.02) as hook:
-        for number in range(webhook.MOST_WAITING + 7):
+    port, said = free_port(), list[str]()
+    with Webhook(f"http://127.0.0.1:{port}/", tell=said.append, first_pause_s=0.02) as hook:
+        hook.write(EVENT | {"start_s": 0})
+        until(lambda: said)  # this one is being sent
+        for number in range(1, webhook.MOST_WAITING + 8):
             hook.write(EVENT | {"start_s": number})
         assert hook.lost == 7
         with receiver(port) as server:
-            until(lambda: len(server.heard) >= webhook.MOST_WAITING)
-            assert server.events() == list(range(7, webhook.MOST_WAITING + 7))
+            until(lambda: len(server.heard) >= webhook.MOST_WAITING + 1)
+            assert server.events() == [0, *range(8, webhook.MOST_WAITING + 8)]
     assert hook.lost == 7
 
 
