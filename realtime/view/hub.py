@@ -87,7 +87,8 @@ class Hub:
         self._record_to, self._new_writer = record_to, new_writer
         self._starts: dict[str, Start] = {}
         """By token."""
-        self._zones = {name: LiveZones((zones or {}).get(name, ())) for name in self.sources}
+        self._first_zones = zones or {}
+        self._zones = self._new_zones()
         """Of this server's sources; they outlast its channels."""
         self._lock = Lock()
         self._clock = clock or Clock()
@@ -192,9 +193,10 @@ class Hub:
             return [channel.name for channel in self._channels() if channel.running]
 
     def clear(self) -> set[Channel]:
-        """Stop everything without waiting, and return the channels that ran."""
+        """Stop everything without waiting, and return the channels that ran. Zones are as they were at first."""
         with self._lock:
             channels, self._starts = self._channels(), {}
+            self._zones = self._new_zones()
         for channel in channels:
             channel.stop()
         return channels
@@ -204,6 +206,9 @@ class Hub:
         for channel in self.clear():
             channel.join(timeout_s=2.0)
         self.uploads.close()
+
+    def _new_zones(self) -> dict[str, LiveZones]:
+        return {name: LiveZones(self._first_zones.get(name, ())) for name in self.sources}
 
     def _channels(self) -> set[Channel]:
         return {start.channel for start in self._starts.values()}

@@ -121,6 +121,7 @@ async function settle(names, request) {
     for (const name of names) mine.delete(name);
     if (names.includes(document.activeElement.dataset.name)) focusNext = names.at(-1); // the name before, if there was one
     complained = true;
+    draw(find("stage"), view.mirrored);
     say(error.message);
   }
 }
