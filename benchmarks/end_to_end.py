@@ -37,10 +37,10 @@ from benchmarks.material import (
 )
 from engines.load import load_engines
 from realtime.clock import Stopwatch
-from realtime.outputs.log import Log
+from realtime.outputs.log import Log, session_line
 from realtime.reader_threads import End, read_or_idle
 from realtime.recognizer import Recognizer
-from realtime.session import WHOLE, Session, session_line
+from realtime.session import WHOLE, Session
 from realtime.sources.open import open_video
 from realtime.worker_threads import submit
 

@@ -192,6 +192,10 @@ class Recognizer:
         apart = self.stride_ticks * LONGEST_STRIDE_FACTOR
         return (self._spec.window_ticks + (self.smooth - 1) * apart) / self._spec.fps + 2
 
+    def terms_of_zones(self) -> dict[str, Terms]:
+        """The terms of each zone that is in force, by its name."""
+        return {zone.name: self._looks.terms.of(zone) for zone in self.zones.now}
+
     def seen_squares(self, picture: Picture) -> list[Box]:
         """The squares of a frame that the network sees, in its px: `Prediction.heat` is of these, side by side."""
         return seen_squares(picture, self._region, self._spec)

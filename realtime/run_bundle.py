@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.bundle import check_bundle, load_bundle
 from realtime.errors import I3DLiveError
 from realtime.outputs.apart import check_apart
-from realtime.outputs.log import Line, Log
+from realtime.outputs.log import Line, Log, session_line
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 the data or the machine did not allow it, 2 the call was wrong, 130 Ctrl-C."
@@ -67,7 +67,7 @@ def _check(folder: Path) -> None:
 def watch(folder: Path, source: str, log: Path | None) -> None:
     """Run one source to its end, writing JSON lines. A live one is opened again when it is lost."""
     from realtime.recognizer import Recognizer
-    from realtime.session import Session, run_sessions, session_line
+    from realtime.session import Session, run_sessions
     from realtime.signals import stop_on_signals
     from realtime.sources.reconnect import keep_open
     from realtime.worker_threads import submit

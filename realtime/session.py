@@ -4,19 +4,16 @@ A session pushes frames to a recogniser and reports the outputs; `take_turns` de
 they come. `figures` holds what each session has processed, produced and cost.
 """
 
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from datetime import datetime
 from typing import Protocol
 
-from engines.load import Engines
 from realtime.clock import StageName, Stopwatch
 from realtime.errors import I3DLiveError
-from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line, versions
+from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
 from realtime.reader_threads import End, Mailbox, Pace, Source, mailbox_for, read_or_idle
 from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
@@ -276,24 +273,3 @@ def end_all(sessions: Sequence[Session], ended: str) -> None:
     with ExitStack() as stack:
         for session in sessions:
             stack.callback(session.end, ended)
-
-
-def session_line(video: Source, engines: Engines, recognizer: Recognizer) -> Line:
-    """The first line of a log."""
-    engine = next(iter(engines.by_stream.values()))
-    return {
-        "kind": "session",
-        "source": video.name,
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "model": engine.weights.name,
-        "engine": {"backend": engine.backend, "precision": engine.precision, "device": engine.device},
-        "streams": list(recognizer.streams),
-        "note": engines.reason,
-        "mode": recognizer.mode,
-        "stride_ticks": recognizer.stride_ticks,
-        "smooth": recognizer.smooth,
-        "watch": recognizer.watch,
-        "events": asdict(recognizer.event_options),
-        "fps": float(engine.spec.fps),
-        "versions": {"python": platform.python_version()} | versions(),
-    }

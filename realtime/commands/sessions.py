@@ -21,7 +21,8 @@ from realtime.commands.prepare import Prepare
 from realtime.commands.sinks import SourceOutputs
 from realtime.commands.sources import Named, Opened, rate
 from realtime.errors import SourceError, UsageError
-from realtime.session import STOPPED, Session, session_line
+from realtime.outputs.log import session_line
+from realtime.session import STOPPED, Session
 from realtime.sources.address import STALL_LIMIT_S, parse_source
 from realtime.stages.region import parse_region
 from realtime.stages.zone_predictions import check_seen

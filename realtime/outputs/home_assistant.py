@@ -35,6 +35,9 @@ class _Place:
 
     topic: str
     zone: str | None
+    on: float
+    off: float
+    watched: tuple[str, ...]
     label: str | None = None
     """Of the action that goes on."""
     several: frozenset[str] = frozenset()
@@ -49,9 +52,8 @@ class _Device:
     name: str
     model: str
     topic: str
-    on: float
-    off: float
-    watched: tuple[str, ...]
+    session: Line
+    """Its first line."""
     places: dict[str | None, _Place] = field(default_factory=dict)
 
 
@@ -68,8 +70,8 @@ class HomeAssistant:
         kind, name = line["kind"], line.get("name")
         if kind == "session":
             device = self._devices[name] = self._device(line)
-            place = device.places[None] = _Place(device.topic, None)
-            return [self._config(device), (f"{device.topic}/camera", ONLINE), *_states(device, place)]
+            place = device.places[None] = _place(device, None)
+            return [self._config(device), (f"{device.topic}/camera", ONLINE), *_states(place)]
         device_or_none = self._devices.get(name)
         if device_or_none is None:
             return []
@@ -79,10 +81,11 @@ class HomeAssistant:
         if kind == "event":
             return _ended(device, line)
         if kind == "connection":
-            ended = [] if line["up"] else list(_nothing(device))
+            ended = [] if line["up"] else [m for p in device.places.values() for m in _nothing(p)]
             return [(f"{device.topic}/camera", ONLINE if line["up"] else OFFLINE), *ended]
         if kind in ("gap", "summary"):
-            ended = list(_nothing(device))
+            places = [p for p in device.places.values() if line.get("zone") in (None, p.zone)]
+            ended = [message for p in places for message in _nothing(p)]
             return [*ended, (f"{device.topic}/camera", OFFLINE)] if kind == "summary" else ended
         return []
 
@@ -90,13 +93,13 @@ class HomeAssistant:
         zone = line.get("zone")
         out: list[Message] = []
         if zone not in device.places:
-            device.places[zone] = _Place(zone_topic(device.topic, zone), zone)
-            out = [self._config(device), *_states(device, device.places[zone])]
+            device.places[zone] = _place(device, zone)
+            out = [self._config(device), *_states(device.places[zone])]
         place = device.places[zone]
-        before = dict(_states(device, place))
-        place.label = _going_on(place.label, line["top"], device)
+        before = dict(_states(place))
+        place.label = _going_on(place, line["top"])
         place.several = frozenset(action["label"] for action in line.get("actions", ()))
-        return out + [each for each in _states(device, place) if before[each[0]] != each[1]]
+        return out + [each for each in _states(place) if before[each[0]] != each[1]]
 
     def _device(self, line: Line) -> _Device:
         name = line.get("name")
@@ -104,15 +107,12 @@ class HomeAssistant:
         number = hashlib.sha256(topic.encode()).hexdigest()[:8]
         shown = name or self._topic.rpartition("/")[2]
         words = re.sub(r"[^A-Za-z0-9]+", "_", shown).strip("_")[:40]
-        events = line["events"]
         return _Device(
             id="_".join(part for part in ("i3d_live", words, number) if part),
             name=shown,
             model=f"I3D {line['model']}",
             topic=topic,
-            on=events["on"],
-            off=events["off"],
-            watched=tuple(line["watch"] or ()),
+            session=line,
         )
 
     def _config(self, device: _Device) -> Message:
@@ -150,7 +150,7 @@ def _entities(device: _Device, place: _Place) -> Iterator[tuple[str, dict[str, A
             "state_topic": f"{place.topic}/action",
         },
     )
-    for label in device.watched:
+    for label in place.watched:
         key = _key("watched", place.zone or "", label)
         yield (
             key,
@@ -173,18 +173,25 @@ def _key(what: str, *names: str) -> str:
     )
 
 
-def _states(device: _Device, place: _Place) -> Iterator[Message]:
+def _place(device: _Device, zone: str | None) -> _Place:
+    """With the terms of the source, or with those of a zone that had its own from the start."""
+    said = device.session.get("zones", {}).get(zone, device.session)
+    events = said["events"]
+    watched = tuple(said["watch"] or ())
+    return _Place(zone_topic(device.topic, zone), zone, events["on"], events["off"], watched)
+
+
+def _states(place: _Place) -> Iterator[Message]:
     yield f"{place.topic}/action", NONE if place.label is None else place.label[:LONGEST_STATE]
-    for label in device.watched:
+    for label in place.watched:
         on = label == place.label or label in place.several
         yield f"{place.topic}/watched/{topic_level(label)}", ON if on else OFF
 
 
-def _nothing(device: _Device) -> Iterator[Message]:
+def _nothing(place: _Place) -> Iterator[Message]:
     """No action goes on."""
-    for place in device.places.values():
-        place.label, place.several = None, frozenset()
-        yield from _states(device, place)
+    place.label, place.several = None, frozenset()
+    yield from _states(place)
 
 
 def _ended(device: _Device, line: Line) -> list[Message]:
@@ -192,16 +199,16 @@ def _ended(device: _Device, line: Line) -> list[Message]:
     place = None if "id" in line else device.places.get(line.get("zone"))
     if place is None or place.label != line["label"]:
         return []
-    before = dict(_states(device, place))
+    before = dict(_states(place))
     place.label = None
-    return [each for each in _states(device, place) if before[each[0]] != each[1]]
+    return [each for each in _states(place) if before[each[0]] != each[1]]
 
 
-def _going_on(label: str | None, top: list[dict[str, Any]], device: _Device) -> str | None:
+def _going_on(place: _Place, top: list[dict[str, Any]]) -> str | None:
     """The action that goes on after a prediction, as in `realtime.stages.events`."""
-    first, leads = top[0], top[0]["probability"] >= device.on
+    label, first, leads = place.label, top[0], top[0]["probability"] >= place.on
     if label is not None and not (leads and first["label"] != label):
         probability = next((each["probability"] for each in top if each["label"] == label), 0.0)
-        if probability >= device.off:
+        if probability >= place.off:
             return label
     return str(first["label"]) if leads else None

@@ -6,24 +6,54 @@ written, so that whatever ends the program, all complete lines are valid.
 
 import json
 import os
+import platform
 import stat
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from realtime.errors import OutputError
 from realtime.outputs.why import why
-from realtime.recognizer import Output
+from realtime.recognizer import Output, Recognizer
 from realtime.sources.reconnect import Connection
+from realtime.stages.events import EventOptions
 from realtime.types import Action, Box, Event, Figures, Gap, Prediction
+
+if TYPE_CHECKING:
+    from engines.load import Engines
+    from realtime.reader_threads import Source
 
 Line = dict[str, Any]
 VERSIONS = ("i3d-live", "av", "numpy", "opencv-contrib-python-headless", "openvino")
 SCHEMA = Path(__file__).with_name("log.schema.json")
+
+
+def session_line(video: "Source", engines: "Engines", recognizer: Recognizer) -> Line:
+    """The first line of a log."""
+    engine = next(iter(engines.by_stream.values()))
+    return {
+        "kind": "session",
+        "source": video.name,
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "model": engine.weights.name,
+        "engine": {"backend": engine.backend, "precision": engine.precision, "device": engine.device},
+        "streams": list(recognizer.streams),
+        "note": engines.reason,
+        "mode": recognizer.mode,
+        "stride_ticks": recognizer.stride_ticks,
+        "smooth": recognizer.smooth,
+        **terms_line(recognizer.watch, recognizer.event_options),
+        "zones": {name: terms_line(t.watch, t.events) for name, t in recognizer.terms_of_zones().items()},
+        "fps": float(engine.spec.fps),
+        "versions": {"python": platform.python_version()} | versions(),
+    }
 
 
 def output_line(item: Output, latency_ms: float | None = None) -> Line:
@@ -97,6 +127,11 @@ def summary_line(figures: Figures) -> Line:
         **({"flow": figures.flow} if figures.flow is not None else {}),
         "ended": figures.ended,
     }
+
+
+def terms_line(watch: Sequence[str] | None, events: EventOptions) -> Line:
+    """Which labels are chosen from, and when events begin and end; of a source or a zone."""
+    return {"watch": None if watch is None else list(watch), "events": asdict(events)}
 
 
 def _prediction_line(prediction: Prediction, latency_ms: float | None) -> Line:

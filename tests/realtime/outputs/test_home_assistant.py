@@ -136,6 +136,25 @@ def test_zones_have_entities_of_their_own_from_their_first_prediction_on() -> No
     ]
 
 
+def test_a_zone_with_terms_of_its_own_has_its_own_labels_and_thresholds() -> None:
+    own = {"watch": ["lunge"], "events": EVENTS | {"on": 0.9}}
+    home = HomeAssistant("house")
+    home.messages(SESSION | {"watch": ["yoga"], "zones": {"gate": own}})
+    assert states(home, predicted(("lunge", 0.8), zone="gate")) == [
+        ("house/door/zones/gate/action", "none"),
+        ("house/door/zones/gate/watched/lunge", "OFF"),
+    ]
+    assert states(home, predicted(("lunge", 0.95), zone="gate"))[-1][1] == "ON"
+
+
+def test_a_gap_of_a_zone_leaves_the_whole_picture_as_it_is() -> None:
+    home = HomeAssistant("house")
+    states(home, SESSION, predicted(("yoga", 0.9)), predicted(("yoga", 0.9), zone="gate"))
+    gap = {"kind": "gap", "name": "door", "zone": "gate"}
+    assert states(home, gap) == [("house/door/zones/gate/action", "none")]
+    assert states(home, {"kind": "gap", "name": "door"})[0] == ("house/door/action", "none")
+
+
 def test_a_lost_camera_is_unavailable_and_one_that_ends_too() -> None:
     home = HomeAssistant("house")
     states(home, SESSION, predicted(("yoga", 0.9)))
