@@ -18,52 +18,62 @@ SHAPES = ((5, 3), (3, 2))
 """Rows and columns of a part."""
 MOST_SHARED = 0.26
 """Two parts can hold an action each if they share at most this much of the smaller one."""
-VIEW = 7
-"""Columns of one view of the picture. Parts of the same class have to be so far apart: a class scores in a wide area,
-which two of its parts would only divide."""
+SIDE = 7
+"""Rows and columns of a view of the picture. Parts of the same class have to be so far apart: a class scores in a wide
+area, which two of its parts would only divide."""
 Choice = list[tuple[int, int]]
 """Classes and the parts that they are in."""
+Places = tuple[tuple[float, float], ...]
+"""Row and column of the first cell of each view of a picture, in cells of the picture. Views may overlap."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """All parts of a picture of a given number of cells. Not to be changed: they are kept."""
+    """All parts of a picture. Not to be changed: they are kept."""
 
     weights: Floats
-    """Weight of each cell in each part, float32 (parts, rows, columns); those of a part sum to 1."""
+    """Weight of each cell in each part, float32 (parts, 7, columns); those of a part sum to 1."""
     cells: NDArray[np.float32]
     """Number of cells of each, (parts,)."""
-    corners: NDArray[np.int64]
-    """Row and column of the first cell, (parts, 2)."""
+    places: Floats
+    """Row and column of each cell in the picture, (7, columns, 2)."""
     apart: NDArray[np.bool_]
     """Whether two parts can hold an action each, (parts, parts)."""
     far: NDArray[np.bool_]
     """Whether both can hold the same one, (parts, parts)."""
     grown: NDArray[np.bool_]
-    """The cells of each part and those next to it, (parts, rows, columns)."""
+    """The cells of each part and those next to it, in whichever view, (parts, 7, columns)."""
+
+    def away(self, one: tuple[int, int], other: tuple[int, int]) -> float:
+        """How many cells apart two cells are in the picture."""
+        return float(np.abs(self.places[one] - self.places[other]).max())
 
 
 @cache
-def parts_of(rows: int, columns: int) -> Parts:
-    """All parts of a picture of rows x columns cells."""
-    places = [
-        (row, column, height, width)
-        for height, width in SHAPES
-        for row in range(rows - height + 1)
-        for column in range(columns - width + 1)
-    ]
-    masks = np.zeros((len(places), rows, columns), np.float32)
-    for mask, (row, column, height, width) in zip(masks, places, strict=True):
-        mask[row : row + height, column : column + width] = 1
-    sizes = masks.sum(axis=(1, 2))
-    shared = np.einsum("prc,qrc->pq", masks, masks) / np.minimum(sizes[:, None], sizes[None, :])
-    corners = np.array([place[:2] for place in places])
-    apart = shared <= MOST_SHARED
-    far = np.abs(corners[:, None, 1] - corners[None, :, 1]) >= VIEW  # no part is as wide
-    grown = np.zeros(masks.shape, np.bool_)
-    for inside, (row, column, height, width) in zip(grown, places, strict=True):
-        inside[max(0, row - 1) : row + height + 1, max(0, column - 1) : column + width + 1] = True
-    return Parts(masks / sizes[:, None, None], sizes, corners, apart, far, grown)
+def parts_of(views: Places) -> Parts:
+    """All parts of a picture: a part lies in one view."""
+    rows, columns = np.indices((SIDE, SIDE), np.float32)
+    places = np.concatenate([np.stack((rows + row, columns + column), -1) for row, column in views], axis=1)
+    masks, boxes = [], []
+    for view, (first_row, first_column) in enumerate(views):
+        for height, width in SHAPES:
+            for row in range(SIDE - height + 1):
+                for column in range(SIDE - width + 1):
+                    mask = np.zeros(places.shape[:2], np.float32)
+                    mask[row : row + height, view * SIDE + column : view * SIDE + column + width] = 1
+                    masks.append(mask)
+                    boxes.append((first_row + row, first_column + column, height, width))
+    inside, sizes = np.array(masks), np.array(masks).sum(axis=(1, 2))
+    corners, shapes = np.array(boxes)[:, :2], np.array(boxes)[:, 2:]
+    ends = corners + shapes
+    common = np.minimum(ends[:, None], ends) - np.maximum(corners[:, None], corners)
+    shared = np.clip(common, 0, None).prod(axis=-1) / np.minimum(sizes[:, None], sizes)
+    far = np.abs(corners[:, None] - corners).max(axis=-1) >= SIDE
+    low, high = (corners - 1)[:, None, None], ends[:, None, None]
+    grown = ((places >= low - 0.01) & (places <= high + 0.01)).all(axis=-1)
+    return Parts(
+        inside / sizes[:, None, None], sizes, places, shared <= MOST_SHARED, far & (shared == 0), grown
+    )
 
 
 def together(surplus: Mapping[int, Floats], parts: Parts) -> Choice:

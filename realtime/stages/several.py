@@ -16,9 +16,9 @@ from engines.spec import StreamSpec
 from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions
 from realtime.stages.fuse import fuse
-from realtime.stages.parts import Parts, parts_of, together
+from realtime.stages.parts import SIDE, Parts, parts_of, together
 from realtime.stages.region import Region
-from realtime.stages.where import MeanBox, box_in_source
+from realtime.stages.where import MeanBox, box_in_source, seen_squares
 from realtime.types import Action, Box, Event, Prediction
 
 BEGINS, WHOLE_BEGINS = 0.9, 0.7
@@ -108,9 +108,9 @@ class Several:
     def push(self, item: Any) -> list[Any]:
         if not isinstance(item, Reading):
             return [item]
-        evidence = self._evidence(item)
-        found = self._found(item, evidence)
-        boxes = self._boxes(item, found)
+        evidence, parts = self._evidence(item), self._parts(item)
+        found = self._found(item, evidence, parts)
+        boxes = self._boxes(item, found, parts)
         numbers = [None if each.track is None else each.track.id for each in found]
         ended: list[Event] = []
         if item.prediction.settled:
@@ -141,20 +141,28 @@ class Several:
         mean = np.mean([scores for _, scores in seen], axis=0)
         return Evidence(np.asarray(mean, np.float32), seen[0][0], prediction.stop_tick)
 
-    def _found(self, item: Reading, evidence: Evidence) -> list[Found]:
+    def _parts(self, item: Reading) -> Parts:
+        squares = seen_squares(item.picture, self._region, self._spec)
+        left, top, width, height = squares[0]
+        places = [((y - top) / height, (x - left) / width) for x, y, *_ in squares]
+        return parts_of(tuple((round(SIDE * row, 2), round(SIDE * column, 2)) for row, column in places))
+
+    def _found(self, item: Reading, evidence: Evidence, parts: Parts) -> list[Found]:
         """The actions of a reading, likeliest first."""
-        whole, surplus = self._in_whole(item)
+        whole, surplus = self._in_whole(item, parts)
         if evidence.ticks < LEAST_TICKS:
             return whole
-        return self._in_parts(evidence, surplus) or whole
+        return self._in_parts(evidence, parts, surplus) or whole
 
-    def _in_whole(self, item: Reading) -> tuple[list[Found], float]:
+    def _in_whole(self, item: Reading, parts: Parts) -> tuple[list[Found], float]:
         """The action of the whole picture, none or one, and its surplus."""
         best, found = float("-inf"), list[Found]()
         probabilities = item.prediction.probabilities
         for number in {int(probabilities.argmax()), *(track.number for track in self._tracks)}:
             probability, cell = float(probabilities[number]), best_cell(item.cells.scores(number))
-            track = _nearest(number, cell, [t for t in self._tracks if away(t.cell, cell) <= REACH])
+            track = _nearest(
+                number, cell, [t for t in self._tracks if parts.away(t.cell, cell) <= REACH], parts
+            )
             needed = self._begins if track is None else self._options.off
             if probability - needed > best:
                 best = probability - needed
@@ -162,9 +170,8 @@ class Several:
                 found = [Found(number, cell, None, probability, track)] if probability >= least else []
         return found, best
 
-    def _in_parts(self, evidence: Evidence, least: float) -> list[Found]:
+    def _in_parts(self, evidence: Evidence, parts: Parts, least: float) -> list[Found]:
         """The actions of parts, likeliest first, if their surplus together is larger than `least`."""
-        parts = parts_of(*evidence.scores.shape[:2])
         logits = np.einsum("prc,rck->pk", parts.weights, evidence.scores)
         likely = calibrated(logits, parts.cells[:, None])
         likely = np.where(
@@ -179,7 +186,7 @@ class Several:
         for number, part in chosen:
             own = evidence.scores[..., number]
             cell = best_cell(np.where(parts.weights[part] > 0, own, -np.inf))
-            track = _nearest(number, cell, [t for t in free if parts.grown[part][t.cell]])
+            track = _nearest(number, cell, [t for t in free if parts.grown[part][t.cell]], parts)
             free = [other for other in free if other is not track]
             found.append(Found(number, cell, part, float(likely[part, number]), track))
         return sorted(found, key=lambda each: -each.probability)
@@ -226,7 +233,7 @@ class Several:
         mean = track.total / track.count
         return [Event(self._labels[track.number], track.start_s, end_s, mean, track.where.box, id=track.id)]
 
-    def _boxes(self, reading: Reading, found: Sequence[Found]) -> list[Box | None]:
+    def _boxes(self, reading: Reading, found: Sequence[Found], parts: Parts) -> list[Box | None]:
         """The boxes around the scores of their classes. A cell counts for the one that scores most there; where there
         are parts, only those of the part and next to it."""
         maps = [reading.cells.scores(each.number) for each in found]
@@ -234,7 +241,7 @@ class Several:
         for each, scores in zip(found, maps, strict=True):
             own = scores >= np.max(maps, axis=0)
             if each.part is not None:
-                own &= parts_of(*scores.shape).grown[each.part]
+                own &= parts.grown[each.part]
             counted = np.where(own, scores, np.minimum(scores, 0))
             boxes.append(box_in_source(counted, reading.picture, self._region, self._spec))
         return boxes
@@ -246,12 +253,7 @@ def best_cell(scores: Floats) -> tuple[int, int]:
     return row, column
 
 
-def away(one: tuple[int, int], other: tuple[int, int]) -> int:
-    """How many cells apart two cells are."""
-    return max(abs(one[0] - other[0]), abs(one[1] - other[1]))
-
-
-def _nearest(number: int, cell: tuple[int, int], tracks: Iterable[Track]) -> Track | None:
+def _nearest(number: int, cell: tuple[int, int], tracks: Iterable[Track], parts: Parts) -> Track | None:
     """The track of this class that is nearest to a cell."""
     same = [track for track in tracks if track.number == number]
-    return min(same, key=lambda track: away(track.cell, cell), default=None)
+    return min(same, key=lambda track: parts.away(track.cell, cell), default=None)

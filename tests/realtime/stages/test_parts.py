@@ -8,49 +8,76 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.head import Floats
-from realtime.stages.parts import SHAPES, VIEW, parts_of, together
+from realtime.stages.parts import SHAPES, SIDE, Parts, Places, parts_of, together
+
+ONE: Places = ((0.0, 0.0),)
+BESIDE: Places = ((0.0, 0.0), (0.0, 8.0), (0.0, 16.0))
+"""Three views with room between them."""
+OVERLAPPING: Places = ((0.0, 0.0), (0.0, 3.0), (0.0, 6.0))
+PARTS = parts_of(ONE)
+"""45 of them."""
 
 
-@pytest.mark.parametrize("columns", [7, 21])
-def test_parts_are_all_places_of_all_shapes(columns: int) -> None:
-    found = parts_of(7, columns)
-    assert len(found.weights) == sum((8 - high) * (columns + 1 - wide) for high, wide in SHAPES)
+def cells_of(found: Parts, part: int) -> set[tuple[int, int]]:
+    return set(zip(*map(np.ndarray.tolist, np.nonzero(found.weights[part])), strict=True))
+
+
+@pytest.mark.parametrize("views", [ONE, BESIDE, OVERLAPPING])
+def test_parts_are_all_places_of_all_shapes_in_each_view(views: Places) -> None:
+    found = parts_of(views)
+    assert len(found.weights) == len(views) * sum((8 - high) * (8 - wide) for high, wide in SHAPES)
     assert found.weights.sum(axis=(1, 2)) == pytest.approx(1)
     assert len({part.tobytes() for part in found.weights}) == len(found.weights)
-    for weights, size, (row, column) in zip(found.weights, found.cells, found.corners, strict=True):
-        rows, cells = np.nonzero(weights)
-        assert (rows.min(), cells.min(), len(rows)) == (row, column, size)
+    for part, size in enumerate(found.cells):
+        cells = cells_of(found, part)
+        assert len(cells) == size
+        assert len({column // SIDE for _, column in cells}) == 1
 
 
 def test_a_part_has_room_around_it() -> None:
-    found = parts_of(7, 7)
-    for part in range(len(found.weights)):
-        rows, columns = np.nonzero(found.weights[part])
-        grown = found.grown[part]
-        assert all(grown[row, column] for row, column in zip(rows, columns, strict=True))
-        assert grown[rows.min() : rows.max() + 1].any(axis=0).sum() == min(7, columns.max() + 2) - max(
-            0, columns.min() - 1
-        )
+    for part, grown in enumerate(PARTS.grown):
+        cells = cells_of(PARTS, part)
+        wanted = {(row + i, column + j) for row, column in cells for i in (-1, 0, 1) for j in (-1, 0, 1)}
+        found = set(zip(*map(np.ndarray.tolist, np.nonzero(grown)), strict=True))
+        assert found == {
+            (row, column) for row, column in wanted if 0 <= min(row, column) <= max(row, column) < 7
+        }
 
 
 def test_parts_that_share_more_than_a_quarter_cannot_hold_an_action_each() -> None:
-    found = parts_of(7, 7)
-    for one, other in combinations(range(len(found.weights)), 2):
-        cells = [set(zip(*np.nonzero(found.weights[part]), strict=True)) for part in (one, other)]
+    for one, other in combinations(range(len(PARTS.weights)), 2):
+        cells = [cells_of(PARTS, part) for part in (one, other)]
         shared = len(cells[0] & cells[1]) / min(map(len, cells))
-        assert found.apart[one, other] == found.apart[other, one] == (shared <= 0.26)
+        assert PARTS.apart[one, other] == PARTS.apart[other, one] == (shared <= 0.26)
 
 
-def test_the_same_action_twice_needs_another_view_of_the_picture() -> None:
-    assert not parts_of(7, 7).far.any()
-    wide = parts_of(7, 3 * VIEW)
-    assert wide.far.any()
+def test_the_same_action_twice_has_to_be_a_view_apart() -> None:
+    assert not PARTS.far.any()
+    wide = parts_of(BESIDE)
     ones, others = np.nonzero(wide.far)
-    assert (np.abs(wide.corners[ones, 1] - wide.corners[others, 1]) >= VIEW).all()
+    assert len(ones)
+    for one, other in zip(ones, others, strict=True):
+        columns = [min(wide.places[cell][1] for cell in cells_of(wide, part)) for part in (one, other)]
+        assert abs(columns[0] - columns[1]) >= SIDE
 
 
-PARTS = parts_of(7, 7)
-"""45 of them."""
+def test_what_two_views_show_is_one_place() -> None:
+    wide = parts_of(OVERLAPPING)
+    one = next(
+        i
+        for i in range(len(wide.weights))
+        if cells_of(wide, i) == {(r, 4 + c) for r in range(5) for c in range(3)}
+    )
+    same = next(
+        i
+        for i in range(len(wide.weights))
+        if cells_of(wide, i) == {(r, 8 + c) for r in range(5) for c in range(3)}
+    )
+    assert not wide.apart[one, same]
+    assert not wide.far[one, same]
+    assert wide.away((2, 5), (2, 9)) == 0
+    assert wide.away((2, 5), (3, 7 + 6)) == 4
+    assert wide.grown[one][2, 9]
 
 
 def only(values: dict[int, float]) -> Floats:
@@ -63,7 +90,7 @@ def only(values: dict[int, float]) -> Floats:
 
 def part_at(row: int, column: int) -> int:
     """Number of the tall part there."""
-    return next(i for i, corner in enumerate(PARTS.corners) if tuple(corner) == (row, column))
+    return next(i for i in range(len(PARTS.weights)) if min(cells_of(PARTS, i)) == (row, column))
 
 
 def test_one_part_alone_is_no_choice() -> None:
@@ -83,7 +110,7 @@ def test_two_beside_each_other_win_over_a_better_one_between_them() -> None:
 
 def test_whatever_else_fits_is_added() -> None:
     small = [i for i, size in enumerate(PARTS.cells) if size == 6]
-    corners = [i for i in small if tuple(PARTS.corners[i]) in {(0, 0), (0, 5), (4, 0), (4, 5)}]
+    corners = [i for i in small if min(cells_of(PARTS, i)) in {(0, 0), (0, 5), (4, 0), (4, 5)}]
     surplus = {number: only({part: 0.1 * (number + 1)}) for number, part in enumerate(corners)}
     assert sorted(together(surplus, PARTS)) == list(enumerate(corners))
 

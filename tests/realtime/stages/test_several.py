@@ -123,6 +123,15 @@ def test_the_same_action_in_two_places_is_two_actions_in_a_full_view() -> None:
     ]
 
 
+def test_somebody_in_two_overlapping_views_is_one_action() -> None:
+    """The views of 16:9 are 100 px apart and 256 px wide."""
+    shown: dict[str, Box] = {"red": (160.0, 48.0, 128.0, 160.0)}
+    items = [coloured(i, shown, size_px=(256, 456)) for i in range(120)]
+    told = actions(run(recognizer(region="full"), items))
+    assert [[(action.label, action.id) for action in found] for found in told] == [[("red", 1)]] * len(told)
+    assert told[-1][0].where == pytest.approx(shown["red"], abs=20)
+
+
 def test_predictions_of_the_whole_picture_are_as_without_actions() -> None:
     items = clip((120, {"red": LEFT, "blue": RIGHT}), (80, {"green": BELOW}))
     plain = run(Recognizer({"rgb": SeesColours()}, smooth=1), items)
