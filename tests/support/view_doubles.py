@@ -116,7 +116,7 @@ class Pushed:
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 
 
-def until(holds: Callable[[], object], within_s: float = 20.0) -> None:
+def until(holds: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait for something that another thread does."""
     stop_s = time.monotonic() + within_s
     while not holds():
