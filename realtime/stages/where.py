@@ -75,10 +75,15 @@ def box_in_map(scores: Floats) -> Box | None:
     peak = float(scores.max())
     if not peak > 0:
         return None
-    _, parts = cv2.connectedComponents((scores > SHARE_OF_PEAK * peak).astype(np.uint8))
-    rows, columns = np.nonzero(parts == parts.ravel()[scores.argmax()])
-    x, y = int(columns.min()), int(rows.min())
-    return (x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y)
+    row, column = divmod(int(scores.argmax()), scores.shape[1])
+    above = scores > SHARE_OF_PEAK * peak
+    # Only the part that holds all of them: most of a picture has none, and there may be many zones.
+    rows, columns = (np.flatnonzero(above.any(axis=axis)) for axis in (1, 0))
+    top, left = int(rows[0]), int(columns[0])
+    part = above[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8)
+    _, numbers, boxes, _ = cv2.connectedComponentsWithStats(part)
+    x, y, width, height, _ = boxes[numbers[row - top, column - left]]
+    return (int(x) + left, int(y) + top, int(width), int(height))
 
 
 def seen_squares(picture: Picture, region: Part, spec: StreamSpec) -> list[Box]:
