@@ -60,7 +60,10 @@ class EngineOptions:
     )
     mode: Mode = field(
         default=DEFAULT_MODE,
-        metadata={"help": "The paper's window; the same at 1/8 of the work; or fast."},
+        metadata={
+            "metavar": "MODE",
+            "help": "window; continual, at an eighth of its work; preview, fast.",
+        },
     )
     streams: Streams = field(default="auto", metadata={"help": "Streams to run; auto: those with weights."})
 

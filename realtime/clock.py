@@ -25,6 +25,7 @@ class StageName(StrEnum):
 
     DECODE = "decode"
     RESIZE = "resize"
+    MOTION = "motion"
     RGB_INPUT = "rgb input"
     FLOW_INPUT = "flow input"
     RGB_ENGINE = "rgb engine"

@@ -1,8 +1,8 @@
 """The recogniser: frames in, predictions, events and gaps out. Synchronous, deterministic, no threads, no wall clock.
 
-    Frame → Resample → Tick ─┬→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
-                     │       └→ OwnZones: the same row for each own zone ───────────→ Prediction, Event
-                     └ Gap: flushes the rows behind it ─────────────────────────────→ Gap
+    Frame → Resample → Tick ─→ IdleGate ─┬→ Inputs → Spans → RunEngines → Predictions → Events ─→ Prediction, Event
+                     │          │        └→ OwnZones: the same row for each own zone ───────────→ Prediction, Event
+                     └ Gap ─────┴ Idle: flush the rows behind them ─────────────────────────────→ Gap, Idle
 
 Messages to a later stage travel the same way: `Level` and `EndOfClip` to `Spans`, `Dropped` to `Predictions`, zones
 that have changed to `ZonePredictions` and `OwnZones`.
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from engines.spec import StreamSpec
 from realtime.clock import Timer
 from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.idle import IdleGate
 from realtime.stages.inputs import Feed, NewFeed, feed_for, picture_of
 from realtime.stages.live_zones import LiveZones, Sight
 from realtime.stages.looks import Looks, Terms
@@ -31,15 +32,15 @@ from realtime.stages.resample import MAX_GAP, Resample, Resampled
 from realtime.stages.row import Beside, Row, Stage
 from realtime.stages.several import Several
 from realtime.stages.spans import EndOfClip
-from realtime.stages.where import Heat, seen_squares
+from realtime.stages.where import Heat, Part, seen_squares
 from realtime.stages.zone_predictions import ZonePredictions
-from realtime.types import Box, Event, FlowRegion, Frame, Gap, Picture, Prediction, Submit, Tick
+from realtime.types import Box, Event, FlowRegion, Frame, Gap, Idle, Image, Picture, Prediction, Submit, Tick
 from realtime.zones import Zone
 
 if TYPE_CHECKING:
     from realtime.flow.stage import FlowHealth
 
-Output = Prediction | Event | Gap
+Output = Prediction | Event | Gap | Idle
 
 DEFAULT_STRIDE_TICKS = 8
 DEFAULT_SMOOTH = {"window": 1, "continual": 3, "preview": 3}
@@ -58,6 +59,10 @@ class Counts:
     """Times that the engines ran."""
     predictions: int = 0
     events: int = 0
+    idle_ticks: int = 0
+    """Ticks that were not looked at because nothing moved."""
+    idle_frames: int = 0
+    """Frames that only such ticks show."""
 
 
 class Recognizer:
@@ -71,6 +76,7 @@ class Recognizer:
         smooth: int | None = None,
         events: EventOptions | None = None,
         max_gap: Fraction = MAX_GAP,
+        idle_s: float | None = None,
         fusion_weights: Mapping[str, float] | None = None,
         flow: str = "tvl1",
         flow_region: FlowRegion = "square",
@@ -92,6 +98,7 @@ class Recognizer:
         have `heat`, and `actions` with their own events. `zones`: parts of the picture with their own predictions and
         events, at no cost worth mentioning but for own zones, which cost as much as another source; `Recognizer.zones`
         changes them while it runs. `models`: by name, engines of other models that own zones name, all in one mode.
+        `idle_s`: rest when nothing has moved for so many seconds, at least `realtime.stages.idle.LEAST_S`; None: never.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.
         `stopwatch`: entered around each stage with its name. `submit`: where flow is computed, by default in the
         caller's thread; the predictions are the same.
@@ -133,6 +140,7 @@ class Recognizer:
         parts.append(ZonePredictions(self._looks, self._spec, region))
         row = Row(whole.inputs, whole.spans, whole.engines, whole.predictions, *parts, whole.events)
         self._own = OwnZones(self._looks, self._spec.fps, self._spec.window_ticks)
+        self._gate = IdleGate(idle_s, self._spec, self._views, stopwatch)
         self._row = Beside(row, self._own)
         self.zones = zones if isinstance(zones, LiveZones) else LiveZones(zones)
         """Parts of the picture with their own predictions; they may be changed from any thread."""
@@ -146,7 +154,13 @@ class Recognizer:
     def counts(self) -> Counts:
         """What has gone through so far."""
         self._counts.steps = self._whole.engines.steps + self._own.steps
+        self._counts.idle_ticks, self._counts.idle_frames = self._gate.idle_ticks, self._gate.idle_frames
         return self._counts
+
+    @property
+    def rest(self) -> Idle | None:
+        """The rest that goes on because nothing moves; None while there is work."""
+        return self._gate.rest
 
     @property
     def unseen_frames(self) -> int:
@@ -214,7 +228,7 @@ class Recognizer:
         `whole`: the video was seen to its end and not stopped earlier; only then does a clip shorter than the window
         get a prediction, which costs as much as that of a whole window.
         """
-        out = self._run(self._resample.flush())
+        out = self._run(self._resample.flush()) + self._behind(self._gate.flush())
         if whole:
             out += self._row.push(EndOfClip())
         out += self._row.flush()
@@ -224,6 +238,7 @@ class Recognizer:
     def reset(self) -> None:
         """Forget the video so far, without a prediction."""
         self._resample.reset()
+        self._gate.reset()
         self._row.reset()
 
     def _change_level(self) -> list[Output]:
@@ -236,7 +251,7 @@ class Recognizer:
         changes = self.zones.begin() if self._picture is None else self.zones.take()
         if picture != self._picture:
             self._see(picture)
-        return [out for change in changes for out in self._row.push(change)]
+        return [out for change in changes for out in self._behind(self._gate.push(change))]
 
     def _see(self, picture: Picture | None) -> None:
         """Zones to come are checked against this picture."""
@@ -246,10 +261,21 @@ class Recognizer:
     def _run(self, items: list[Resampled]) -> list[Output]:
         out: list[Output] = []
         for item in items:
-            out += [*self._row.flush(), item] if isinstance(item, Gap) else self._row.push(item)
             if isinstance(item, Tick):
                 self._counts.ticks += 1
                 self._counts.repeated_ticks += item.repeated
+            out += self._behind(self._gate.push(item))
+        return out
+
+    def _views(self, tick: Tick) -> Mapping[Part, Sequence[Image]]:
+        """Of each part of the picture that the network looks at."""
+        return {self._region: self._whole.inputs.views(tick)} | self._own.views(tick)
+
+    def _behind(self, items: Sequence[Any]) -> list[Output]:
+        """Through the stages behind the gate."""
+        out: list[Output] = []
+        for item in items:
+            out += [*self._row.flush(), item] if isinstance(item, Gap | Idle) else self._row.push(item)
         return out
 
     def _count(self, out: list[Output]) -> list[Output]:

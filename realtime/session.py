@@ -136,23 +136,23 @@ class Session:
         mailbox, pace, connection = self.mailbox, self.pace, self.connection
         counts, unseen = self._totals()
         flow = self.recognizer.flow_health if self.recognizer else None
+        rest = self.recognizer.rest if self.recognizer else None
+        counted = asdict(counts)
+        del counted["frames"], counted["idle_frames"]
         waiting = mailbox.received - mailbox.dropped - counts.frames
         return Figures(
             frames=mailbox.received,
-            used=counts.ticks - counts.repeated_ticks,
+            used=counts.ticks - counts.repeated_ticks - counts.idle_frames,
             dropped={
                 "faster than the model's rate": unseen,
+                "nothing moved": counts.idle_frames,
                 "late": mailbox.dropped,
                 "stopped": 0 if self.ended is None else waiting,
             },
             left_out={name: count for name, count in self._left_out().items() if count},
             corrupt_packets=self.video.corrupt_packets,
-            ticks=counts.ticks,
-            repeated_ticks=counts.repeated_ticks,
-            steps=counts.steps,
-            predictions=counts.predictions,
-            events=counts.events,
-            gaps=counts.gaps,
+            **counted,
+            resting_since_s=None if rest is None else float(rest.since),
             reconnects=connection.reconnects if connection else 0,
             level_steps=dict(self.level_steps),
             stage_s=dict(self.stopwatch.seconds),

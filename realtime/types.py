@@ -1,6 +1,6 @@
 """The values that flow from stage to stage. All are frozen; media time is exact (`Fraction` seconds)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeVar
@@ -105,6 +105,8 @@ class Tick:
     frame: Frame
     repeated: bool
     """True when the tick before shows the same frame."""
+    resized: Mapping[Any, Sequence[Image]] = field(default_factory=dict)
+    """Of a tick that waited: its views, resized, by the part of the picture; the pixels of its frame are blank then."""
 
     def __repr__(self) -> str:
         return f"Tick({self.index}, {self.frame!r}{', repeated' if self.repeated else ''})"
@@ -134,6 +136,18 @@ class Gap:
     starts over at its new place."""
     zone: str | None = None
     """Name of the zone that it is about; None for the whole source."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The recogniser rests from here on because nothing moves, or works again. No prediction spans the time between."""
+
+    resting: bool
+    since: Fraction
+    """Seconds. Resting: nothing has moved since then. Working again: every tick since then is looked at."""
+    at: Fraction
+    """Seconds: the tick at which this was decided. Resting: the first that is not looked at for now. Working again: the
+    one at which something moved, or the end of the section."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +252,10 @@ class Figures:
     predictions: int = 0
     events: int = 0
     gaps: int = 0
+    idle_ticks: int = 0
+    """Ticks that were not looked at because nothing moved."""
+    resting_since_s: float | None = None
+    """Media seconds since which nothing has moved, while the recogniser rests; None while it works."""
     reconnects: int = 0
     level_steps: Mapping[str, int] = field(default_factory=dict)
     """How often the pace changed to each level."""

@@ -14,6 +14,7 @@ from engines.load import EngineOptions, Engines
 from realtime.clock import Stopwatch
 from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.stages.events import EventOptions
+from realtime.stages.idle import LEAST_S
 from realtime.stages.region import parse_region
 from realtime.types import FlowRegion
 from realtime.worker_threads import submit
@@ -98,6 +99,10 @@ class RecognizerOptions:
             help="Predictions of this part too, in px or %; with :own from its own pass; repeat it.",
         ),
     ] = None
+    idle: Annotated[
+        float | None,
+        typer.Option(min=LEAST_S, metavar="SECONDS", help="Rest when nothing has moved for this long."),
+    ] = None
     max_gap: Annotated[float, typer.Option(min=0, help="Seconds without frames that end a window.")] = 1.0
 
     def check(self) -> None:
@@ -137,6 +142,7 @@ class RecognizerOptions:
             smooth=self.smooth,
             events=self.events,
             max_gap=Fraction(self.max_gap).limit_denominator(1000),
+            idle_s=self.idle,
             flow=self.motion.method,
             flow_region=self.motion.flow_region,
             region=parse_region(self.region),

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, Any] = {
     "region": "full",
     "watch": ["tai chi", "yoga"],
     "zone": ["door=10%,20%,30%,60%"],
+    "idle": 30,
     "log": "log.jsonl",
     "log_mb": 50,
     "log_hours": 24,

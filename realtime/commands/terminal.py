@@ -83,6 +83,11 @@ class Terminal:
         hint = f"; {STANDING}" if line["cause"] == "no frames" else ""
         return _noted(line["end_s"], "gap", f"since {line['start_s']:.2f} s: {line['cause']}{hint}")
 
+    def _idle(self, line: Line) -> Text:
+        if line["resting"]:
+            return _noted(line["at_s"], "idle", f"nothing has moved since {line['since_s']:.2f} s; resting")
+        return _noted(line["at_s"], "working again", f"from {line['since_s']:.2f} s on", "green")
+
     def _level(self, line: Line) -> Text:
         change = f"late by {line['lag_s']:.1f} s" if line["steps_down"] else "in time again"
         return _noted(line["at_s"], "level", f"{line['level']} ({change})")

@@ -12,7 +12,7 @@ from realtime.outputs.marks import glow_weights
 from realtime.outputs.overlay import STRIP_S, draw
 from realtime.outputs.places import marks_of
 from realtime.stages.inputs import picture_of
-from realtime.types import Box, Event, Frame, Gap, Image, Picture, Prediction, of_whole
+from realtime.types import Box, Event, Frame, Gap, Idle, Image, Picture, Prediction, of_whole
 from realtime.zones import Zone
 
 
@@ -31,12 +31,12 @@ class Recent:
         uncertain."""
         self._in_section = False
 
-    def push(self, item: Prediction | Event | Gap) -> None:
-        """The recogniser's next output. A gap clears the prediction from the screen, since what it describes is
-        over."""
+    def push(self, item: Prediction | Event | Gap | Idle) -> None:
+        """The recogniser's next output. A gap or a rest clears the prediction from the screen, since what it
+        describes is over."""
         if isinstance(item, Gap) and item.zone is not None:
             self.of_zones.pop(item.zone, None)
-        elif isinstance(item, Gap):
+        elif isinstance(item, Gap | Idle):
             self.prediction, self._in_section = None, False
             self.of_zones.clear()
         elif isinstance(item, Prediction) and item.zone is not None:
@@ -100,10 +100,10 @@ class Annotator:
         self._glow: Floats | None = None
         self._glow_of: tuple[Prediction, Picture] | None = None
         """Of which prediction and frame."""
-        self._waiting: deque[Prediction | Event | Gap] = deque()
+        self._waiting: deque[Prediction | Event | Gap | Idle] = deque()
         self._held: Frame | None = None
 
-    def push(self, item: Frame | Prediction | Event | Gap) -> None:
+    def push(self, item: Frame | Prediction | Event | Gap | Idle) -> None:
         """Raises what the writer raises."""
         if not isinstance(item, Frame):
             self._waiting.append(item)
@@ -149,5 +149,7 @@ class Annotator:
         return self._glow
 
 
-def _end_s(item: Prediction | Event | Gap) -> float:
+def _end_s(item: Prediction | Event | Gap | Idle) -> float:
+    if isinstance(item, Idle):
+        return float(item.at)
     return float(item.end) if isinstance(item, Gap) else item.end_s

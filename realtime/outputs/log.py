@@ -1,7 +1,7 @@
 """The log: JSON lines, described by `log.schema.json` beside this file.
 
-session | prediction ... | event ... | gap ... | level ... | connection ... | summary. Each line is flushed when it is
-written, so that whatever ends the program, all complete lines are valid.
+session | prediction ... | event ... | gap ... | idle ... | level ... | connection ... | summary. Each line is flushed
+when it is written, so that whatever ends the program, all complete lines are valid.
 """
 
 import json
@@ -24,7 +24,7 @@ from realtime.outputs.why import why
 from realtime.recognizer import Output, Recognizer
 from realtime.sources.reconnect import Connection
 from realtime.stages.events import EventOptions
-from realtime.types import Action, Box, Event, Figures, Gap, Prediction
+from realtime.types import Action, Box, Event, Figures, Gap, Idle, Prediction
 
 if TYPE_CHECKING:
     from engines.load import Engines
@@ -57,7 +57,7 @@ def session_line(video: "Source", engines: "Engines", recognizer: Recognizer) ->
 
 
 def output_line(item: Output, latency_ms: float | None = None) -> Line:
-    """One prediction, event or gap as a line. `latency_ms`: from the frame that decided it until now."""
+    """One prediction, event, gap or rest as a line. `latency_ms`: from the frame that decided it until now."""
     if isinstance(item, Event):
         return {
             "kind": "event",
@@ -76,6 +76,13 @@ def output_line(item: Output, latency_ms: float | None = None) -> Line:
             "end_s": round(float(item.end), 3),
             "cause": item.cause,
             **({} if item.zone is None else {"zone": item.zone}),
+        }
+    if isinstance(item, Idle):
+        return {
+            "kind": "idle",
+            "resting": item.resting,
+            "since_s": round(float(item.since), 3),
+            "at_s": round(float(item.at), 3),
         }
     return _prediction_line(item, latency_ms)
 
@@ -115,6 +122,7 @@ def summary_line(figures: Figures) -> Line:
         **({"left_out": dict(figures.left_out)} if figures.left_out else {}),
         "ticks": figures.ticks,
         "repeated_ticks": figures.repeated_ticks,
+        **({"idle_ticks": figures.idle_ticks} if figures.idle_ticks else {}),
         "steps": figures.steps,
         "predictions": figures.predictions,
         "events": figures.events,

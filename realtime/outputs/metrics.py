@@ -183,6 +183,7 @@ COUNTERS: tuple[tuple[str, str, Read], ...] = (
     ("predictions", "Answers, provisional ones included.", lambda f: f.predictions),
     ("events", "Events that have ended.", lambda f: f.events),
     ("gaps", "Stretches without frames.", lambda f: f.gaps),
+    ("idle_ticks", "Ticks that were not looked at because nothing moved.", lambda f: f.idle_ticks),
     ("reconnects", "Times that the source came back.", lambda f: f.reconnects),
     ("corrupt_packets", "Packets and pictures that were damaged.", lambda f: f.corrupt_packets),
 )
@@ -209,6 +210,7 @@ GAUGES: tuple[tuple[str, str, Read], ...] = (
     ("queue_frames", "Frames that wait for the recogniser.", lambda f: f.waiting),
     ("lag_seconds", "How long the last frame had waited.", lambda f: f.lag_s),
     ("steps_down", "Level of work; 0 is all that was asked for.", lambda f: f.steps_down),
+    ("idle", "1 while the engines rest because nothing moves.", lambda f: f.resting_since_s is not None),
     ("connected", "0 while the source is lost.", lambda f: f.lost is None),
 )
 

@@ -9,6 +9,7 @@ minute, and an action of a few seconds still shows as a peak.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from realtime.errors import OutputError
 from realtime.outputs.thumbnails import Thumbnails
 from realtime.outputs.timeline_chart import Chart, save_chart
 from realtime.outputs.why import why
-from realtime.types import Event, Frame, Gap, Prediction, of_whole
+from realtime.types import Event, Frame, Gap, Idle, Prediction, of_whole
 
 CLASSES = 6
 """Maximum number of classes with a line and a row."""
@@ -45,12 +46,13 @@ class Timeline:
         self._in_last_bin = 0
         self.events: list[Event] = []
         self._gaps: list[Event] = []
+        self._rest: Idle | None = None
         self._thumbnails = Thumbnails()
 
-    def push(self, item: Frame | Prediction | Event | Gap) -> None:
+    def push(self, item: Frame | Prediction | Event | Gap | Idle) -> None:
         """The next frame, or an output for it. Provisional predictions are ignored: settled ones follow for the same
         time. Without frames the picture has none of the events' own."""
-        if not isinstance(item, Gap):
+        if not isinstance(item, Gap | Idle):
             self._thumbnails.push(item)
         if isinstance(item, Frame):
             return
@@ -60,8 +62,11 @@ class Timeline:
         elif isinstance(item, Gap) and item.zone is not None:
             pass  # a zone that moved: frames came all the same
         elif isinstance(item, Gap):
-            self._gaps.append(Event("no frames", float(item.start), float(item.end), 0.0))
-            self._gaps = thinned(self._gaps)
+            self._add_gap("no frames", item.start, item.end)
+        elif isinstance(item, Idle):
+            if self._rest is not None and self._rest.at < item.since:
+                self._add_gap("nothing moved", self._rest.at, item.since)
+            self._rest = item if item.resting else None
         elif item.settled and of_whole(item):
             self._add(item)
 
@@ -79,7 +84,7 @@ class Timeline:
             events=self.events,
             gaps=self._gaps,
             title=title,
-            caption=caption + (" · hatched: no frames" if self._gaps else ""),
+            caption=caption + _hatched(self._gaps),
             thumbnails=self._thumbnails.of_events,
         )
         try:
@@ -88,6 +93,9 @@ class Timeline:
             raise OutputError(
                 f"cannot write the timeline {path}: {why(error, path)}; name a path that can be written"
             ) from error
+
+    def _add_gap(self, cause: str, start: Fraction, end: Fraction) -> None:
+        self._gaps = thinned([*self._gaps, Event(cause, float(start), float(end), 0.0)])
 
     def _add(self, prediction: Prediction) -> None:
         if self._in_last_bin == 0:
@@ -119,6 +127,11 @@ class Timeline:
         order = sorted(range(len(self._labels)), key=lambda i: (-event_s[self._labels[i]], -mean[i]))
         worth = [i for i in order if event_s[self._labels[i]] or peak[i] >= WORTH_SHOWING]
         return (worth or order[:1])[:CLASSES]
+
+
+def _hatched(gaps: list[Event]) -> str:
+    causes = dict.fromkeys(gap.label for gap in gaps)
+    return f" · hatched: {' or '.join(causes)}" if causes else ""
 
 
 def thinned(stretches: list[Event], most: int = MAX_STRETCHES) -> list[Event]:

@@ -1,7 +1,7 @@
 """The input of each stream's network, tick by tick."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -202,15 +202,18 @@ class Inputs:
         if self._start is None:
             self._start = tick.index
         self._pause_or_resume(begins_chunk=(tick.index - self._start) % POSITION_TICKS == 0)
-        images = self._resize(tick.frame)
+        images = self.views(tick)
         self._pictures.append(picture_of(tick.frame))
         for each in self._running:
             with self._timer(INPUT_STAGES[each.spec.modality]):
                 each.waiting += each.feed.push(ResizedTick(tick, images[each.view]))
         return self._complete()
 
-    def _resize(self, frame: Frame) -> list[Image]:
-        """Each view with its shorter side at the size that the networks' crops are cut from."""
+    def views(self, tick: Tick) -> Sequence[Image]:
+        """Each view of the frame, its shorter side at the size that the networks' crops are cut from."""
+        if self._region in tick.resized:
+            return tick.resized[self._region]
+        frame = tick.frame
         if self._resized is None or self._resized[0] is not frame:
             with self._timer(StageName.RESIZE):
                 cut = views(frame.rgb, region_in_frame(self._region, picture_of(frame)))

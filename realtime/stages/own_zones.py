@@ -4,6 +4,7 @@ Each is a crop with a row of stages of its own, with its own state, as if it wer
 same for all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,8 @@ from realtime.overload import Level
 from realtime.stages.dropped_frames import Dropped
 from realtime.stages.looks import Looks, Stages
 from realtime.stages.row import Row
-from realtime.types import Gap, Tick
+from realtime.stages.where import Part
+from realtime.types import Gap, Image, Tick
 from realtime.zones import Zone, ZoneRemoved
 
 
@@ -71,6 +73,10 @@ class OwnZones:
     def flush(self) -> list[Any]:
         """End of the stream or of a section."""
         return [out for each in self._zones.values() for out in _told(each.row.flush())]
+
+    def views(self, tick: Tick) -> dict[Part, Sequence[Image]]:
+        """Of each own zone, its part of the frame, resized."""
+        return {each.zone: each.stages.inputs.views(tick) for each in self._zones.values()}
 
     def _put(self, zone: Zone) -> list[Any]:
         before = self._zones.get(zone.name)

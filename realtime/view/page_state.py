@@ -12,7 +12,7 @@ from realtime.outputs.overlay import label_colour
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
 from realtime.stages.where import upright
-from realtime.types import Box, Event, Figures, Frame, Gap, Picture, Prediction, of_whole
+from realtime.types import Box, Event, Figures, Frame, Gap, Idle, Picture, Prediction, of_whole
 from realtime.view.latency import Latencies
 from realtime.view.settings import Settings
 
@@ -56,9 +56,11 @@ class Board:
             return
         self._news = True
         self._recent.push(item)
+        if isinstance(item, Gap | Idle):
+            self._settled = None
+            self.in_zones.clear()
         if isinstance(item, Gap):
             self._gaps.append(item)
-            self._settled = None
         elif isinstance(item, Prediction):
             self._predicted = True
             if item.settled:

@@ -13,7 +13,7 @@ from realtime.outputs.annotated_video import Annotator, Recent
 from realtime.outputs.overlay import STRIP_S, draw, label_colour
 from realtime.outputs.video_file import VideoWriter
 from realtime.sources.open import open_video
-from realtime.types import Event, Frame, Gap, Image, Prediction
+from realtime.types import Event, Frame, Gap, Idle, Image, Prediction
 
 FPS = 25
 LABELS = ["archery", "yoga", "lunge", "side kick"]
@@ -116,6 +116,21 @@ def test_a_gap_takes_the_prediction_from_the_screen() -> None:
     annotator.push(Gap(Fraction(3, FPS), Fraction(50, FPS), "no frames"))
     annotator.push(frame(51))
     annotator.push(predict(50, 51, "lunge"))
+    annotator.close()
+    assert [shown(picture) for picture in writer.pictures] == [None, "yoga", None, "lunge"]
+
+
+def test_a_rest_takes_the_prediction_from_the_screen() -> None:
+    writer = Kept()
+    annotator = Annotator(writer)
+    annotator.push(frame(0))
+    annotator.push(frame(2))
+    annotator.push(predict(0, 2, "yoga"))
+    annotator.push(frame(50))
+    annotator.push(Idle(True, Fraction(1, FPS), Fraction(40, FPS)))
+    annotator.push(frame(90))
+    annotator.push(Idle(False, Fraction(70, FPS), Fraction(90, FPS)))
+    annotator.push(predict(70, 90, "lunge"))
     annotator.close()
     assert [shown(picture) for picture in writer.pictures] == [None, "yoga", None, "lunge"]
 

@@ -9,13 +9,14 @@ from fractions import Fraction
 from typing import Any
 from urllib.error import HTTPError
 
+import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from realtime import types
 from realtime.clock import Stopwatch
 from realtime.errors import OutputError, SourceLost, UsageError
-from realtime.outputs.log import Line
+from realtime.outputs.log import SCHEMA, Line
 from realtime.outputs.metrics import Metrics, listen_at
 from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
@@ -25,6 +26,7 @@ from tests.realtime.test_many import Made
 from tests.support.clocks import ManualClock
 from tests.support.doubles import SawTicks, constant_rate
 from tests.support.servers import free_port
+from tests.support.stillness import filmed, moving
 
 Figures = dict[tuple[str, ...], float]
 
@@ -64,7 +66,12 @@ def figures(metrics: Metrics) -> Figures:
 
 
 def session(
-    metrics: Metrics, clock: ManualClock, video: Any, name: str, lines: list[Line] | None = None
+    metrics: Metrics,
+    clock: ManualClock,
+    video: Any,
+    name: str,
+    lines: list[Line] | None = None,
+    idle_s: float | None = None,
 ) -> Session:
     def write(line: Line) -> None:
         metrics.write(line)
@@ -72,7 +79,7 @@ def session(
             lines.append(line)
 
     stopwatch = Stopwatch()
-    recognizer = Recognizer({"rgb": SawTicks()}, stopwatch=stopwatch)
+    recognizer = Recognizer({"rgb": SawTicks()}, stopwatch=stopwatch, idle_s=idle_s)
     made = Session(video, recognizer, name=name, write=write, stopwatch=stopwatch, now_s=clock.now_s)
     metrics.watch(name, made.figures, stall_s=5.0)
     return made
@@ -101,6 +108,34 @@ def test_figures_are_those_of_the_summary(metrics: Metrics, clock: ManualClock) 
         assert found["i3d_live_queue_frames", name] == 0
         assert found["i3d_live_reconnects_total", name] == 0
     assert found["i3d_live_frames_dropped_total", "a", "faster than the model's rate"] == 25
+
+
+def test_a_rest_is_told_in_lines_and_figures(metrics: Metrics, clock: ManualClock) -> None:
+    lines: list[Line] = []
+    made = session(
+        metrics, clock, Made(filmed(moving([(200, 202)], 210), Fraction(25))), "a", lines, idle_s=3
+    )
+    seen = {}
+
+    def look() -> None:
+        ticks = made.figures().ticks
+        if ticks in (50, 190, 205):
+            seen[ticks] = made.figures().resting_since_s, figures(metrics)["i3d_live_idle", "a"]
+
+    run_sessions([made], after_turn=look)
+    assert seen == {50: (None, 0), 190: (0.0, 1), 205: (None, 0)}
+    found = figures(metrics)
+    idle = [line for line in lines if line["kind"] == "idle"]
+    assert idle == [
+        {"kind": "idle", "name": "a", "resting": True, "since_s": 0.0, "at_s": 3.0},
+        {"kind": "idle", "name": "a", "resting": False, "since_s": 5.48, "at_s": 8.0},
+    ]
+    summary = lines[-1]
+    assert summary["idle_ticks"] == found["i3d_live_idle_ticks_total", "a"] == 137 - 75
+    assert summary["frames"]["dropped"]["nothing moved"] == 137 - 75
+    schema = json.loads(SCHEMA.read_text())
+    for line in [*idle, summary]:
+        jsonschema.validate(line, schema)
 
 
 def test_latencies_fall_into_their_buckets(metrics: Metrics, clock: ManualClock) -> None:

@@ -1,5 +1,6 @@
 """The picture of a whole run: what is kept for it, checked in its pixels."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from realtime.outputs import timeline_chart as chart
 from realtime.outputs.overlay import label_colour
 from realtime.outputs.timeline import Timeline
 from realtime.outputs.timeline_chart import BOTTOM_PX, CURVES_PX, RIGHT_PX, ROW_PX, TOP_PX, WIDTH_PX
-from realtime.types import Event, Gap, Image, Prediction
+from realtime.types import Event, Gap, Idle, Image, Prediction
 
 LABELS = ("archery", "yoga", "lunge", "side kick")
 
@@ -33,7 +34,10 @@ def gap(start_s: int, end_s: int) -> Gap:
 
 
 def picture(
-    folder: Path, items: list[Prediction | Event | Gap], labels: tuple[str, ...] = LABELS, **texts: str
+    folder: Path,
+    items: Sequence[Prediction | Event | Gap | Idle],
+    labels: tuple[str, ...] = LABELS,
+    **texts: str,
 ) -> Image:
     """The PNG as RGB."""
     line = Timeline(labels)
@@ -124,6 +128,19 @@ def test_a_zone_that_moves_is_no_gap(tmp_path: Path) -> None:
     moved = Gap(Fraction(20), Fraction(20), "zone moved", zone="far")
     whole, rgb = picture(tmp_path, said), picture(tmp_path, [*said[:18], moved, *said[18:]])
     assert np.array_equal(whole, rgb)
+
+
+def test_a_rest_is_hatched_where_nothing_was_looked_at(tmp_path: Path) -> None:
+    """From its decision to the ticks that were looked at again: as a gap of that time is."""
+    around = predict(0, 40, [0, 1, 0, 0]), predict(60, 100, [0, 1, 0, 0])
+    rest = Idle(True, Fraction(30), Fraction(40)), Idle(False, Fraction(60), Fraction(62))
+    of_rest = picture(tmp_path, [around[0], *rest, around[1]])
+    of_gap = picture(tmp_path, [around[0], gap(40, 60), around[1]])
+    without = picture(tmp_path, [*around])
+    curves = slice(TOP_PX, TOP_PX + CURVES_PX)  # the caption names the cause
+    assert np.array_equal(of_rest[curves], of_gap[curves])
+    assert not np.array_equal(of_rest, of_gap)
+    assert not np.array_equal(of_rest[curves], without[curves])
 
 
 def test_a_class_is_shown_for_its_events_first_and_for_its_probability_second(tmp_path: Path) -> None:
