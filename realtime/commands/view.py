@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from realtime.view.hub import Hub
 
 LOOK = Only(
-    ("stride", "smooth", "on", "off", "min_length_s", "region", "watch"),
+    ("stride", "smooth", "on", "off", "min_length_s", "region", "watch", "idle"),
     {
         "region": "x,y,width,height in px of the source; full: all of it, at three times the cost.",
         "watch": "Choose among these labels only; repeat it.",
@@ -90,6 +90,7 @@ def view(
             fetch_demo_clip,
             record_to=server.record,
             new_writer=VideoWriter,
+            idle_s=look.idle,
             zones={name: [*camera.zones, *look.zones()] for name, camera in cameras.items()},
         )
 

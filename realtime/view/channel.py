@@ -52,10 +52,12 @@ class Channel:
         *,
         released: Callable[[], None] = lambda: None,
         zones: LiveZones | None = None,
+        idle_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`load`: engines for settings, from a store that all channels share. `released`: called once, when the source
-        has been let go. `zones`: of the source, if it had some before. `clock`: that of `Frame.taken_s`."""
+        has been let go. `zones`: of the source, if it had some before. `idle_s`: as in `Recognizer`. `clock`: that of
+        `Frame.taken_s`."""
         self.name = name
         self.picture: Latest[bytes] = Latest()
         self.flow: Latest[bytes] = Latest()
@@ -64,7 +66,7 @@ class Channel:
         """May be changed from any thread; they outlast a change of settings."""
         self.phase: Phase = "opening"
         self._open_source, self._load, self._released = open_source, load, released
-        self._clock = clock or Clock()
+        self._clock, self._idle_s = clock or Clock(), idle_s
         self._settings = settings
         self._used: Settings | None = None
         self._note = self._engine_note = ""
@@ -187,6 +189,7 @@ class Channel:
                 watch=settings.watch or None,
                 several=settings.several,
                 zones=self.zones,
+                idle_s=self._idle_s,
                 stopwatch=self._stopwatch,
                 submit=submit,
             )
@@ -240,6 +243,7 @@ class Channel:
         state |= {
             "level": figures.level,
             "level_steps": sum(figures.level_steps.values()),
+            "resting_since_s": figures.resting_since_s,
         }
         state |= {
             "connection": None if session is None else _connection(session, figures),

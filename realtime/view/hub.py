@@ -74,17 +74,18 @@ class Hub:
         record_to: Path | None = None,
         new_writer: NewWriter | None = None,
         zones: Mapping[str, Sequence[Zone]] | None = None,
+        idle_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`sources`: what the server was started with, as on the command line, or by the names that pages see.
         `open_source`: `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips
         that pages record, written by `new_writer`; None if they may not. `zones`: those that sources have at first, by
-        the name that pages see."""
+        the name that pages see. `idle_s`: as in `Recognizer`."""
         self.sources = dict(sources) if isinstance(sources, Mapping) else _named(sources)
         """By the name that pages see."""
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo
-        self._record_to, self._new_writer = record_to, new_writer
+        self._record_to, self._new_writer, self._idle_s = record_to, new_writer, idle_s
         self._starts: dict[str, Start] = {}
         """By token."""
         self._first_zones = zones or {}
@@ -243,6 +244,7 @@ class Hub:
                 self.engines,
                 released=released,
                 zones=self._zones.get(key or ""),
+                idle_s=self._idle_s,
                 clock=self._clock,
             )
             self._starts[token] = Start(channel, key or token, self._clock.now_s())

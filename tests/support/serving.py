@@ -2,7 +2,7 @@
 
 python -m tests.support.serving [SOURCE...]     the server, with an engine that costs nothing
 
-PASSWORD and RECORD come from the environment.
+PASSWORD, RECORD and IDLE_S come from the environment.
 """
 
 import http.client
@@ -50,10 +50,14 @@ class Served:
 
 @contextmanager
 def served(
-    *sources: str | Path, password: str | None = None, record_to: Path | None = None
+    *sources: str | Path,
+    password: str | None = None,
+    record_to: Path | None = None,
+    idle_s: float | None = None,
 ) -> Iterator[Served]:
     """Runs from here to the end of the block; it must then end by itself, without errors."""
     environment = os.environ | {"PASSWORD": password or "", "RECORD": str(record_to or "")}
+    environment |= {"IDLE_S": str(idle_s or "")}
     command = [sys.executable, "-m", "tests.support.serving", *map(str, sources)]
     with (
         tempfile.TemporaryFile("w+") as stderr,
@@ -121,7 +125,8 @@ def main() -> None:
     guard.WRONG_PASSWORD_S = 0.05
     routes.LARGEST_UPLOAD_BYTES = 2 * 2**20
     record_to = os.environ["RECORD"]
-    shared = hub(*sys.argv[1:], record_to=Path(record_to) if record_to else None)
+    idle_s = float(os.environ["IDLE_S"]) if os.environ["IDLE_S"] else None
+    shared = hub(*sys.argv[1:], record_to=Path(record_to) if record_to else None, idle_s=idle_s)
     listener = bind("127.0.0.1", 0)
 
     def answer_questions() -> None:

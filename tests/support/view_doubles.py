@@ -75,9 +75,9 @@ def no_demo() -> Path:
     raise EngineError("no demo clip in a test")
 
 
-def hub(*sources: str | Path, record_to: Path | None = None) -> Hub:
+def hub(*sources: str | Path, record_to: Path | None = None, idle_s: float | None = None) -> Hub:
     names = [str(source) for source in sources]
-    return Hub(names, load, open_video, no_demo, record_to=record_to, new_writer=VideoWriter)
+    return Hub(names, load, open_video, no_demo, record_to=record_to, new_writer=VideoWriter, idle_s=idle_s)
 
 
 class Pushed:

@@ -28,11 +28,12 @@ const rows = new Map();
 let order = [];
 let unsorted = 0; // consecutive predictions not shown in their own order
 
-export function showTop(list, answer) {
+export function showTop(list, answer, rests) {
   if (!answer) {
     rows.clear();
     order = [];
-    list.innerHTML = '<li class="none">Predictions appear a moment after the video starts.</li>';
+    const why = rests ? "Nothing is predicted while nothing moves." : "Predictions appear a moment after the video starts.";
+    list.innerHTML = `<li class="none">${why}</li>`;
     return;
   }
   if (!rows.size) list.replaceChildren();

@@ -5,6 +5,7 @@ import { beginAnew, closeCamera, sendPictures } from "./camera.js";
 import { showCosts } from "./costs.js";
 import { moved, overdue, settled, waitFor } from "./patience.js";
 import { mark } from "./region.js";
+import { showResting } from "./resting.js";
 import { say } from "./say.js";
 import { letGo } from "./server.js";
 import * as timeline from "./timeline.js";
@@ -13,7 +14,7 @@ import * as where from "./where.js";
 import * as zones from "./zones.js";
 
 const find = (id) => document.getElementById(id);
-const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
+const PHASES = { opening: "Opening…", engine: "Preparing the engine…", running: "Live", resting: "Resting", ended: "The video has ended", failed: "Failed", idle: "No source", waiting: "Waiting for frames…", lost: "Reconnecting…" };
 const QUIET_MS = 3000;
 
 export let token = ""; // of the channel that is shown
@@ -123,14 +124,15 @@ function hear(next) {
   where.tell(state);
   zones.tell(state, token);
   const down = state.connection && !state.connection.up && state.phase === "running";
-  phase(down ? "lost" : state.phase);
+  const rests = showResting(find("resting"), state);
+  phase(down ? "lost" : rests ? "resting" : state.phase);
   if (down || wasDown) say(down ? `The source was lost; it will be reopened as soon as it is back: ${state.connection.reason}` : "");
   wasDown = down;
   if (state.phase === "failed") closeCamera(find("mirror"));
   if (state.phase === "failed" && !state.size_px[0]) idle("That did not work", "See above for the reason, then press Start again.");
   caption(state.answer);
   settledLine(state);
-  showTop(find("top"), state.answer);
+  showTop(find("top"), state.answer, rests);
   find("top-kind").textContent = state.answer ? (state.answer.settled ? "settled" : "provisional") : "";
   streams(state.by_stream);
   showCosts(find, state);
@@ -237,7 +239,7 @@ function idle(title, text) {
 
 function phase(name) {
   find("phase").dataset.phase = name;
-  const words = name === "running" && state?.source ? `Live · ${state.source}` : PHASES[name];
+  const words = ["running", "resting"].includes(name) && state?.source ? `${PHASES[name]} · ${state.source}` : PHASES[name];
   if (find("phase-text").textContent !== words) find("phase-text").textContent = words;
 }
 

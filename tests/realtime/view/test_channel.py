@@ -34,6 +34,7 @@ def started(
     released: list[str] | None = None,
     clock: Clock | None = None,
     load: Callable[[Settings], Engines] = load,
+    idle_s: float | None = None,
 ) -> Channel:
     ended = [] if released is None else released
     return Channel(
@@ -42,6 +43,7 @@ def started(
         settings,
         load,
         released=lambda: ended.append("released"),
+        idle_s=idle_s,
         clock=clock or Hurried(),
     )
 
@@ -57,6 +59,21 @@ def state(channel: Channel) -> dict[str, Any]:
 def leader(channel: Channel) -> str | None:
     answer = state(channel)["answer"]
     return answer and answer["top"][0][0]
+
+
+def test_while_nothing_moves_the_state_says_since_when_and_shows_no_prediction() -> None:
+    source = file()
+    channel = started(source, idle_s=3)
+    source.put(RED, 70)
+    until(lambda: leader(channel) == "painting red")
+    assert state(channel)["resting_since_s"] is None
+    source.put(RED, 30)
+    until(lambda: state(channel)["resting_since_s"] == 0)
+    assert leader(channel) is None
+    assert state(channel)["settled"] is None
+    source.end()
+    until(lambda: not channel.running)
+    assert state(channel)["resting_since_s"] is None
 
 
 def test_the_state_follows_a_source_from_first_frame_to_last() -> None:
