@@ -15,11 +15,12 @@ class Source:
 
     live: bool = True
     opened: int = 1
+    keep_packets: bool = True
     closed: list[int] = field(default_factory=list)
 
-    def open(self, *, may_be_away: bool) -> "Source":
+    def open(self, *, may_be_away: bool, keep_packets: bool) -> "Source":
         assert not may_be_away
-        return Source(self.live, self.opened + 1)
+        return Source(self.live, self.opened + 1, keep_packets)
 
     def close(self) -> None:
         self.closed.append(self.opened)
@@ -38,6 +39,7 @@ class Source:
 )
 def test_live_sources_are_opened_again_where_possible(kind: Any, live: bool, times: int) -> None:
     source = Source(live)
-    after = without_old_pictures(Opened(cast(Any, source), kind, cast(Any, source)), keep_packets=False)
+    after = without_old_pictures(Opened(cast(Any, source), kind, cast(Any, source)), keep_packets=True)
     assert cast(Any, after.video).opened == times
+    assert cast(Any, after.video).keep_packets
     assert source.closed == ([1] if times == 2 else []), "two connections at a time"
