@@ -5,7 +5,7 @@ follows slowly, which also shows what moves too slowly to differ from one tick t
 by more than is explained by
 
 exposure      brightness and contrast of the whole picture, fitted to the blocks that differ least; overexposed pixels
-              may become any other bright ones when the exposure changes
+              may become any other bright ones while the exposure changes
 noise         what most blocks differ by at the same tick: sensor noise, and the flicker of compression, which changes
               the whole picture at a key frame
 edges         a share of the contrast around the block: there compression flickers most, and a trembling camera shows
@@ -48,9 +48,9 @@ EDGE_SHARE = np.float32(0.015)
 WHITE = 250
 """Level of its strongest colour from which on a pixel counts as overexposed."""
 WHITE_SHARE = np.float32(0.03 * 255)
-"""A block with more of these is excused when the exposure changes,"""
+"""A block with more of these is excused while the exposure changes,"""
 CHANGED = 2.0
-"""which is when white has changed by this many grey levels."""
+"""that is, until white that has changed by more grey levels has become background."""
 STEADY = 1.0
 """Grey levels squared: the contrast of a picture that varies by less is hardly fitted."""
 FITS = 2
@@ -68,6 +68,7 @@ class Motion:
     def reset(self) -> None:
         """Forget all ticks."""
         self._ticks = 0
+        self._changed = 0.0
         self._short: Means = np.zeros((2, 0, 0, 0), np.float32)
         self._background: Means = np.zeros((2, 0, 0, 0), np.float32)
 
@@ -80,11 +81,25 @@ class Motion:
             self._short, self._background = means, means.copy()
             return 0.0
         self._short += NEWEST * (means - self._short)
-        differences = np.abs(_unexplained(self._short, self._background))
+        differences = np.abs(self._unexplained())
         noise = LEAST_NOISE + NOISE_SHARE * _quartile(differences)
         explained = min(noise, MOST_NOISE) + EDGE_SHARE * _ranges(self._background[0])
         self._background += np.float32(max(self._slowest, 1 / self._ticks)) * (means - self._background)
         return float((differences / (FACTOR * explained)).max())
+
+    def _unexplained(self) -> Blocks:
+        """What the blocks differ by from the background at the same exposure."""
+        now, background = self._short, self._background
+        bright, was_bright = now[1] > WHITE_SHARE, background[1] > WHITE_SHARE
+        usable = ~(bright | was_bright)
+        gain, offset = _exposure(now[0][usable], background[0][usable])
+        difference: Blocks = now[0] - np.clip(gain * background[0] + offset, 0, 255)
+        self._changed = max(abs(255 * float(gain) + float(offset) - 255), self._changed * (1 - self._slowest))
+        if self._changed > CHANGED:
+            # What was overexposed may have been brighter than could be seen, and what is cannot get as bright.
+            difference[was_bright] = np.minimum(difference[was_bright], 0)
+            difference[bright] = np.maximum(difference[bright], 0)
+        return difference
 
 
 def _means(image: Image) -> Means:
@@ -112,24 +127,10 @@ def _quartile(values: NDArray[Any]) -> float:
     return float(np.partition(values, place, axis=None)[place])
 
 
-def _unexplained(now: Means, background: Means) -> Blocks:
-    """What the blocks of `now` differ by from the background at the same exposure."""
-    overexposed = (now[1] > WHITE_SHARE) | (background[1] > WHITE_SHARE)
-    gain, offset = _exposure(now[0][~overexposed], background[0][~overexposed])
-    expected = np.clip(np.float32(gain) * background[0] + np.float32(offset), 0, 255)
-    difference: Blocks = now[0] - expected
-    whiter = 255 * gain + offset - 255
-    if whiter > CHANGED:  # what is overexposed only now cannot get as bright as expected
-        difference[overexposed] = np.maximum(difference[overexposed], 0)
-    elif whiter < -CHANGED:  # what was overexposed may have been brighter than could be seen
-        difference[overexposed] = np.minimum(difference[overexposed], 0)
-    return difference
-
-
-def _exposure(now: Floats, background: Floats) -> tuple[float, float]:
+def _exposure(now: Floats, background: Floats) -> tuple[np.float32, np.float32]:
     """Gain and offset that make the background what is now, fitted to three quarters of the blocks (n,)."""
     if now.size == 0:
-        return 1.0, 0.0
+        return np.float32(1), np.float32(0)
     x, y = background.astype(np.float64), now.astype(np.float64)
     gain, offset = 1.0, float(np.median(y - x))
     for _ in range(FITS):
@@ -140,4 +141,4 @@ def _exposure(now: Floats, background: Floats) -> tuple[float, float]:
         together = ((x[kept] - mean_x) * (y[kept] - mean_y)).mean()
         gain = (together + STEADY) / (spread + STEADY)
         offset = mean_y - gain * mean_x
-    return float(gain), float(offset)
+    return np.float32(gain), np.float32(offset)

@@ -78,6 +78,27 @@ def test_parts_that_become_overexposed_or_show_again_are_no_motion(gain: float) 
     assert not moves(photo(room(40, 300) * g, noise) for g, noise in zip(gains, noises(1), strict=False))
 
 
+def test_exposure_that_keeps_changing_is_no_motion_even_where_parts_are_overexposed_at_times() -> None:
+    """The background is then a mean of different exposures."""
+    gains = 1 + 0.25 * np.sin(np.arange(500) / 40)
+    assert not moves(photo(room(40, 300) * g, noise) for g, noise in zip(gains, noises(1), strict=False))
+
+
+def test_somebody_dark_before_an_overexposed_wall_moves_while_the_exposure_changes() -> None:
+    def pictures() -> Iterator[Image]:
+        for tick, noise in zip(range(160), noises(1), strict=False):
+            picture = room(40, 200).copy()
+            picture[60:200, 120:260] = 400
+            if tick >= 110:
+                left = 150 + (tick - 110) // 4
+                picture[120:140, left : left + 10] = 60
+            yield photo(picture * np.interp(tick, [100, 110], [1, 1.2]), noise)
+
+    found = measured(pictures()) > 1
+    assert not found[SETTLED:110].any()
+    assert found[110:125].any()
+
+
 def test_a_camera_that_trembles_is_no_motion() -> None:
     """By a third of a px at most, differently at each half second, in front of a wall with a door."""
     wall = np.full((256, 340, 3), 140, np.float32)
