@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
+from benchmarks.tables_idle import idle
 from benchmarks.tables_where import where, zones
 
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
@@ -278,7 +279,7 @@ TABLES: Tables = {
     for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
 """Tables of what `make bench` and `make bench-long` measure."""
-OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones)}
+OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones, idle)}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {"figures": figures}

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import card, cores, engines
+from benchmarks import card, cores, engines, idle
 from benchmarks.peers import STRIDE_TICKS, ways
 from benchmarks.reaction import PIECE_TICKS, measured
+from realtime.types import Event
 from tests.conftest import ROOT
 
 LABELS = ["a", "b", "a", "b"]
@@ -102,3 +104,31 @@ def test_the_memory_of_a_process_is_not_that_of_its_parent() -> None:
     code = "from benchmarks.card import peak_memory_mb; print(peak_memory_mb())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert card.peak_memory_mb() > len(held) / 1e6 > float(done.stdout) > 5
+
+
+def test_an_event_is_found_if_one_of_its_label_overlaps_it() -> None:
+    wanted = Event("yoga", 10.0, 14.0, 0.9)
+    others = [Event("yoga", 2.0, 9.9, 0.9), Event("lunge", 10.0, 14.0, 0.9), Event("yoga", 14.0, 20.0, 0.9)]
+    assert idle.same(wanted, others) is None
+    early, near = Event("yoga", 3.0, 10.5, 0.9), Event("yoga", 11.0, 12.0, 0.9)
+    assert idle.same(wanted, [*others, early, near]) == near
+
+
+def test_what_began_before_the_action_is_not_off() -> None:
+    assert idle.off_s(Event("a", 2.0, 50.0, 0.9), Event("a", 37.5, 50.0, 0.9), 40.0) == 0
+    assert idle.off_s(Event("a", 41.0, 50.0, 0.9), Event("a", 39.0, 50.0, 0.9), 40.0) == 1
+
+
+def test_events_of_a_time_are_those_that_overlap_it() -> None:
+    outputs = [Event("a", 1.0, 5.0, 0.9), Event("b", 6.0, 7.0, 0.9), Event("c", 9.0, 12.0, 0.9)]
+    assert [event.label for event in idle.events(outputs, (5.0, 9.5))] == ["b", "c"]
+    assert len(idle.events(outputs)) == 3
+
+
+def test_the_measure_of_stills_is_the_largest_of_each_second_after_two() -> None:
+    still = np.full((256, 256, 3), 100, np.uint8)
+    moved = still.copy()
+    moved[60:80, 60:80] = 200
+    measures = idle.wakes_of([still] * 80 + [moved] + [still] * 44)
+    assert len(measures) == 3
+    assert measures[0] < 1 < measures[1]
