@@ -48,6 +48,8 @@ EXAMPLES: dict[str, Any] = {
     "record": "clips",
 }
 """Example values of settings without a default, for the comments of a new file."""
+WRITTEN = ("idle",)
+"""Settings that a new file has, as in the examples: off unless given, but right for most cameras."""
 
 
 def init(
@@ -126,7 +128,7 @@ def camera_table(named: Named, out: Path, size_px: tuple[int, int]) -> str:
 
 
 def settings() -> Iterator[str]:
-    """The other tables, with each setting as a comment."""
+    """The other tables, with almost every setting as a comment."""
     for table in list(TABLES)[1:]:
         lines = [f"# {ABOUT[table]}", f"[{table}]"]
         for key, parameter in flags_of(table).items():
@@ -135,14 +137,14 @@ def settings() -> Iterator[str]:
 
 
 def setting(key: str, parameter: Parameter) -> list[str]:
-    """What a flag is for, and its default or an example, all as comments."""
+    """What a flag is for, and its default or an example, as comments unless it is among `WRITTEN`."""
     info = get_args(parameter.annotation)[1]
     value = parameter.default
     value = EXAMPLES[key] if value in (None, "") else value
     described = property_of(parameter)
     text = f"{info.help} Give {allowed(described)}." if "enum" in described else info.help
     about = textwrap.wrap(text, 116, initial_indent="# ", subsequent_indent="# ")
-    return [*about, f"#{key} = {toml(value)}"]
+    return [*about, f"{'' if key in WRITTEN else '#'}{key} = {toml(value)}"]
 
 
 def toml(value: Any) -> str:

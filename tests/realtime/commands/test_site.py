@@ -203,6 +203,11 @@ def test_a_new_site_is_written_with_pictures_and_all_settings(invoke: Invoke, tm
     assert [camera.name for camera in read_site(Path("site.toml")).cameras] == ["door", "camera2"]
     for name in ("door", "camera2"):
         assert cv2.imread(f"{name}.jpg").shape == (120, 160, 3)
+    assert {table: said for table, said in tomllib.loads(text).items() if table != "camera"} == {
+        "recognition": {"idle": 30},
+        "output": {},
+        "page": {},
+    }
     uncommented = site(tmp_path, re.sub(r"^#([\w.]+ = )", r"\1", text, flags=re.MULTILINE))
     found = {
         key: set(table) for key, table in tomllib.loads(uncommented.read_text()).items() if key != "camera"
