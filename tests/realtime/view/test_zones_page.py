@@ -82,6 +82,7 @@ def test_a_zone_is_drawn_named_moved_resized_and_deleted_by_mouse(page: Any) -> 
 
 
 def test_all_of_it_by_keyboard(page: Any) -> None:
+    page.wait_for_function("!document.getElementById('add-zone').disabled")  # else it takes no focus
     page.get_by_role("button", name="Add a zone").focus()
     page.keyboard.press("Enter")
     wait_for(page, {"zone 1": (120, 80, 80, 80)})
