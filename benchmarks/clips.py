@@ -26,6 +26,7 @@ from av.video.frame import VideoFrame
 from benchmarks import card
 from engines.weights.fetch import demo_clip
 from realtime.outputs.clip_files import Passed, Writer
+from realtime.outputs.clip_folder import CLIP, ClipFolder
 from realtime.outputs.event_clips import EventClips, GoingOn, without_pictures
 from realtime.sources.open import open_video
 from realtime.sources.packets import Keeper, Kept
@@ -72,7 +73,7 @@ def frames_of(source: Path) -> list[Passed]:
 def cut(source: Path, folder: Path, event: Event | None) -> float:
     """Processor seconds of the output's thread for the whole video."""
     passed = frames_of(source)
-    clips = EventClips(folder, never, delay_s=DELAY_S, largest_bytes=1e9)
+    clips = EventClips(ClipFolder(folder, CLIP, 1e9), never, DELAY_S)
     start_s = time.thread_time()
     for each in passed:
         if event is not None and each.pts == Fraction(event.start_s) + 3:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from realtime.commands.outputs import MB, OutputOptions
 from realtime.errors import OutputError
+from realtime.outputs.clip_folder import CLIP, SNAPSHOT, ClipFolder
 from realtime.outputs.queued import LIMITS, Limit, Queued
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
@@ -70,9 +71,13 @@ class SourceOutputs:
                 annotate = partial(annotator, options.annotate, video.size_px, caption, recognizer)
                 self.sinks.append(self._queued("--annotate", annotate))
             if options.save_clips is not None:
-                self.sinks.append(self._clips(options.save_clips, options.clips_mb, recognizer, name))
+                folder = ClipFolder(options.save_clips, CLIP, options.clips_mb * MB, name, self._started)
+                self.sinks.append(self._clips(folder, recognizer))
             if options.save_snapshots is not None:
-                self.sinks.append(self._snapshots(options.save_snapshots, options.clips_mb, recognizer, name))
+                folder = ClipFolder(
+                    options.save_snapshots, SNAPSHOT, options.clips_mb * MB, name, self._started
+                )
+                self.sinks.append(self._snapshots(folder, recognizer))
         except BaseException:
             for queue in self._queues:
                 queue.abandon()
@@ -87,34 +92,18 @@ class SourceOutputs:
         self._queues.append(queue)
         return queue
 
-    def _clips(self, folder: Path, largest_mb: int, recognizer: Recognizer, name: str | None) -> Sink:
+    def _clips(self, folder: ClipFolder, recognizer: Recognizer) -> Sink:
         from realtime.outputs.event_clips import PASSED, EventClips, WithOpenEvent
 
-        make = partial(
-            EventClips,
-            folder,
-            VideoWriter,
-            delay_s=recognizer.delay_s,
-            largest_bytes=largest_mb * MB,
-            name=name,
-            started=self._started,
-        )
+        make = partial(EventClips, folder, VideoWriter, recognizer.delay_s)
         clips = self._queued("--save-clips", make, (*LIMITS, PASSED))
         return Only(_clipped, WithOpenEvent(clips, lambda: recognizer.open_event))
 
-    def _snapshots(self, folder: Path, largest_mb: int, recognizer: Recognizer, name: str | None) -> Sink:
+    def _snapshots(self, folder: ClipFolder, recognizer: Recognizer) -> Sink:
         from realtime.outputs.event_clips import WithOpenEvent
         from realtime.outputs.snapshots import Snapshots, sparse
 
-        make = partial(
-            Snapshots,
-            folder,
-            delay_s=recognizer.delay_s,
-            largest_bytes=largest_mb * MB,
-            name=name,
-            started=self._started,
-        )
-        saved = self._queued("--save-snapshots", make)
+        saved = self._queued("--save-snapshots", partial(Snapshots, folder, recognizer.delay_s))
         return Only(of_whole, WithOpenEvent(saved, lambda: recognizer.open_event, sparse()))
 
 

@@ -14,14 +14,12 @@ the last key frame at or before its beginning. Other frames wait as JPEG, and ar
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 
 from realtime.outputs.clip_files import Clip, MakeWriter, PacketClip, Passed, PictureClip, Waiting
-from realtime.outputs.clip_folder import CLIP, ClipFolder
+from realtime.outputs.clip_folder import ClipFolder
 from realtime.outputs.queued import Limit
 from realtime.outputs.queued import Sink as AnySink
 from realtime.pictures import to_jpeg
@@ -101,22 +99,9 @@ class EventClips:
     """Sink for frames, what goes on with each (`GoingOn`), and the events that became final with them; writes MP4 files
     into a folder."""
 
-    def __init__(
-        self,
-        folder: Path,
-        make_writer: MakeWriter,
-        *,
-        delay_s: Fraction,
-        largest_bytes: float,
-        name: str | None = None,
-        started: datetime | None = None,
-    ) -> None:
-        """`delay_s`: `Recognizer.delay_s`. The others: see `ClipFolder`.
-
-        Raises OutputError if the folder cannot be made.
-        """
-        self._folder = ClipFolder(folder, CLIP, largest_bytes, name, started)
-        self._make_writer, self._row_s = make_writer, delay_s + BEFORE_S
+    def __init__(self, folder: ClipFolder, make_writer: MakeWriter, delay_s: Fraction) -> None:
+        """`folder`: of `CLIP`s. `delay_s`: `Recognizer.delay_s`."""
+        self._folder, self._make_writer, self._row_s = folder, make_writer, delay_s + BEFORE_S
         self.row: deque[Waiting] = deque()
         """The frames that may still belong to an event: where their packets are, or time and JPEG."""
         self._going: OpenEvent | None = None

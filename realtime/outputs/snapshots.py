@@ -7,12 +7,10 @@ has ended.
 
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
-from realtime.outputs.clip_folder import SNAPSHOT, ClipFolder, translated
+from realtime.outputs.clip_folder import ClipFolder, translated
 from realtime.outputs.event_clips import GoingOn
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
@@ -52,21 +50,9 @@ class Snapshots:
     """Sink for frames, what goes on with each (`GoingOn`), and the outputs that became final with them; writes JPEG
     files into a folder."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        delay_s: Fraction,
-        largest_bytes: float,
-        name: str | None = None,
-        started: datetime | None = None,
-    ) -> None:
-        """`delay_s`: `Recognizer.delay_s`. The others: see `ClipFolder`.
-
-        Raises OutputError if the folder cannot be made.
-        """
-        self._folder = ClipFolder(folder, SNAPSHOT, largest_bytes, name, started)
-        self._row_s = float(delay_s) + 1
+    def __init__(self, folder: ClipFolder, delay_s: Fraction) -> None:
+        """`folder`: of `SNAPSHOT`s. `delay_s`: `Recognizer.delay_s`."""
+        self._folder, self._row_s = folder, float(delay_s) + 1
         self.row: deque[tuple[float, bytes]] = deque()
         """Time and JPEG of each frame that a prediction may still speak of."""
         self._moments: deque[Moment] = deque()

@@ -17,6 +17,7 @@ from engines.engine import Positions
 from engines.spec import RGB, Mode, Weights
 from realtime.clock import Stopwatch
 from realtime.errors import OutputError
+from realtime.outputs.clip_folder import CLIP, ClipFolder
 from realtime.outputs.event_clips import EventClips, WithOpenEvent
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
@@ -62,9 +63,7 @@ def make(
 
 
 def saving(folder: Path, largest_bytes: float = 1e9, name: str | None = None) -> EventClips:
-    return EventClips(
-        folder, VideoWriter, delay_s=DELAY_S, largest_bytes=largest_bytes, name=name, started=START
-    )
+    return EventClips(ClipFolder(folder, CLIP, largest_bytes, name, START), VideoWriter, DELAY_S)
 
 
 def begin(going: dict[str, Any], label: str, start_s: float) -> Callable[[], None]:
@@ -248,7 +247,7 @@ def test_every_event_of_a_run_becomes_a_clip(mode: Mode, smooth: int, tmp_path: 
         bright = sum(i / 25 >= change for change in changes_s) % 2
         items.append(Frame(np.full((48, 64, 3), 255 * bright, np.uint8), i / FPS, 1 / FPS))
     recognizer = Recognizer({"rgb": Brightness(mode)}, smooth=smooth)
-    saves = EventClips(tmp_path, VideoWriter, delay_s=recognizer.delay_s, largest_bytes=1e9, started=START)
+    saves = EventClips(ClipFolder(tmp_path, CLIP, 1e9, None, START), VideoWriter, recognizer.delay_s)
     clips = WithOpenEvent(saves, lambda: recognizer.open_event)
     lines: list[Line] = []
     run_sessions([Session(Made(items), recognizer, write=lines.append, sinks=[clips], stopwatch=Stopwatch())])  # type: ignore[arg-type]

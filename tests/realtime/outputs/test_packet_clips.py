@@ -22,6 +22,7 @@ from realtime.commands.outputs import OutputOptions
 from realtime.commands.sinks import SourceOutputs
 from realtime.errors import SourceLost
 from realtime.outputs.clip_files import Writer
+from realtime.outputs.clip_folder import CLIP, ClipFolder
 from realtime.outputs.event_clips import EventClips, WithOpenEvent
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
@@ -59,8 +60,8 @@ def never(path: Path, size_px: tuple[int, int]) -> Writer:
     raise AssertionError("nothing is to be encoded")
 
 
-def saving(folder: Path, **options: Any) -> EventClips:
-    return EventClips(folder, never, **{"delay_s": DELAY_S, "largest_bytes": 1e9, "started": START} | options)
+def saving(folder: Path, largest_bytes: float = 1e9, delay_s: Fraction = DELAY_S) -> EventClips:
+    return EventClips(ClipFolder(folder, CLIP, largest_bytes, None, START), never, delay_s)
 
 
 def follow(frames: Any, clips: EventClips, events: Sequence[Event]) -> None:

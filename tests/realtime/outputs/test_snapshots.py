@@ -4,7 +4,6 @@ import os
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from engines.spec import Mode
 from realtime.commands.outputs import OutputOptions
 from realtime.commands.sinks import SourceOutputs
 from realtime.errors import OutputError
+from realtime.outputs.clip_folder import SNAPSHOT, ClipFolder
 from realtime.outputs.event_clips import WithOpenEvent
 from realtime.outputs.log import Line
 from realtime.outputs.snapshots import Snapshots, sparse
@@ -55,8 +55,8 @@ def play(snapshots: Snapshots, seconds: float, said: list[Prediction], events: l
     sink.close()
 
 
-def make(folder: Path, **options: Any) -> Snapshots:
-    return Snapshots(folder, **{"delay_s": Fraction(4), "largest_bytes": 1e9, "started": START} | options)
+def make(folder: Path, largest_bytes: float = 1e9, name: str | None = None) -> Snapshots:
+    return Snapshots(ClipFolder(folder, SNAPSHOT, largest_bytes, name, START), Fraction(4))
 
 
 def number_in(path: Path) -> int:
