@@ -10,7 +10,7 @@ from realtime.errors import UsageError
 from realtime.outputs.marks import Mark
 from realtime.outputs.overlay import label_colour
 from realtime.outputs.text import Colour
-from realtime.stages.where import upright
+from realtime.stages.where import upright, zone_in_frame
 from realtime.types import Picture, Prediction
 from realtime.zones import Zone
 
@@ -60,7 +60,7 @@ def _actions(prediction: Prediction | None, picture: Picture) -> list[Mark]:
 
 
 def _zone(zone: Zone, prediction: Prediction | None, picture: Picture) -> Mark:
-    box = upright(zone.in_px(picture.stored_px), picture)
+    box = zone_in_frame(zone, picture)
     if prediction is None:
         return Mark(box, OF_ZONES, zone.name, outlined=True)
     return Mark(

@@ -48,6 +48,11 @@ class Cells:
         return {name: np.einsum("prc,rck->pk", parts, scores) for name, scores in self.of_all_classes.items()}
 
     @cached_property
+    def fused(self) -> Floats:
+        """Score of each class in each cell, of all streams: float32 (7, columns, classes)."""
+        return fuse(self.of_all_classes, self.weights)
+
+    @cached_property
     def of_all_classes(self) -> Mapping[str, Floats]:
         """By stream, the score of each class in each cell: float32 (7, columns, classes)."""
         return {name: self.heads[name](cells) for name, cells in self.by_stream.items()}

@@ -15,7 +15,6 @@ from engines.head import Floats
 from engines.spec import StreamSpec
 from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions
-from realtime.stages.fuse import fuse
 from realtime.stages.parts import SIDE, Parts, parts_of, together
 from realtime.stages.region import Region
 from realtime.stages.where import MeanBox, box_in_source, seen_squares
@@ -132,8 +131,8 @@ class Several:
         return ended
 
     def _evidence(self, item: Reading) -> Evidence:
-        prediction, cells = item.prediction, item.cells
-        newest = (prediction.start_tick, fuse(cells.of_all_classes, cells.weights))
+        prediction = item.prediction
+        newest = (prediction.start_tick, item.cells.fused)
         oldest_tick = min(prediction.stop_tick - MEMORY_TICKS, prediction.start_tick)
         seen = deque(each for each in (*self._seen, newest) if each[0] >= oldest_tick)
         if prediction.settled:
@@ -159,7 +158,7 @@ class Several:
         best, found = float("-inf"), list[Found]()
         probabilities = item.prediction.probabilities
         for number in {int(probabilities.argmax()), *(track.number for track in self._tracks)}:
-            probability, cell = float(probabilities[number]), best_cell(item.cells.scores(number))
+            probability, cell = float(probabilities[number]), best_cell(item.cells.fused[..., number])
             track = _nearest(
                 number, cell, [t for t in self._tracks if parts.away(t.cell, cell) <= REACH], parts
             )
@@ -236,7 +235,7 @@ class Several:
     def _boxes(self, reading: Reading, found: Sequence[Found], parts: Parts) -> list[Box | None]:
         """The boxes around the scores of their classes. A cell counts for the one that scores most there; where there
         are parts, only those of the part and next to it."""
-        maps = [reading.cells.scores(each.number) for each in found]
+        maps = [reading.cells.fused[..., each.number] for each in found]
         boxes = []
         for each, scores in zip(found, maps, strict=True):
             own = scores >= np.max(maps, axis=0)

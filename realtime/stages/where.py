@@ -126,6 +126,11 @@ def upright(box: Box, picture: Picture) -> Box:
     return (x, y, width, height)
 
 
+def zone_in_frame(zone: Zone, picture: Picture) -> Box:
+    """A zone in px of the frame. Raises UsageError if it extends outside."""
+    return upright(zone.in_px(picture.stored_px), picture)
+
+
 def region_in_frame(region: Part, picture: Picture) -> Region:
     """A region in px of the source's picture, or an own zone, as a region in px of the frame."""
     if isinstance(region, Zone):

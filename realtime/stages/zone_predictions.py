@@ -15,7 +15,7 @@ from realtime.stages.fuse import fuse, top_labels
 from realtime.stages.looks import Looks
 from realtime.stages.predictions import Predictions
 from realtime.stages.region import Region
-from realtime.stages.where import box_in_source, cell_boxes, upright
+from realtime.stages.where import box_in_source, cell_boxes, zone_in_frame
 from realtime.types import Event, Picture, Prediction
 from realtime.zones import Zone, ZoneRemoved
 
@@ -150,7 +150,7 @@ def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSp
     """The share of each cell that lies in a zone: float32 (7, columns)."""
     boxes = cell_boxes(picture, region, spec)
     try:
-        x, y, width, height = upright(zone.in_px(picture.stored_px), picture)
+        x, y, width, height = zone_in_frame(zone, picture)
     except UsageError:  # the camera now delivers smaller pictures
         return np.zeros(boxes.shape[:2], np.float32)
     left, top, wide, high = np.moveaxis(boxes, -1, 0)
