@@ -126,7 +126,7 @@ class ZonePredictions:
     ) -> Prediction:
         cells = float(1 / np.square(part).sum())
         probabilities = calibrated(fuse(logits, reading.cells.weights), cells)
-        scores = reading.cells.scores(int(probabilities.argmax()))
+        scores = reading.cells.fused[..., int(probabilities.argmax())]
         inside = np.where(part > 0, scores, np.minimum(scores, 0))
         return replace(
             reading.prediction,
