@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from realtime.view.access import is_local
 from tests.conftest import ROOT
 from tests.support.command_line import understood
 from tests.support.dockerfile import Instruction, arguments, environment, filled, parse
+from tests.support.webserver import serving
 
 FILES = ("Dockerfile", "Dockerfile.gpu")
 KNOWN = {
@@ -131,12 +131,8 @@ def answering(status: int) -> Iterator[int]:
             pass
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield server.server_port
 
 
 def healthy(name: str, port: int) -> bool:

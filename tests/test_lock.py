@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import pytest
 
 from scripts import index, lock
 from tests.conftest import ROOT
+from tests.support.webserver import serving
 
 PROJECT = """
 [project]
@@ -62,13 +62,9 @@ def made(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     for version in ("3.7.1", "3.9.0"):
         add_wheel(packages, "triton", version)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(packages)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     own = {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_port}", "UV_CACHE_DIR": str(tmp_path / "cache")}
-    yield tmp_path, {**os.environ, **own, "no_proxy": "127.0.0.1"}
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield tmp_path, {**os.environ, **own, "no_proxy": "127.0.0.1"}
 
 
 def script(

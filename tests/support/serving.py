@@ -8,12 +8,14 @@ PASSWORD, RECORD and IDLE_S come from the environment.
 import http.client
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,31 @@ class Served:
         self._process.stdin.flush()
         told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told
+
+
+@contextmanager
+def viewed(
+    command: Sequence[str],
+    *,
+    ends_within_s: float,
+    env: Mapping[str, str] | None = None,
+    never_said: Sequence[str] = ("Traceback",),
+) -> Iterator[Served]:
+    """`i3d-live view` by this command line, as a user starts it, until Ctrl-C.
+
+    `ends_within_s`: after Ctrl-C. `never_said`: what must not be in its messages.
+    """
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Live view: http://127\.0\.0\.1:([0-9]+)/ +\(Ctrl-C stops it\)\n", line)
+        assert found, line or process.communicate()[1]
+        yield Served(process, int(found[1]))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=ends_within_s)
+    assert not [text for text in never_said if text in errors], errors
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 from engines.weights.connection import Network
@@ -93,10 +93,17 @@ def file_server(tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     site.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
+    with serving(server):
+        yield site
+
+
+@contextmanager
+def serving(server: HTTPServer) -> Iterator[None]:
+    """Its requests are answered meanwhile, on a thread; then it is closed."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield site
+        yield
     finally:
         server.shutdown()
         server.server_close()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tests.support.colours import SeesColours
 from tests.support.command_line import Doubles, invoke_with
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import free_port, silent_server
+from tests.support.webserver import serving
 
 STEP = Fraction(1, 25)
 EVENT: Line = {"kind": "event", "name": "door", "label": "tai chi", "start_s": 1.0, "end_s": 2.0}
@@ -58,14 +58,8 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     made.url = f"http://127.0.0.1:{server.server_port}/"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(server):
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def until(holds: Callable[[], object]) -> None:

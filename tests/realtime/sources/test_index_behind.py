@@ -2,7 +2,6 @@
 
 import http.server
 import os
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from realtime.errors import SourceError
 from realtime.sources.open import open_video
 from tests.realtime.sources.test_files import run_on_stdin
 from tests.support.made_clips import jpeg, write_clip
+from tests.support.webserver import serving
 
 
 @pytest.fixture(scope="module", params=[".mp4", ".mov"])
@@ -49,12 +49,9 @@ def server(clip: Path) -> Iterator[str]:
         def translate_path(self, path: str) -> str:
             return os.fspath(clip.parent / Path(path).name)
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(running):
         yield f"http://127.0.0.1:{running.server_address[1]}/{clip.name}"
-        running.shutdown()
-        thread.join()
 
 
 def test_from_a_server_without_ranges_it_is_an_error(server: str) -> None:

@@ -1,7 +1,6 @@
 """Sources without stamps: FFmpeg assumes 25 pictures a second for all of them, whatever their rate."""
 
 import http.server
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from realtime.sources.open import frame_times, open_video
 from realtime.stages.resample import Resample
 from realtime.types import Frame, Gap
 from tests.support.made_clips import SIZE_PX, every, jpeg, picture, read_number, write_clip
+from tests.support.webserver import serving
 
 F = Fraction
 STATED = {"h264": "libx264", "hevc": "libx265", "m4v": "mpeg4", "mpeg2video": "mpeg2video"}
@@ -127,14 +127,8 @@ def camera(pieces: Sequence[bytes], pauses_s: Sequence[float], content_type: str
     """The address of a server that sends `pieces`, with a pause after each."""
     made = {"pieces": pieces, "pauses_s": pauses_s, "content_type": content_type}
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Camera", (_Camera,), made))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 HEAD = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"

@@ -4,9 +4,6 @@ With I3D_SCREENSHOTS=FOLDER it leaves pictures of the page there; `make screensh
 """
 
 import os
-import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -25,7 +22,7 @@ from realtime.sources.open import open_video
 from realtime.types import Image
 from tests.conftest import in_ci
 from tests.support.browsing import choose, fake_webcam, page_of, press, wait_for_label
-from tests.support.serving import Served
+from tests.support.serving import Served, viewed
 
 SCREENSHOTS = os.environ.get("I3D_SCREENSHOTS")
 I3D_LIVE = [sys.executable, "-c", "from realtime.cli import main; main()", "view", "--port", "0"]
@@ -77,15 +74,8 @@ def server(clips: Path, two_people: Path) -> Iterator[Served]:
         pytest.skip(f"the trained weights cannot be fetched here: {error}")
     sources = [clips / "ta_chi.mp4", clips / "clean_and_jerk.mp4", two_people]
     command = [*I3D_LIVE, *MODE, "--model", "kinetics", *map(str, sources)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.fullmatch(r"Live view: http://127\.0\.0\.1:([0-9]+)/ +\(Ctrl-C stops it\)\n", line)
-        assert found, line or process.communicate()[1]
-        yield Served(process, int(found[1]))
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
-    assert "Traceback" not in errors
+    with viewed(command, ends_within_s=20) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,6 @@
 import http.client
 import json
 import os
-import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.pressing import failure, start, watching
-from tests.support.serving import Served, ask
+from tests.support.serving import Served, ask, viewed
 
 CODE = (
     "from realtime import cli\nfrom engines.load import Engines\n"
@@ -52,20 +49,10 @@ def server(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("site")
     (folder / "site.toml").write_text(SITE)
     (folder / "painted.mp4").symlink_to(painted)
-    with subprocess.Popen(
-        [sys.executable, "-c", CODE, "view", str(folder / "site.toml"), "--port", "0"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "YARD_PASSWORD": "geheim"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.fullmatch(r"Live view: http://127\.0\.0\.1:([0-9]+)/ +\(Ctrl-C stops it\)\n", line)
-        assert found, line or process.communicate()[1]
-        yield Served(process, int(found[1]))
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert "Traceback" not in errors
-    assert "geheim" not in errors
+    command = [sys.executable, "-c", CODE, "view", str(folder / "site.toml"), "--port", "0"]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "YARD_PASSWORD": "geheim"}
+    with viewed(command, ends_within_s=60, env=env, never_said=("Traceback", "geheim")) as served:
+        yield served
 
 
 def control(server: Served, label: str) -> dict[str, Any]:
