@@ -15,7 +15,7 @@ import typer
 from realtime.errors import SourceError, UsageError
 from realtime.outputs.apart import check_apart, check_not_deleted
 from realtime.outputs.log import Line, Log
-from realtime.outputs.queued import Limit, Queued
+from realtime.outputs.queued import Calls, Limit, Queued
 from realtime.outputs.rotating_log import RotatedLog, is_part
 from realtime.site.secrets import secret_of
 from realtime.sources.image_folder import image_files
@@ -149,7 +149,7 @@ def mqtt_queue(stack: ExitStack, url: str, *, home_assistant: bool = False, wait
     stack.enter_context(mqtt)
     if mqtt.waits_for is not None:
         print(f"i3d-live: {mqtt.waits_for}", file=sys.stderr)
-    queue = Queued("--mqtt", lambda: _Published(mqtt.write), wait=wait, limits=LINES, source_of=source_of)
+    queue = Queued("--mqtt", lambda: Calls(mqtt.write), wait=wait, limits=LINES, source_of=source_of)
     stack.callback(queue.close)
     return queue
 
@@ -201,16 +201,6 @@ def _may_be_left_out(line: Line) -> bool:
 
 
 LINES = (Limit(_may_be_left_out, 1000),)
-
-
-class _Published:
-    """Sink of lines; the broker's connection stays open until the end of the run."""
-
-    def __init__(self, write: Write) -> None:
-        self.push = write
-
-    def close(self) -> None:
-        pass
 
 
 def _tell_lost(mqtt: "Mqtt") -> None:

@@ -76,6 +76,16 @@ class _Waiting:
         self.bytes += by * self.limit.bytes_of(item)
 
 
+class Calls:
+    """Sink: calls a function. What it writes to is closed elsewhere."""
+
+    def __init__(self, push: Callable[[Any], None]) -> None:
+        self.push = push
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
 class Queued:
     """Sink: passes everything to another one, in order, on that one's thread."""
 

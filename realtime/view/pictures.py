@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.flow.colour import flow_picture
-from realtime.outputs.queued import Limit, Queued
+from realtime.outputs.queued import Calls, Limit, Queued
 from realtime.pictures import to_jpeg
 from realtime.types import Frame
 from realtime.view.latest_value import Latest
@@ -40,8 +40,8 @@ class Pictures:
         """`picture`, `flow`: where they are published. `recorder`: the one that records now. `live`: a recorder that is
         late misses frames; else it is waited for."""
         self._picture, self._flow, self._recorder = picture, flow, recorder
-        self._shown = Queued("page", lambda: _Calls(self._publish), wait=False, limits=NEWEST)
-        self._recorded = Queued("--record", lambda: _Calls(self._record), wait=not live, limits=EVERY)
+        self._shown = Queued("page", lambda: Calls(self._publish), wait=False, limits=NEWEST)
+        self._recorded = Queued("--record", lambda: Calls(self._record), wait=not live, limits=EVERY)
 
     def __enter__(self) -> "Pictures":
         return self
@@ -76,13 +76,3 @@ class Pictures:
         recorder = self._recorder()
         if recorder is not None:
             recorder.frame(frame)
-
-
-class _Calls:
-    """Sink: calls a function."""
-
-    def __init__(self, push: Callable[[Any], None]) -> None:
-        self.push = push
-
-    def close(self) -> None:
-        """There is no file."""
