@@ -49,6 +49,7 @@ def test_the_mean_of_the_scores_of_all_streams_is_the_fused_logit(columns: int) 
     fused = fuse(logits, cells.weights)
     for number in range(5):
         assert cells.scores(number).mean() == pytest.approx(fused[number], abs=1e-5)
+        assert cells.fused[..., number] == pytest.approx(cells.scores(number), abs=1e-5)
     everything = np.full((1, 7, columns), 1 / (7 * columns), np.float32)
     assert fuse(cells.logits(everything), cells.weights)[0] == pytest.approx(fused, abs=1e-5)
 
