@@ -17,17 +17,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WRONG_PASSWORD_S = 1.0
 """Wrong passwords are answered one by one, each after this time."""
-LARGEST_BODY_BYTES = 8 * 2**20
-"""Limit for everything but uploads, which have their own: a picture of the webcam, or the fields of the page."""
+LARGEST_BODY_BYTES = 2**20
+"""Limit for everything but uploads, which have their own: the fields of the page."""
 UPLOAD_PATH = "/live/upload"
-OPEN_PATHS = (
-    "/live/",
-    "/assets/",
-    "/static/",
-    "/gradio_api/queue/",
-    "/gradio_api/stream/",
-    "/gradio_api/heartbeat/",
-)
+OPEN_PATHS = ("/live/", "/assets/", "/static/", "/gradio_api/queue/", "/gradio_api/heartbeat/")
 OPEN_PAGES = frozenset(
     {"/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/favicon.ico"}
 )

@@ -1,8 +1,5 @@
 """The actions of the page's controls. Their arguments come from a browser and may be anything."""
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +7,6 @@ from realtime.errors import UsageError
 from realtime.view.hub import Hub
 from realtime.view.settings import from_page
 
-Picture = tuple[str, bytes, float]
-"""Token of its channel, JPEG, capture time in ms by the page's clock."""
 START = {"source", "address", "upload", "settings"}
 """Fields of a start: one of the page's sources, what was typed, the key of an upload, and the settings by name."""
 SERVER = "server:"
@@ -53,27 +48,3 @@ def record(hub: Hub, token: Any, label: Any, clips: Any) -> None:
     if isinstance(clips, bool) or not isinstance(clips, int | float) or clips != clips // 1:
         raise UsageError(f"{str(clips)[:20]!r} is not a number of clips; give a whole number, such as 10")
     hub.record(str(token), str(label or ""), int(clips))
-
-
-def read_picture(payload: Any) -> Picture | None:
-    """A picture from the data URL that the page sends: data:image/jpeg;taken=1764025200000.5;channel=TOKEN;base64,...
-
-    None for anything else. No file is ever read, whatever path it names.
-    """
-    address = payload.get("url") if isinstance(payload, dict) else None
-    head, _, body = address.partition(";base64,") if isinstance(address, str) else ("", "", "")
-    found = re.fullmatch(r"data:image/jpeg;taken=([0-9.]{1,20});channel=([\w-]{1,64})", head)
-    try:
-        return (found[2], base64.b64decode(body, validate=True), float(found[1])) if found else None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def take_picture(hub: Hub, payload: Any) -> None:
-    """Pass a picture of a browser's webcam to its channel; one that comes too late or from elsewhere is ignored."""
-    picture = read_picture(payload)
-    if picture is not None:
-        token, jpeg, taken_ms = picture
-        channel = hub.find(token)
-        if channel is not None and channel.camera is not None:
-            channel.camera.put(jpeg, taken_ms)

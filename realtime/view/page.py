@@ -1,5 +1,5 @@
-"""The page: Gradio carries the controls and the browser's webcam, `static/` shows what comes of it. The only file that
-imports gradio."""
+"""The page: Gradio carries the controls, `static/` sends the webcam's pictures and shows what comes of them. The only
+file that imports gradio."""
 
 import functools
 import html
@@ -20,9 +20,8 @@ from realtime.view.hub import Hub
 from realtime.view.settings import STREAMS, Settings
 
 STATIC = Path(__file__).with_name("static")
-FRAME_EVERY_S = 0.04
 WEBCAM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}}
-"""Camera constraints that the page's script and Gradio's component ask the browser for."""
+"""What the page's script asks of the browser's camera."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 HEAD = """
 <meta name="color-scheme" content="light dark">
@@ -47,7 +46,6 @@ class Controls:
     """By the script that gives the new region."""
     token: gr.Textbox
     """Empty: an input into which the page's script puts the token of what it watches."""
-    camera: gr.Image
     record: list[Any]
     """Name of an action, number of clips and the button that records them; empty if recording is off."""
 
@@ -97,17 +95,8 @@ def _layout(hub: Hub, defaults: Settings, labels: Sequence[str]) -> Controls:
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             fields, regions = _settings(defaults, labels)
         record = _recording() if hub.records else []
-    # Always present, and hidden by live.css: if it came and went with each start, a late response could remove it from
-    # a newer start.
-    camera = gr.Image(
-        sources=["webcam"],
-        streaming=True,
-        elem_id="camera",
-        show_label=False,
-        webcam_options=gr.WebcamOptions(mirror=False, constraints=WEBCAM),
-    )
     token = gr.Textbox(visible="hidden", elem_id="token")
-    return Controls(source, start, stop, address, fields, regions, token, camera, record)
+    return Controls(source, start, stop, address, fields, regions, token, record)
 
 
 def _recording() -> list[Any]:
@@ -190,16 +179,6 @@ def _wire(page: gr.Blocks, hub: Hub, controls: Controls) -> None:
     controls.stop.click(None, None, None, js=_script("stop"), **QUIETLY)
     controls.source.change(None, controls.source, None, js=_script("choose"), **QUIETLY)
     page.load(None, inputs, None, js=_script("open", WEBCAM, bool(hub.sources), names), **QUIETLY)
-    controls.camera.stream(
-        functools.partial(actions.take_picture, hub),
-        controls.camera,
-        None,
-        stream_every=FRAME_EVERY_S,
-        # A page keeps its slot for half a minute after its last picture; the hub has its own limit.
-        concurrency_limit=None,
-        preprocess=False,  # as the page sent it
-        **QUIETLY,
-    )
     _wire_settings(hub, controls)
     if controls.record:
         *given, button = controls.record

@@ -4,6 +4,7 @@ GET  /live/static/NAME          script and style
 GET  /live/TOKEN/picture        the video, multipart JPEG without end
 GET  /live/TOKEN/flow           the flow as colours, likewise
 WS   /live/TOKEN/state          messages of `realtime.view.page_state`; the page confirms each with its number
+WS   /live/TOKEN/camera         the pictures of the page's webcam: see `realtime.view.camera_socket`
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
 POST /live/start                {"source", "address", "upload", "settings"} -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
@@ -27,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.errors import UsageError
 from realtime.view import actions
+from realtime.view.camera_socket import GONE, take_pictures
 from realtime.view.channel import Channel
 from realtime.view.hub import Hub
 from realtime.view.latest_value import Latest
@@ -36,8 +38,6 @@ BOUNDARY = b"--picture\r\n"
 LARGEST_UPLOAD_BYTES = 500 * 2**20
 LONGEST_WORD = 200
 """Characters of what a page says: a number, or a label of the model."""
-GONE = 4404
-"""Close code: there is no such channel any more."""
 
 
 def routes(hub: Hub) -> list[BaseRoute]:
@@ -59,6 +59,9 @@ def routes(hub: Hub) -> list[BaseRoute]:
 
     async def state(socket: WebSocket) -> None:
         await _converse(socket, hub)
+
+    async def camera(socket: WebSocket) -> None:
+        await take_pictures(socket, hub)
 
     async def upload(request: Request) -> Response:
         return await _upload(request, hub)
@@ -83,6 +86,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
         Route("/live/{token}/picture", picture),
         Route("/live/{token}/flow", flow),
         WebSocketRoute("/live/{token}/state", state),
+        WebSocketRoute("/live/{token}/camera", camera),
     ]
 
 

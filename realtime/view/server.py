@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from realtime.errors import UsageError
 from realtime.signals import HANG_UP, stop_on_signals
 from realtime.view.access import Guard
+from realtime.view.camera_socket import LARGEST_PICTURE_BYTES
 from realtime.view.hub import Hub
 from realtime.view.page import mount
 from realtime.view.routes import routes
@@ -87,7 +88,7 @@ def uvicorn_config(app: FastAPI, password: str | None, local: bool) -> uvicorn.C
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
-        ws_max_size=4096,
+        ws_max_size=LARGEST_PICTURE_BYTES,
         timeout_graceful_shutdown=2,
     )
 

@@ -34,7 +34,7 @@ CONTRAST = """
   while (texts.nextNode()) {
     const node = texts.currentNode.parentElement, style = getComputedStyle(node);
     if (!texts.currentNode.data.trim() || !node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
-    if (node.closest(".stage, .timeline, .unseen, :disabled, .switch, #camera, #source > span, [data-testid=block-info].sr-only")) continue;
+    if (node.closest(".stage, .timeline, .unseen, :disabled, .switch, #source > span, [data-testid=block-info].sr-only")) continue;
     const a = light(read(style.color)), b = light(behind(node));
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) found.push(`${texts.currentNode.data.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
@@ -51,10 +51,9 @@ SHOWN = """
     if (node?.checkVisibility() && node.textContent) texts[id] = node.textContent;
   }
   const seen = (selector) => [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility()).map((node) => node.textContent.trim());
-  const camera = document.querySelector("#camera video"), mirror = document.getElementById("mirror");
-  const size = (video) => (video ? `${video.videoWidth} x ${video.videoHeight}` : "none");
-  return { ...texts, source: document.body.dataset.source, buttons: seen("button:not(#camera *)"), toasts: seen("[data-testid=toast-text]"),
-    mirror: size(mirror), camera: size(camera) };
+  const mirror = document.getElementById("mirror");
+  return { ...texts, source: document.body.dataset.source, buttons: seen("button"), toasts: seen("[data-testid=toast-text]"),
+    mirror: mirror ? `${mirror.videoWidth} x ${mirror.videoHeight}` : "none" };
 }
 """
 

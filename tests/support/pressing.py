@@ -1,9 +1,9 @@
 """The page's controls without a browser: what Gradio's page sends when somebody presses them."""
 
-import base64
 import functools
 import json
 import secrets
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +33,8 @@ def handler(server: Served, control: str, event: str) -> int:
     raise AssertionError(f"{control} has no {event}")
 
 
-def press(
-    server: Served, number: int, data: list[Any], *, stream: bool = False
-) -> tuple[list[Any] | None, str]:
-    """The result: the outputs and "", or None and the message that the page shows.
-
-    `stream`: an event that goes on until it is closed, which is done immediately.
-    """
+def press(server: Served, number: int, data: list[Any]) -> tuple[list[Any] | None, str]:
+    """The result: the outputs and "", or None and the message that the page shows."""
     session = secrets.token_hex(6)
     body = json.dumps({"data": data, "fn_index": number, "session_hash": session})
     status, _, answer = ask(
@@ -47,8 +42,6 @@ def press(
     )
     if status != 200:
         return None, answer.decode()
-    if stream:
-        ask(server, f"/gradio_api/stream/{json.loads(answer)['event_id']}/close", method="POST")
     for message in _messages(server, session):
         if message["msg"] == "process_completed":
             output = message["output"]
@@ -88,10 +81,14 @@ def ask_for_start(server: Served, body: str | bytes) -> tuple[int, dict[str, str
     return status, told
 
 
-def picture(jpeg: bytes, taken: object, channel: str) -> dict[str, Any]:
-    """A webcam picture as the page sends it."""
-    body = base64.b64encode(jpeg).decode()
-    return {"url": f"data:image/jpeg;taken={taken};channel={channel};base64,{body}", "is_value_data": True}
+def picture(jpeg: bytes, taken_ms: float) -> bytes:
+    """A webcam's picture as the page sends it."""
+    return struct.pack("<d", taken_ms) + jpeg
+
+
+def sending(server: Served, token: str) -> ClientConnection:
+    """The road of a page's webcam to a channel."""
+    return connect(f"ws://127.0.0.1:{server.port}/live/{token}/camera", ping_interval=None)
 
 
 def watching(server: Served, token: str) -> ClientConnection:

@@ -1,43 +1,27 @@
-// The browser's webcam. Gradio's component sends its pictures. This module opens and closes the camera, writes into
-// each picture's address when it was taken and for which channel (after the first one Gradio sends nothing but the
-// picture), and shows the camera mirrored, as people expect, though the pictures are not.
+// The browser's webcam: opens and closes it, shows it mirrored, as people expect, and gives its pictures, which are not
+// mirrored, to a worker that sends them.
 
-const find = (id) => document.getElementById(id);
-const GRANT = "#camera [title='grant webcam access'] button"; // of Gradio's component, before it has a camera
-const CAPTURE = "#camera button[aria-label='capture photo']"; // ... and after
+import { socketAddress } from "./server.js";
+
 const STALE_MS = 150; // a background tab is no longer told of new pictures, though there are some
 
-let newest = null; // of the newest picture: performance.now() when it was taken, and when that became known
 let camera = null; // the open MediaStream
-let channel = ""; // token of the channel that its pictures go to
+let toldAt = 0; // performance.now() when the page was last told of a new picture
 let wanted = { video: true };
-let waking = null; // promise that Gradio's component is taking pictures
-let taker = null; // after that, its video element
+let sender = null; // the worker
 
-const plain = HTMLCanvasElement.prototype.toDataURL;
-HTMLCanvasElement.prototype.toDataURL = function (type, ...rest) {
-  if (type !== "image/jpeg" || !camera) return plain.call(this, type, ...rest);
-  return plain.call(this, type, 0.85).replace(";base64,", `;taken=${takenMs()};channel=${channel};base64,`);
-};
-
-function takenMs() {
-  const now = performance.now();
-  return performance.timeOrigin + (newest && now - newest.known < STALE_MS ? newest.taken : now);
-}
-
-// What to ask the browser for. Gradio's component asks for the same: two different requests could both get something
-// else.
+// What to ask the browser for.
 export function askFor(constraints) {
   wanted = constraints;
-  find("camera").inert = true; // operated from here, not by the viewer
 }
 
-// Gradio's component would be silent if the camera is refused. A camera that opens after its start was abandoned is
-// closed.
+// A camera that opens after its start was abandoned is closed.
 export async function openCamera(signal) {
   if (camera?.active) return;
   if (!navigator.mediaDevices?.getUserMedia)
     throw new Error("This browser gives its camera only to pages from localhost or over https. Open the page that way, or choose another source.");
+  if (!window.OffscreenCanvas)
+    throw new Error("This browser cannot send its camera's pictures. Use Chrome or Edge 69, Firefox 105, Safari 16.4 or newer, or choose another source.");
   const stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
     throw new Error(why(error));
   });
@@ -54,66 +38,45 @@ function why(error) {
 }
 
 // Send the open camera's pictures to a channel, and show them.
-export async function sendPictures(mirror, token) {
+export function sendPictures(mirror, token) {
   const mine = camera;
-  channel = token;
+  sender ??= newSender(mirror);
+  sender.postMessage({ address: socketAddress(token, "camera") });
   if (mirror.srcObject === mine) return; // started again: its pictures continue, now to this channel
   mirror.srcObject = mine;
   mirror.play().catch(() => {}); // stopped before it began
   const follow = (now, frame) => {
-    newest = { taken: frame.captureTime ?? now, known: performance.now() };
-    if (camera === mine) mirror.requestVideoFrameCallback(follow);
+    if (camera !== mine) return;
+    toldAt = performance.now();
+    take(mirror, frame.captureTime ?? now);
+    mirror.requestVideoFrameCallback(follow);
   };
   mirror.requestVideoFrameCallback?.(follow);
-  await wake();
-  if (camera !== mine) return; // closed or replaced in the meantime
-  taker.srcObject = mine;
-  taker.play().catch(() => {});
 }
 
 export function closeCamera(mirror) {
   end(camera);
-  camera = newest = mirror.srcObject = null;
-  if (taker) taker.srcObject = null; // so that it sends nothing
+  camera = mirror.srcObject = null;
+  sender?.postMessage({ address: "" });
 }
 
 function end(stream) {
   stream?.getTracks().forEach((track) => track.stop());
 }
 
-// Gradio's component sends what its video shows, once it has been given a camera and told to begin. That is done once;
-// afterwards its video is set to our camera, or to none. Stop does not tell it to end, so that the next start cannot
-// find it midway.
-function wake() {
-  waking ??= grantAndCapture().catch((error) => {
-    waking = null;
-    throw error;
-  });
-  return waking;
+function newSender(mirror) {
+  const worker = new Worker(new URL("camera_sender.js", import.meta.url));
+  // Whenever a picture is due. Mostly the page has been told of one.
+  worker.onmessage = () => {
+    const now = performance.now();
+    if (camera && now - toldAt > STALE_MS) take(mirror, now);
+  };
+  return worker;
 }
 
-async function grantAndCapture() {
-  const first = await appeared(`${GRANT}, ${CAPTURE}`);
-  if (first.matches(GRANT)) first.click();
-  // While playback is only starting, a change is an error.
-  const video = await appeared("#camera video", (found) => found.currentTime > 0);
-  const button = await appeared(CAPTURE);
-  end(video.srcObject);
-  video.srcObject = null;
-  button.click();
-  taker = video;
-}
-
-// No picture arrived: end Gradio's stream and begin another one.
-export function beginAnew() {
-  if (taker) for (const _ of ["end", "begin"]) document.querySelector(CAPTURE).click();
-}
-
-async function appeared(selector, ready = () => true) {
-  for (let i = 0; i < 200; i++) {
-    const found = document.querySelector(selector);
-    if (found && ready(found)) return found;
-    await new Promise((resume) => setTimeout(resume, 50));
-  }
-  throw new Error("The camera did not start within 10 seconds. Press Start again.");
+// `at`: when it was taken, by performance.now().
+async function take(mirror, at) {
+  if (mirror.readyState < 2) return; // there is none yet
+  const picture = window.VideoFrame ? new VideoFrame(mirror) : await createImageBitmap(mirror);
+  sender.postMessage({ picture, takenMs: performance.timeOrigin + at }, [picture]);
 }

@@ -1,13 +1,13 @@
 // The channel that is shown: receives its state from the server, and puts it on the page.
 
 import { percent, showTop } from "./bars.js";
-import { beginAnew, closeCamera, sendPictures } from "./camera.js";
+import { closeCamera, sendPictures } from "./camera.js";
 import { showCosts } from "./costs.js";
 import { moved, overdue, settled, waitFor } from "./patience.js";
 import { mark } from "./region.js";
 import { showResting } from "./resting.js";
 import { say } from "./say.js";
-import { letGo } from "./server.js";
+import { letGo, socketAddress } from "./server.js";
 import * as timeline from "./timeline.js";
 import { shown } from "./turned.js";
 import * as where from "./where.js";
@@ -38,7 +38,6 @@ export function show(given) {
 
 // Before another start. A live channel is shown until the next one is there; one that is not live yet is released.
 export function makeWay() {
-  if (arriving && state?.browser) beginAnew();
   if (arriving || !state) leave();
   else if (!state.browser) closeCamera(find("mirror"));
   if (state?.phase !== "running") phase("opening");
@@ -73,9 +72,7 @@ function leave(another = false) {
 
 function connect() {
   const mine = token;
-  const address = new URL(`live/${mine}/state`, document.baseURI);
-  address.protocol = address.protocol.replace("http", "ws");
-  socket = new WebSocket(address);
+  socket = new WebSocket(socketAddress(mine, "state"));
   socket.onopen = () => where.question() && ask();
   socket.onmessage = (event) => {
     if (mine !== token) return;
@@ -207,8 +204,7 @@ function look(browser) {
   find("idle").hidden = true;
   find("picture").hidden = browser;
   find("mirror").hidden = !browser;
-  const mine = token;
-  if (browser) sendPictures(find("mirror"), token).catch((error) => mine === token && say(error.message));
+  if (browser) sendPictures(find("mirror"), token);
   else {
     closeCamera(find("mirror"));
     find("picture").src = `live/${token}/picture`;

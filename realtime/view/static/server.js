@@ -26,6 +26,13 @@ export function askForStart(given, signal) {
 // If this fails, a channel without viewers ends anyway, only later.
 export const letGo = (token) => post(`live/${token}/stop`).catch(() => {});
 
+// Of a channel's "state" or "camera".
+export function socketAddress(token, name) {
+  const address = new URL(`live/${token}/${name}`, document.baseURI);
+  address.protocol = address.protocol.replace("http", "ws");
+  return address.href;
+}
+
 // `zone`: x, y, width and height in px of the picture, and `was`, its name before.
 export const putZone = (token, name, zone) => ask("PUT", `live/${token}/zones?name=${encodeURIComponent(name)}`, zone);
 export const removeZone = (token, name) => ask("DELETE", `live/${token}/zones?name=${encodeURIComponent(name)}`);

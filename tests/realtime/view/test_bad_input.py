@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
 
-from tests.support.pressing import FIELDS, ask_for_start, failure, handler, picture, press, start, watching
+from tests.support.pressing import (
+    FIELDS,
+    ask_for_start,
+    failure,
+    handler,
+    picture,
+    press,
+    sending,
+    start,
+    watching,
+)
 from tests.support.serving import Served, ask, send_raw
 from tests.support.view_doubles import until
 
@@ -135,11 +146,12 @@ def jpeg(size: tuple[int, int] = (64, 48)) -> bytes:
     return out.getvalue()
 
 
-def send_pictures(server: Served, token: str, count: int, **changed: Any) -> None:
+def send_pictures(server: Served, token: str, count: int, content: bytes | None = None) -> None:
     until(lambda: server.holds()["running"])
-    for number in range(count):
-        sent = {"jpeg": jpeg(), "taken": 1.7e12 + 40 * number, "channel": token} | changed
-        press(server, handler(server, "camera", "stream"), [picture(**sent)], stream=True)
+    with sending(server, token) as road:
+        for number in range(count):
+            road.send(picture(jpeg() if content is None else content, 1.7e12 + 40 * number))
+            assert road.recv(timeout=10) == str(number + 1)
 
 
 @pytest.mark.parametrize(
@@ -154,21 +166,54 @@ def send_pictures(server: Served, token: str, count: int, **changed: Any) -> Non
 )
 def test_what_is_not_a_picture_is_explained(server: Served, content: bytes) -> None:
     token, _ = start(server, "browser")
-    send_pictures(server, token, 2, jpeg=content)
+    send_pictures(server, token, 2, content)
     why = failure(server, token)
     assert "no JPEG" in why or "too large" in why
 
 
+def refusal(server: Served, token: str, message: bytes | str) -> Close:
+    """How the server closes the road of a webcam after this message."""
+    with sending(server, token) as road:
+        road.send(message)
+        with pytest.raises(ConnectionClosed) as closed:
+            road.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd
+
+
 @pytest.mark.parametrize(
-    "payload",
-    [None, 7, "text", {}, {"url": "data:image/jpeg;base64,xx"}, {"path": "/etc/passwd"}, {"url": "http://127.0.0.1:1/x.jpg"},
-     {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, picture(jpeg(), "nan", "x"), picture(jpeg(), "9" * 20, "x"),
-     picture(jpeg(), -5, "x"), picture(jpeg(), 1.7e12, "../../x"), picture(jpeg(), 1.7e12, "nobody"), {"url": "data:image/jpeg;taken=1;channel=x;base64,???"}],
-)  # fmt: skip
-def test_pictures_for_no_channel_are_survived(server: Served, payload: object) -> None:
-    _, message = press(server, handler(server, "camera", "stream"), [payload], stream=True)
-    assert "root:" not in message
-    assert "Traceback" not in message
+    ("message", "code", "why"),
+    [
+        (b"", 4400, "a picture of 0 bytes"),
+        (picture(jpeg(), float("nan")), 4400, "taken at nan ms"),
+        (picture(jpeg(), -5), 4400, "taken at -5.0 ms"),
+        (picture(jpeg(), 1e300), 4400, "taken at 1e+300 ms"),
+        (bytes(9 * 2**20), 1009, "exceeds limit"),
+        ("text", 4400, "a picture as text"),
+    ],
+    ids=["empty", "no number", "before 1970", "far away", "too large", "text"],
+)
+def test_what_is_no_picture_closes_the_cameras_road_and_says_why(
+    server: Served, message: bytes | str, code: int, why: str
+) -> None:
+    token, _ = start(server, "browser")
+    until(lambda: server.holds()["running"])
+    closed = refusal(server, token, message)
+    assert closed.code == code
+    assert why in closed.reason
+    assert ask(server, f"/live/{token}/stop", method="POST")[0] == 204
+
+
+@pytest.mark.parametrize("token", ["nobody", "x" * 500])
+def test_pictures_for_no_channel_are_refused(server: Served, token: str) -> None:
+    assert refusal(server, token, picture(jpeg(), 1.7e12)).code == 4404
+
+
+def test_pictures_for_a_source_that_is_no_webcam_are_left_out(server: Served) -> None:
+    token, _ = start(server, "server:painted.mp4")
+    with sending(server, token) as road:
+        road.send(picture(jpeg(), 1.7e12))
+        assert road.recv(timeout=10) == "1"
 
 
 def test_a_body_that_is_too_large_is_refused(server: Served) -> None:

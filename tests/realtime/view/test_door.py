@@ -27,14 +27,15 @@ def test_without_login_there_is_only_the_login(locked_server: Served, path: str)
 
 
 def test_uploads_and_controls_are_behind_the_login(locked_server: Served) -> None:
-    for path in ("/live/upload?name=a", "/gradio_api/queue/join", "/gradio_api/stream/x/close"):
+    for path in ("/live/upload?name=a", "/gradio_api/queue/join"):
         assert ask(locked_server, path, method="POST", body="{}")[0] == 401
     assert locked_server.holds()["uploads"] == 0
 
 
-def test_the_state_is_behind_the_login(locked_server: Served) -> None:
-    assert b" 403 " in shake_hands(locked_server, "/live/x/state")
-    assert b" 101 " in shake_hands(locked_server, "/live/x/state", f"Cookie: {log_in(locked_server)}")
+@pytest.mark.parametrize("path", ["/live/x/state", "/live/x/camera"])
+def test_state_and_camera_are_behind_the_login(locked_server: Served, path: str) -> None:
+    assert b" 403 " in shake_hands(locked_server, path)
+    assert b" 101 " in shake_hands(locked_server, path, f"Cookie: {log_in(locked_server)}")
 
 
 def test_the_password_opens_everything_and_its_cookie_is_kept_from_scripts_and_other_sites(

@@ -18,6 +18,48 @@ window.saidByRecorder = [];
 new MutationObserver(() => saidByRecorder.push(document.getElementById("recorder").textContent))
   .observe(document.getElementById("recorder"), { childList: true });
 """
+AS_OLDER_BROWSERS = """
+delete HTMLVideoElement.prototype.requestVideoFrameCallback;
+delete window.VideoFrame;
+"""
+SENDER = """
+async () => {
+  const double = `
+    let sockets = 0;
+    self.WebSocket = class {
+      readyState = 1;
+      constructor(address) {
+        this.number = ++sockets;
+        postMessage({ opened: address });
+        newest = this;
+      }
+      send() { postMessage({ sent: this.number }); }
+      close() { this.readyState = 3; }
+    };
+    let newest = null;
+    addEventListener("message", (message) => {
+      if (!message.data.server) return;
+      message.stopImmediatePropagation();
+      newest[message.data.server](message.data.event);
+    });
+  `;
+  const script = await (await fetch("live/static/camera_sender.js")).text();
+  const worker = new Worker(URL.createObjectURL(new Blob([double, script], { type: "text/javascript" })));
+  window.heard = [];
+  worker.onmessage = ({ data }) => data !== "due" && heard.push(data);
+  const wait = () => new Promise((go) => setTimeout(go, 400));
+  window.ask = async (message) => { worker.postMessage(message); await wait(); return heard.splice(0); };
+  window.give = async (count) => {
+    for (let i = 0; i < count; i++) {
+      const picture = await createImageBitmap(new ImageData(16, 12));
+      worker.postMessage({ picture, takenMs: 1e12 + i }, [picture]);
+    }
+    await wait();
+    return heard.splice(0).filter((said) => said.sent).length;
+  };
+}
+"""
+"""The page's worker, with a double of its socket that is told what the server says."""
 
 
 def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, bare_server: Served) -> None:
@@ -35,6 +77,46 @@ def test_what_the_page_mirrors_reaches_the_network_as_it_is(with_camera: Any, ba
         setting(page, "region").fill("320,0,320,480")
         setting(page, "region").press("Enter")
         wait_for_label(page, "painting blue")
+
+
+def test_a_browser_that_tells_of_no_new_picture_sends_them_all_the_same(
+    with_camera: Any, bare_server: Served
+) -> None:
+    """As a tab in the background does, and Firefox before 132."""
+    with page_of(
+        with_camera, bare_server, before=lambda page: page.add_init_script(AS_OLDER_BROWSERS)
+    ) as page:
+        choose(page, WEBCAM)
+        press(page, "Start")
+        page.wait_for_function("document.getElementById('label')?.textContent.startsWith('painting')")
+        page.wait_for_function("parseFloat(document.getElementById('rate').textContent) > 10")
+
+
+def test_five_pictures_are_under_way_at_most(chromium: Any, bare_server: Served) -> None:
+    with page_of(chromium, bare_server) as page:
+        page.evaluate(SENDER)
+        assert page.evaluate("ask({ address: 'ws://a' })") == [{"opened": "ws://a"}]
+        assert page.evaluate("give(9)") == 5
+        page.evaluate("ask({ server: 'onmessage', event: { data: '2' } })")
+        assert page.evaluate("give(9)") == 2
+        page.evaluate("ask({ address: '' })")
+        assert page.evaluate("give(3)") == 0
+
+
+def test_a_lost_road_is_opened_again_unless_the_server_closed_it_for_a_reason(
+    chromium: Any, bare_server: Served
+) -> None:
+    with page_of(chromium, bare_server) as page:
+        page.evaluate(SENDER)
+        page.evaluate("ask({ address: 'ws://a' })")
+        page.evaluate("give(5)")
+        page.evaluate("ask({ server: 'onclose', event: { code: 1006 } })")
+        page.wait_for_function("heard.length === 1")
+        assert page.evaluate("heard.splice(0)") == [{"opened": "ws://a"}]
+        assert page.evaluate("give(9)") == 5, "what was lost with the old road is no longer under way"
+        page.evaluate("ask({ server: 'onclose', event: { code: 4404 } })")
+        page.wait_for_timeout(700)
+        assert page.evaluate("heard") == []
 
 
 def test_a_region_is_drawn_where_the_viewer_sees_it(with_camera: Any, bare_server: Served) -> None:
