@@ -147,5 +147,8 @@ def open_sources(
             failures.append(error)
             if len(failures) == len(sources):
                 raise
-            print(f"i3d-live: {named.name}: {error}", file=sys.stderr)
+            said = str(error)
+            if not said.startswith(f"{named.name}:"):
+                said = f"{named.name}: {said}"
+            print(f"i3d-live: {said}", file=sys.stderr)
     return opened, failures

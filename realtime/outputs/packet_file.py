@@ -1,6 +1,7 @@
 """MP4 files from a source's own packets: nothing is decoded or encoded."""
 
 import heapq
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -44,7 +45,8 @@ class PacketFile:
         self._times = _DecodingTimes(layout.reorder)
         self._sound_tick = -1
         with self._translated():
-            self._file = av.open(str(path), "w", format="mp4", options=OPTIONS)
+            # FFmpeg takes what precedes a colon in a relative path for a protocol.
+            self._file = av.open(os.path.abspath(path), "w", format="mp4", options=OPTIONS)
             self._video = self._file.add_stream_from_template(layout.video, opaque=True)
             self._video.time_base = self._tick_s
             self._video.set_display_matrix(display_matrix(turn))

@@ -1,5 +1,6 @@
 """H.264 files from pictures with their times."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
@@ -51,7 +52,8 @@ class VideoWriter:
         self._still: VideoFrame | None = None
         options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
         with self._translated():
-            self._file = av.open(str(path), "w", options=options)
+            # FFmpeg takes what precedes a colon in a relative path for a protocol.
+            self._file = av.open(os.path.abspath(path), "w", options=options)
             self._stream = self._file.add_stream(encoder, rate=25, options=ENCODER_OPTIONS)
             self._stream.width, self._stream.height = (size + size % 2 for size in size_px)
             codec = self._stream.codec_context

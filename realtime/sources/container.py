@@ -1,5 +1,6 @@
 """Whether a file is a self-contained video."""
 
+import os
 from pathlib import Path
 
 SELF_CONTAINED = [
@@ -81,7 +82,7 @@ def is_video(path: Path) -> bool:
 
     options = {"format_whitelist": ",".join(SELF_CONTAINED)}
     try:
-        with av.open(str(path), options=options) as container:
+        with av.open(os.path.abspath(path), options=options) as container:
             return len(container.streams.video) > 0
     except (av.error.FFmpegError, ValueError):
         return False
