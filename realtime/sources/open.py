@@ -25,6 +25,7 @@ from realtime.sources.address import (
 )
 from realtime.sources.choose_stream import choose_stream, discard_others
 from realtime.sources.ffmpeg_errors import INDEX_BEHIND, reason
+from realtime.sources.http_pictures import open_http
 from realtime.sources.image_folder import ImageFeed, read_image
 from realtime.sources.packets import keeper_for
 from realtime.sources.stdin import StandardInput
@@ -176,6 +177,8 @@ class _StreamFeed:
         file: Any = StandardInput(self.stopping) if self.address.kind == "stdin" else target
         limits = (OPEN_LIMIT_S, self._stall_limit_s) if self._stall_limit_s else None
         try:
+            if self.address.kind == "http":
+                return open_http(target, options, limits)
             return cast("InputContainer", av.open(file, "r", file_format, options, timeout=limits))
         except av.error.FFmpegError as error:
             raise SourceError(f"{self._name}: cannot be opened: {self._reason(error)}") from error

@@ -25,8 +25,9 @@ from realtime.errors import SourceError
 from realtime.offline import clip_inputs
 from realtime.sources.open import open_video
 
-FORMAT = 2
+FORMAT = 3
 """Version of the cached features; a change in how they are computed needs a new number."""
+DIGEST_BYTES = hashlib.sha256().digest_size
 MIDDLE = slice(2, 5)
 """Positions of a window that are learnt from. Near its ends, positions see blank ticks in place of half of what a
 position in the interior of a live stream sees, and their features are 50 % larger."""
@@ -132,18 +133,24 @@ def _cached(example: Example, engine: Engine) -> Path:
 
 
 def _load(path: Path) -> Floats | None:
+    """None if they are not there, or not as they were stored: they are computed again."""
     try:
-        features: Floats = np.load(path)
-    except (OSError, ValueError, EOFError):
+        stored = path.read_bytes()
+    except OSError:
         return None
+    data = stored[:-DIGEST_BYTES]
+    if hashlib.sha256(data).digest() != stored[-DIGEST_BYTES:]:
+        return None
+    features: Floats = np.load(io.BytesIO(data))
     return features
 
 
 def _store(path: Path, features: Floats) -> None:
+    """As a .npy file, followed by its SHA-256."""
     data = io.BytesIO()
     np.save(data, features)
     with locked("features"):
-        replace_file(path, data.getvalue())
+        replace_file(path, data.getvalue() + hashlib.sha256(data.getvalue()).digest())
 
 
 def window_features(path: Path, engine: Engine) -> Floats:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import av
+import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
@@ -141,6 +142,40 @@ def read_live(address: str) -> list[Frame]:
         with pytest.raises(SourceLost):
             frames.extend(video)
     return frames
+
+
+PARTS = "multipart/x-mixed-replace; boundary=frame"
+KIND = b"Content-Type: image/jpeg\r\n"
+IN_THEIR_OWN_WAY: dict[str, tuple[str, bytes, bytes]] = {
+    "no boundary at first": (PARTS, HEAD.partition(b"\r\n")[2], HEAD),
+    "neither boundary nor length": (PARTS, KIND + b"\r\n", b"--frame\r\n" + KIND + b"\r\n"),
+    "a picture at first": (PARTS, b"", HEAD),
+    "a text at first": (PARTS, b"hello\r\n\r\n" + HEAD, HEAD),
+    "a line feed alone": (PARTS, HEAD.replace(b"\r", b""), HEAD.replace(b"\r", b"")),
+    "another kind": (PARTS, HEAD.replace(b"jpeg", b"jpg"), HEAD.replace(b"jpeg", b"jpg")),
+    "boundary with its dashes": (PARTS.replace("frame", "--frame"), HEAD, HEAD),
+    "boundary in quotes": (PARTS.replace("frame", '"frame"'), HEAD, HEAD),
+    "parts as octets": ("application/octet-stream", HEAD, HEAD),
+    "no parts": (PARTS, b"", b""),
+    "no parts, as a picture": ("image/jpeg", b"", b""),
+    "no parts, as a video": ("video/x-motion-jpeg", b"", b""),
+}
+"""What the server says it sends, and what comes before the first picture and before each other one."""
+
+
+@pytest.mark.parametrize("way", IN_THEIR_OWN_WAY)
+def test_what_a_camera_server_sends_in_its_own_way_is_read(way: str) -> None:
+    """The first pictures may go by while FFmpeg finds out what they are: it looks at up to a megabyte."""
+    content_type, first, later = IN_THEIR_OWN_WAY[way]
+    grain = np.random.default_rng(0).integers(0, 30, (240, 320, 3), np.uint8)
+    pieces = []
+    for number in range(120):
+        head, part = later if number else first, bytes(jpeg(picture(number, (320, 240)) + grain))
+        pieces.append((head % len(part) if b"%d" in head else head) + part + b"\r\n")
+    with camera(pieces, [0.005] * 120, content_type) as address:
+        numbers = [read_number(frame.rgb) for frame in read_live(address)]
+    assert len(numbers) >= 40
+    assert numbers == [*range(numbers[0], numbers[0] + len(numbers))], "in order, none left out"
 
 
 def test_live_pictures_without_stamps_are_timed_as_they_come_and_a_pause_is_a_gap() -> None:
