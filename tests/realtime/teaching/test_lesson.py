@@ -32,7 +32,7 @@ from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
 from realtime.sources.open import open_video
 from realtime.teaching import lesson as lesson_module
-from realtime.teaching.clip_features import features_of_ticks, mirrored
+from realtime.teaching.clip_features import Example, features_of, features_of_ticks, mirrored
 from realtime.types import Prediction
 from tests.engines.conftest import own_cache  # noqa: F401
 from tests.support.backends import register
@@ -323,6 +323,46 @@ def test_windows_follow_each_other_and_the_last_one_reaches_back() -> None:
         features = features_of_ticks(ticks, Saw())  # type: ignore[arg-type]
         assert seen == wanted
         assert features.shape == (2, 3 * len(wanted), 4)
+
+
+def test_damaged_features_in_the_cache_are_computed_again(
+    tmp_path: Path,
+    own_cache: Path,  # noqa: F811
+) -> None:
+    class Mean:
+        spec, backend, precision, weights = RGB, "double", "none", WEIGHTS
+
+        def start(self, batch: int = 1) -> int:
+            return batch
+
+        def step(self, chunk: np.ndarray, state: int) -> Any:
+            return type("P", (), {"logits": np.full((2, 7, 4), chunk.mean(), np.float32)}), state
+
+    write_noise(tmp_path / "a.mp4", [90], 64, 0)
+    example = Example(tmp_path / "a.mp4", 0, "1" * 64)
+
+    def given() -> tuple[np.ndarray, list[bool]]:
+        computed: list[bool] = []
+        features, _ = features_of([example], Mean(), computed.append)  # type: ignore[arg-type]
+        return features[example.sha256], computed
+
+    first, computed = given()
+    assert computed == [True]
+    assert given()[1] == [False]
+    (stored,) = (own_cache / "features").rglob("*.npy")
+    whole = stored.read_bytes()
+    for damaged in (
+        whole[:200] + bytes([whole[200] ^ 1]) + whole[201:],
+        whole[:-1],
+        whole + b"x",
+        whole[:20],
+        b"",
+    ):
+        stored.write_bytes(damaged)
+        again, computed = given()
+        assert computed == [True], len(damaged)
+        assert np.array_equal(again, first)
+        assert stored.read_bytes() == whole
 
 
 SLOW = """
