@@ -85,6 +85,12 @@ def check_url(address: Address) -> None:
         raise UsageError(
             f"{address.name}: a port is a number from 1 to 65535; correct what stands behind the host"
         )
+    try:
+        os.fsencode(address.target)
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{address.name}: it has characters that cannot be sent; write them as %XX"
+        ) from None
     if not host:
         raise UsageError(f"{address.name}: there is no host in it; give it as in rtsp://camera/stream")
 

@@ -45,7 +45,7 @@ def watched_classes(labels: tuple[str, ...], watch: Sequence[str] | None) -> lis
                 if near
                 else "see i3d-live info for its labels"
             )
-            raise UsageError(f"{label!r} cannot be watched: the model has no such label; {hint}")
+            raise UsageError(f"{label[:60]!r} cannot be watched: the model has no such label; {hint}")
     classes = sorted({labels.index(label) for label in watch})
     if len(classes) < 2:
         raise UsageError(

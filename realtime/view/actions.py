@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from realtime.errors import UsageError
+from realtime.sources.address import masked
 from realtime.view.hub import Hub
 from realtime.view.settings import from_page
 
@@ -32,7 +33,7 @@ def begin(hub: Hub, given: Any) -> str:
         return hub.start_address(str(given["address"] or ""), settings)
     if source == "demo":
         return hub.start_demo(settings)
-    raise UsageError(f"{source[:60]!r} is not a source; choose one of those on the page")
+    raise UsageError(f"{masked(source)[:60]!r} is not a source; choose one of those on the page")
 
 
 def apply(hub: Hub, token: Any, given: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from engines.load import EngineOptions, Engines
 from engines.runtime.shared import SharedEngine
 from realtime.clock import Clock
-from realtime.errors import SourceError, UsageError
+from realtime.errors import SourceError, UsageError, one_line
 from realtime.reader_threads import Source
 from realtime.sources.address import masked
 from realtime.stages.live_zones import LiveZones
@@ -99,7 +99,7 @@ class Hub:
         """One of `sources`, shared by all pages that watch it."""
         if name not in self.sources:
             raise UsageError(
-                f"{name[:80]!r} is not a source of this server; choose one of {', '.join(self.sources)}"
+                f"{masked(name)[:80]!r} is not a source of this server; choose one of {', '.join(self.sources)}"
             )
         return self._start(name, name, lambda: self._open(self.sources[name]), settings)
 
@@ -260,6 +260,6 @@ def _named(sources: Sequence[str]) -> dict[str, str]:
     """Sources by the name that pages see: the last part of a file's path, or an address without its password."""
     named: dict[str, str] = {}
     for source in sources:
-        name = masked(source) if "://" in source else Path(source).name
+        name = masked(source) if "://" in source else one_line(Path(source).name)
         named[name if name not in named else masked(source)] = source
     return named
