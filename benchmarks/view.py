@@ -161,6 +161,16 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def browser_cpu_s() -> float:
+    """Processor seconds of all processes of Chromium so far."""
+    found = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/comm")
+        if path.read_text() == "chromium\n"
+    ]
+    return sum(cpu_s(pid) for pid in found)
+
+
 def webcam(
     playwright: Any, chromium: str, pictures: list[Image], arguments: list[str], label: str, seconds: float
 ) -> dict[str, Any]:
@@ -182,9 +192,10 @@ def webcam(
         )
         page.wait_for_timeout(3000)
         page.evaluate("bench.ages.length = bench.answers = 0")
-        before_s = cpu_s(pid)
+        before_s, browser_before_s = cpu_s(pid), browser_cpu_s()
         page.wait_for_timeout(1000 * seconds)
         bench, spent_s = page.evaluate("bench"), cpu_s(pid) - before_s
+        browser_s = browser_cpu_s() - browser_before_s
         if not bench["ages"]:
             raise SystemExit(f"not timed: no prediction in {seconds} s; are the cores busy?")
         figures = {
@@ -192,6 +203,7 @@ def webcam(
             "answers_a_second": round(bench["answers"] / seconds, 2),
             "frames_a_second_at_the_server": float(page.locator("#rate").inner_text().split()[0]),
             "server_processor_share": round(spent_s / seconds, 3),
+            "browser_processor_share": round(browser_s / seconds, 3),
             "page": {
                 "latency": page.locator("#p50").inner_text(),
                 "split": page.locator("#split-list").inner_text().split("\n"),
