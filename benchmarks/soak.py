@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import card
+from benchmarks.material import real_ticks
 from benchmarks.soak_day import WARM_UP, Memory, compressed, counted, outputs
 from engines.load import load_engines
 from realtime.clock import Stopwatch
@@ -50,7 +51,8 @@ MOST_GROWTH = 0.01
 
 def from_rtsp(clip: Path, seconds: float, mode: str, precision: str | None) -> dict[str, Any]:
     """A camera for `seconds`, through a real engine and all outputs."""
-    engines = load_engines("kinetics", precision=precision, mode=mode, concurrent=True)  # type: ignore[arg-type]
+    clips = real_ticks() if precision == "int8" else None  # to calibrate it on
+    engines = load_engines("kinetics", precision=precision, mode=mode, concurrent=True, clips=clips)  # type: ignore[arg-type]
     memory, lags, lines = Memory(), [], []
     done = threading.Event()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
