@@ -137,7 +137,8 @@ class Recognizer:
         self._resample = Resample(self._spec.fps, max_gap=max_gap)
         whole = self._whole = self._looks.at(region, terms)
         parts: list[Stage] = [Several(terms.events, self.labels, self._spec, region)] if several else []
-        parts.append(ZonePredictions(self._looks, self._spec, region))
+        self._in_cells = ZonePredictions(self._looks, self._spec, region)
+        parts.append(self._in_cells)
         row = Row(whole.inputs, whole.spans, whole.engines, whole.predictions, *parts, whole.events)
         self._own = OwnZones(self._looks, self._spec.fps, self._spec.window_ticks)
         self._gate = IdleGate(idle_s, self._spec, self._views, stopwatch)
@@ -198,6 +199,13 @@ class Recognizer:
     def open_event(self) -> OpenEvent | None:
         """The action that is going on."""
         return self._whole.events.current
+
+    @property
+    def open_events(self) -> tuple[OpenEvent, ...]:
+        """The actions that are going on: of the whole picture, and of each zone."""
+        whole = self.open_event
+        zones = (*self._in_cells.open_events, *self._own.open_events)
+        return zones if whole is None else (whole, *zones)
 
     @property
     def delay_s(self) -> Fraction:

@@ -15,7 +15,7 @@ from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
 from realtime.sources.reconnect import Reconnecting
 from realtime.sources.video import Video
-from realtime.types import Event, Frame, of_whole
+from realtime.types import Event, Frame
 
 
 class Only:
@@ -93,18 +93,18 @@ class SourceOutputs:
         return queue
 
     def _clips(self, folder: ClipFolder, recognizer: Recognizer) -> Sink:
-        from realtime.outputs.event_clips import PASSED, EventClips, WithOpenEvent
+        from realtime.outputs.event_clips import PASSED, EventClips, WithOpenEvents
 
         make = partial(EventClips, folder, VideoWriter, recognizer.delay_s)
         clips = self._queued("--save-clips", make, (*LIMITS, PASSED))
-        return Only(_clipped, WithOpenEvent(clips, lambda: recognizer.open_event))
+        return Only(_clipped, WithOpenEvents(clips, lambda: recognizer.open_events))
 
     def _snapshots(self, folder: ClipFolder, recognizer: Recognizer) -> Sink:
-        from realtime.outputs.event_clips import WithOpenEvent
+        from realtime.outputs.event_clips import WithOpenEvents
         from realtime.outputs.snapshots import Snapshots, sparse
 
         saved = self._queued("--save-snapshots", partial(Snapshots, folder, recognizer.delay_s))
-        return Only(of_whole, WithOpenEvent(saved, lambda: recognizer.open_event, sparse()))
+        return Only(_pictured, WithOpenEvents(saved, lambda: recognizer.open_events, sparse()))
 
 
 def annotator(path: Path, size_px: tuple[int, int], caption: str, recognizer: Recognizer) -> Sink:
@@ -129,4 +129,9 @@ def check_writable(path: Path) -> None:
 
 
 def _clipped(item: Frame | Output) -> bool:
-    return isinstance(item, Frame | Event) and of_whole(item)
+    return isinstance(item, Frame | Event) and _pictured(item)
+
+
+def _pictured(item: Frame | Output) -> bool:
+    """Whether it is not about one of several actions, whose events are not saved."""
+    return not isinstance(item, Event) or item.id is None

@@ -71,7 +71,8 @@ class ClipFolder:
 
     def path(self, event: Event | OpenEvent) -> Path:
         """Of the finished file."""
-        return self._folder / f"{self._prefix}{event.start_s:08.1f}s-{_safe(event.label)}{self._suffix}"
+        what = _safe(event.label) if event.zone is None else f"{_safe(event.zone)}-{_safe(event.label)}"
+        return self._folder / f"{self._prefix}{event.start_s:08.1f}s-{what}{self._suffix}"
 
     def unfinished(self, path: Path) -> Path:
         """The hidden name under which it is written."""

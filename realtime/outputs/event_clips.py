@@ -41,11 +41,19 @@ NEAR_S = 0.2
 """By how much the first frame of an event may be later than its start."""
 
 
+Key = tuple[str | None, float]
+"""Of an event that is open or has ended: its zone and when it began."""
+
+
 @dataclass(frozen=True)
 class GoingOn:
-    """From the next frame on this action is going on, or none."""
+    """From the next frame on these actions are going on: one of the whole picture at most, and of each zone."""
 
-    event: OpenEvent | None
+    events: tuple[OpenEvent, ...]
+
+
+def key_of(event: Event | OpenEvent) -> Key:
+    return event.zone, event.start_s
 
 
 def without_pictures() -> Callable[[Frame], Frame | Passed | None]:
@@ -67,27 +75,27 @@ def without_pictures() -> Callable[[Frame], Frame | Passed | None]:
 PASSED = Limit(lambda item: isinstance(item, Passed), 1000)
 
 
-class WithOpenEvent:
+class WithOpenEvents:
     """Sink: passes everything on, and before a frame what is going on with it, where that has changed."""
 
     def __init__(
         self,
         sink: AnySink,
-        going_on: Callable[[], OpenEvent | None],
+        going_on: Callable[[], tuple[OpenEvent, ...]],
         passed: Callable[[Frame], Frame | Passed | None] | None = None,
     ) -> None:
-        """`going_on`: `Recognizer.open_event`, asked in the recogniser's own thread. `passed`: what is passed on of a
+        """`going_on`: `Recognizer.open_events`, asked in the recogniser's own thread. `passed`: what is passed on of a
         frame, by default what a clip needs."""
         self._sink, self._going_on, self._passed = sink, going_on, passed or without_pictures()
-        self._told: OpenEvent | None = None
+        self._told: tuple[OpenEvent, ...] = ()
 
     def push(self, item: Frame | Output) -> None:
         if not isinstance(item, Frame):
             self._sink.push(item)
             return
-        if (event := self._going_on()) != self._told:
-            self._told = event
-            self._sink.push(GoingOn(event))
+        if (events := self._going_on()) != self._told:
+            self._told = events
+            self._sink.push(GoingOn(events))
         if (passed := self._passed(item)) is not None:
             self._sink.push(passed)
 
@@ -104,17 +112,17 @@ class EventClips:
         self._folder, self._make_writer, self._row_s = folder, make_writer, delay_s + BEFORE_S
         self.row: deque[Waiting] = deque()
         """The frames that may still belong to an event: where their packets are, or time and JPEG."""
-        self._going: OpenEvent | None = None
-        self._next: OpenEvent | None = None
-        self._ended: deque[Event] = deque()
-        self._clips: dict[float, Clip] = {}
+        self._going: tuple[OpenEvent, ...] = ()
+        self._next: tuple[OpenEvent, ...] = ()
+        self._ended: list[Event] = []
+        self._clips: dict[Key, Clip] = {}
         self._writing_before = 0
         """Bytes of what was being written when room was made."""
 
     def push(self, item: Frame | Output | Passed | GoingOn) -> None:
         """The next frame or event."""
         if isinstance(item, GoingOn):
-            self._next = item.event
+            self._next = item.events
         elif isinstance(item, Event):
             self._ended.append(item)
         elif isinstance(item, Frame | Passed):
@@ -129,7 +137,7 @@ class EventClips:
 
     def close(self) -> None:
         """No frame follows: the rest of the row belongs to the events known now."""
-        self._going = None
+        self._going = ()
         while self.row:
             self._leave(self.row.popleft())
         self._finish(lambda event: True)
@@ -139,9 +147,9 @@ class EventClips:
         pts = _pts(frame)
         pts_s = float(pts)
         self._finish(lambda event: pts_s > event.end_s + AFTER_S)
-        known: list[Event | OpenEvent] = [*self._ended, *([self._going] if self._going else [])]
-        for start_s in self._clips.keys() - {event.start_s for event in known}:
-            self._clips.pop(start_s).discard()  # too short to count as an event
+        known: list[Event | OpenEvent] = [*self._ended, *self._going]
+        for key in self._clips.keys() - {key_of(event) for event in known}:
+            self._clips.pop(key).discard()  # too short to count as an event
         wanted = [event for event in known if pts_s >= event.start_s - BEFORE_S]
         rgb = _from_jpeg(frame[1]) if wanted and not isinstance(frame, Passed) else None
         for event in wanted:
@@ -157,7 +165,7 @@ class EventClips:
 
     def _clip(self, event: Event | OpenEvent, frame: Waiting, rgb: Image | None) -> Clip | None:
         """The clip of an event for this frame, which may begin with it; None if it has ended before."""
-        clip = self._clips.get(event.start_s)
+        clip = self._clips.get(key_of(event))
         if clip is not None and clip.takes(frame):
             return clip
         if clip is not None:
@@ -171,13 +179,14 @@ class EventClips:
         else:
             assert rgb is not None
             clip = PictureClip(self._folder, path, self._make_writer, rgb, frame[0])
-        self._clips[event.start_s] = clip
+        self._clips[key_of(event)] = clip
         return clip
 
     def _finish(self, over: Callable[[Event], bool]) -> None:
-        """Events end in the order in which they are given."""
-        while self._ended and over(self._ended[0]):
-            clip = self._clips.pop(self._ended.popleft().start_s, None)
+        """Keep the clips of the events that are over."""
+        for event in [each for each in self._ended if over(each)]:
+            self._ended.remove(event)
+            clip = self._clips.pop(key_of(event), None)
             if clip is not None:
                 clip.keep()
                 self._make_room(0)

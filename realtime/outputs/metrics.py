@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -73,6 +73,10 @@ class Metrics(Collector):
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
+        self._of_zones = {
+            kind: Counter(f"i3d_live_zone_{kind}s", text, ["source", "zone"], registry=self._registry)
+            for kind, text in OF_ZONES.items()
+        }
         self._metrics_app = make_wsgi_app(self._registry)
         try:
             self._server = make_server(host, port, self._app, _server_class(host), _Handler)
@@ -97,8 +101,11 @@ class Metrics(Collector):
 
     def write(self, line: Line) -> None:
         """Count a line of the log: these figures cannot be read from a session later."""
+        source = line.get("name", self._only_name())
         if line["kind"] == "prediction" and line["latency_ms"] is not None:
-            self._latency.labels(line.get("name", self._only_name())).observe(line["latency_ms"] / 1000)
+            self._latency.labels(source).observe(line["latency_ms"] / 1000)
+        if "zone" in line and line["kind"] in self._of_zones:
+            self._of_zones[line["kind"]].labels(source, line["zone"]).inc()
 
     def collect(self) -> Iterator[Metric]:
         sources = {name: each.figures() for name, each in self._sources.items()}
@@ -174,6 +181,11 @@ class Metrics(Collector):
         return json_answer(status, {"healthy": well, "sources": sources})
 
 
+OF_ZONES = {
+    "prediction": "Answers about a zone, provisional ones included.",
+    "event": "Events of a zone that have ended.",
+}
+"""By the kind of the log's line that is counted."""
 Read = Callable[[Figures], float]
 COUNTERS: tuple[tuple[str, str, Read], ...] = (
     ("frames", "Frames decoded.", lambda f: f.frames),

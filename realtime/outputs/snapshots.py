@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from realtime.outputs.clip_folder import ClipFolder, translated
-from realtime.outputs.event_clips import GoingOn
+from realtime.outputs.event_clips import GoingOn, Key, key_of
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
 from realtime.stages.events import OpenEvent
@@ -27,6 +27,7 @@ class Moment(NamedTuple):
     """What one prediction says."""
 
     probability: float
+    zone: str | None
     label: str
     middle_s: float
     """Middle of its span."""
@@ -57,9 +58,9 @@ class Snapshots:
         """Time and JPEG of each frame that a prediction may still speak of."""
         self._moments: deque[Moment] = deque()
         """What the predictions about the frames in the row say."""
-        self._going: OpenEvent | None = None
-        self._best: dict[float, tuple[Moment, bytes]] = {}
-        """Of an event by its start: its surest moment so far, and the picture of it."""
+        self._going: tuple[OpenEvent, ...] = ()
+        self._best: dict[Key, tuple[Moment, bytes]] = {}
+        """Of an event: its surest moment so far, and the picture of it."""
 
     def push(self, item: Frame | Output | GoingOn) -> None:
         """The next frame or output."""
@@ -67,15 +68,16 @@ class Snapshots:
             self._wait(item)
         elif isinstance(item, Prediction):
             if item.settled:
-                moment = Moment(item.probability, item.label, (item.start_s + item.end_s) / 2)
+                moment = Moment(item.probability, item.zone, item.label, (item.start_s + item.end_s) / 2)
                 self._moments.append(moment)
-                self._consider(self._going, moment)
+                for event in self._going:
+                    self._consider(event, moment)
         elif isinstance(item, Event):
             self._save(item)
         elif isinstance(item, GoingOn):
-            before = {} if self._going is None else {self._going.start_s}
-            self._best = {start_s: best for start_s, best in self._best.items() if start_s in before}
-            self._going = item.event
+            before = {key_of(event) for event in self._going}
+            self._best = {key: best for key, best in self._best.items() if key in before}
+            self._going = item.events
 
     def close(self) -> None:
         """Nothing follows: all events are saved by now."""
@@ -88,12 +90,13 @@ class Snapshots:
             self._moments.popleft()
         self.row.append((pts, to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY)))
 
-    def _consider(self, event: Event | OpenEvent | None, moment: Moment) -> None:
-        if event is None or moment.label != event.label or moment.middle_s < event.start_s or not self.row:
+    def _consider(self, event: Event | OpenEvent, moment: Moment) -> None:
+        other = (moment.zone, moment.label) != (event.zone, event.label)
+        if other or moment.middle_s < event.start_s or not self.row:
             return
-        best = self._best.get(event.start_s)
+        best = self._best.get(key_of(event))
         if best is None or moment.probability > best[0].probability:
-            self._best[event.start_s] = moment, self._nearest(moment.middle_s)
+            self._best[key_of(event)] = moment, self._nearest(moment.middle_s)
 
     def _nearest(self, at_s: float) -> bytes:
         return min(self.row, key=lambda each: abs(each[0] - at_s))[1]
@@ -102,7 +105,7 @@ class Snapshots:
         for moment in self._moments:
             if moment.middle_s <= event.end_s:
                 self._consider(event, moment)
-        best = self._best.pop(event.start_s, None)
+        best = self._best.pop(key_of(event), None)
         if best is None and not self.row:
             return
         jpeg = self._nearest((event.start_s + event.end_s) / 2) if best is None else best[1]

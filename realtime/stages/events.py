@@ -32,6 +32,8 @@ class OpenEvent:
     label: str
     start_s: float
     """As `Event.start_s` will be."""
+    zone: str | None = None
+    """As `Event.zone` will be."""
 
 
 class Events:
@@ -59,7 +61,7 @@ class Events:
     @property
     def current(self) -> OpenEvent | None:
         """The action that is going on."""
-        return None if self._label is None else OpenEvent(self._label, self._start_s)
+        return None if self._label is None else OpenEvent(self._label, self._start_s, self._zone)
 
     def push(self, item: Any) -> list[Any]:
         prediction = item.prediction if isinstance(item, Reading) else item

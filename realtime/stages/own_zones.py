@@ -11,6 +11,7 @@ from typing import Any
 
 from realtime.overload import Level
 from realtime.stages.dropped_frames import Dropped
+from realtime.stages.events import OpenEvent
 from realtime.stages.looks import Looks, Stages
 from realtime.stages.row import Row
 from realtime.stages.where import Part
@@ -49,6 +50,12 @@ class OwnZones:
     def steps(self) -> int:
         """Times that the engines have run for own zones."""
         return self._steps + sum(each.stages.engines.steps for each in self._zones.values())
+
+    @property
+    def open_events(self) -> list[OpenEvent]:
+        """What is going on in each zone."""
+        going = (each.stages.events.current for each in self._zones.values())
+        return [event for event in going if event is not None]
 
     def reset(self) -> None:
         """Forget all ticks; the zones stay."""

@@ -10,7 +10,7 @@ from engines.spec import StreamSpec
 from realtime.errors import UsageError
 from realtime.stages.cells import Reading, calibrated
 from realtime.stages.dropped_frames import Dropped
-from realtime.stages.events import Events
+from realtime.stages.events import Events, OpenEvent
 from realtime.stages.fuse import fuse, top_labels
 from realtime.stages.looks import Looks
 from realtime.stages.predictions import Predictions
@@ -49,6 +49,12 @@ class ZonePredictions:
         self._picture: Picture | None = None
         self._parts: dict[str, Floats] = {}
         """By name, of the zones that are seen: the weight of each cell, float32 (7, columns)."""
+
+    @property
+    def open_events(self) -> list[OpenEvent]:
+        """What is going on in each zone."""
+        going = (each.events.current for each in self._zones.values())
+        return [event for event in going if event is not None]
 
     def reset(self) -> None:
         """Forget all predictions and open events; the zones stay."""

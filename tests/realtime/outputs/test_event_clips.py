@@ -18,7 +18,7 @@ from engines.spec import RGB, Mode, Weights
 from realtime.clock import Stopwatch
 from realtime.errors import OutputError
 from realtime.outputs.clip_folder import CLIP, ClipFolder
-from realtime.outputs.event_clips import EventClips, WithOpenEvent
+from realtime.outputs.event_clips import EventClips, WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
@@ -41,7 +41,7 @@ def numbered(count: int) -> list[Frame]:
 
 
 def play(
-    clips: WithOpenEvent,
+    clips: WithOpenEvents,
     seconds: float,
     going: dict[str, Any],
     told: Sequence[tuple[float, Callable[[], None]]] = (),
@@ -57,20 +57,24 @@ def play(
 
 def make(
     folder: Path, going: dict[str, Any], largest_bytes: float = 1e9, name: str | None = None
-) -> WithOpenEvent:
+) -> WithOpenEvents:
     """`going["on"]`: the event that is open."""
-    return WithOpenEvent(saving(folder, largest_bytes, name), lambda: going.get("on"))
+    return WithOpenEvents(saving(folder, largest_bytes, name), lambda: opened(going))
 
 
 def saving(folder: Path, largest_bytes: float = 1e9, name: str | None = None) -> EventClips:
     return EventClips(ClipFolder(folder, CLIP, largest_bytes, name, START), VideoWriter, DELAY_S)
 
 
+def opened(going: dict[str, Any]) -> tuple[OpenEvent, ...]:
+    return (going["on"],) if "on" in going else ()
+
+
 def begin(going: dict[str, Any], label: str, start_s: float) -> Callable[[], None]:
     return lambda: going.update(on=OpenEvent(label, start_s))
 
 
-def end(clips: WithOpenEvent, going: dict[str, Any], event: Event) -> Callable[[], None]:
+def end(clips: WithOpenEvents, going: dict[str, Any], event: Event) -> Callable[[], None]:
     def ended() -> None:
         going.pop("on")
         clips.push(event)
@@ -103,7 +107,7 @@ def test_a_clip_holds_the_event_and_two_seconds_around_it(tmp_path: Path) -> Non
 def test_a_long_event_is_written_while_it_goes_on(tmp_path: Path) -> None:
     going: dict[str, Any] = {}
     saves = saving(tmp_path)
-    clips = WithOpenEvent(saves, lambda: going.get("on"))
+    clips = WithOpenEvents(saves, lambda: opened(going))
     held: list[int] = []
     event = Event("a", 5.0, 55.0, 0.9)
     look = [(float(at_s), lambda: held.append(len(saves.row))) for at_s in range(10, 60)]
@@ -111,6 +115,40 @@ def test_a_long_event_is_written_while_it_goes_on(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     assert numbers_in(path) == between(5, 55)
     assert max(held) <= float(DELAY_S + 2) * 25 + 2
+
+
+def test_events_of_zones_have_clips_of_their_own_with_the_zones_name(tmp_path: Path) -> None:
+    """Known of late, beginning at the same time, and ending in another order than they were told."""
+    going: list[OpenEvent] = []
+    clips = WithOpenEvents(saving(tmp_path), lambda: tuple(going))
+    whole = Event("a", 4.0, 20.0, 0.9)
+    left, right = Event("a", 4.0, 9.0, 0.9, zone="left side"), Event("b", 6.0, 14.0, 0.9, zone="right")
+    short = OpenEvent("b", 5.0, "door")
+
+    def begun(event: Event) -> Callable[[], None]:
+        return lambda: going.append(OpenEvent(event.label, event.start_s, event.zone))
+
+    def ended(event: Event) -> Callable[[], None]:
+        def end_it() -> None:
+            going.remove(OpenEvent(event.label, event.start_s, event.zone))
+            clips.push(event)
+
+        return end_it
+
+    told = [
+        (6.0, begun(whole)), (6.0, begun(left)), (7.0, lambda: going.append(short)), (7.5, lambda: going.remove(short)),
+        (8.0, begun(right)), (12.0, ended(left)), (22.9, ended(whole)), (23.0, ended(right)),
+    ]  # fmt: skip
+    for item in numbered(30 * 25):
+        while told and told[0][0] <= item.pts:
+            told.pop(0)[1]()
+        clips.push(item)
+    clips.close()
+    found = {path.name.split("s-")[1]: numbers_in(path) for path in tmp_path.iterdir()}
+    assert found.keys() == {"a.mp4", "left_side-a.mp4", "right-b.mp4"}
+    assert found["a.mp4"] == between(4, 20)
+    assert found["left_side-a.mp4"] == between(4, 9)
+    assert found["right-b.mp4"][: 10 * 25] == between(6, 14)[: 10 * 25]
 
 
 def test_events_that_follow_one_another_share_frames(tmp_path: Path) -> None:
@@ -248,7 +286,7 @@ def test_every_event_of_a_run_becomes_a_clip(mode: Mode, smooth: int, tmp_path: 
         items.append(Frame(np.full((48, 64, 3), 255 * bright, np.uint8), i / FPS, 1 / FPS))
     recognizer = Recognizer({"rgb": Brightness(mode)}, smooth=smooth)
     saves = EventClips(ClipFolder(tmp_path, CLIP, 1e9, None, START), VideoWriter, recognizer.delay_s)
-    clips = WithOpenEvent(saves, lambda: recognizer.open_event)
+    clips = WithOpenEvents(saves, lambda: recognizer.open_events)
     lines: list[Line] = []
     run_sessions([Session(Made(items), recognizer, write=lines.append, sinks=[clips], stopwatch=Stopwatch())])  # type: ignore[arg-type]
     events = [line for line in lines if line["kind"] == "event"]

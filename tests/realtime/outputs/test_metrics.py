@@ -22,8 +22,10 @@ from realtime.recognizer import Recognizer
 from realtime.session import Session, run_sessions
 from realtime.sources.reconnect import Reconnecting
 from realtime.types import Frame
+from realtime.zones import Zone
 from tests.realtime.test_many import Made
 from tests.support.clocks import ManualClock
+from tests.support.colours import SeesColours, coloured
 from tests.support.doubles import SawTicks, constant_rate
 from tests.support.servers import free_port
 from tests.support.stillness import filmed, moving
@@ -108,6 +110,32 @@ def test_figures_are_those_of_the_summary(metrics: Metrics, clock: ManualClock) 
         assert found["i3d_live_queue_frames", name] == 0
         assert found["i3d_live_reconnects_total", name] == 0
     assert found["i3d_live_frames_dropped_total", "a", "faster than the model's rate"] == 25
+
+
+def test_predictions_and_events_of_each_zone_are_counted(metrics: Metrics, clock: ManualClock) -> None:
+    lines: list[Line] = []
+
+    def write(line: Line) -> None:
+        metrics.write(line)
+        lines.append(line)
+
+    shown = {"red": (16.0, 16.0, 96.0, 224.0), "blue": (144.0, 16.0, 96.0, 224.0)}
+    zones = [Zone("left", 0, 0, 50, 100, percent=True), Zone("right", 50, 0, 50, 100, percent=True, own=True)]
+    made = Session(
+        Made([coloured(number, shown) for number in range(150)]),
+        Recognizer({"rgb": SeesColours()}, smooth=1, zones=zones),
+        name="a",
+        write=write,
+        now_s=clock.now_s,
+    )
+    metrics.watch("a", made.figures, stall_s=5.0)
+    run_sessions([made])
+    found = figures(metrics)
+    for kind in ("prediction", "event"):
+        for zone in ("left", "right"):
+            told = sum(line["kind"] == kind and line.get("zone") == zone for line in lines)
+            assert told > 0
+            assert found[f"i3d_live_zone_{kind}s_total", "a", zone] == told
 
 
 def test_a_rest_is_told_in_lines_and_figures(metrics: Metrics, clock: ManualClock) -> None:

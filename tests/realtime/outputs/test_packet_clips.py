@@ -23,7 +23,7 @@ from realtime.commands.sinks import SourceOutputs
 from realtime.errors import SourceLost
 from realtime.outputs.clip_files import Writer
 from realtime.outputs.clip_folder import CLIP, ClipFolder
-from realtime.outputs.event_clips import EventClips, WithOpenEvent
+from realtime.outputs.event_clips import EventClips, WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
@@ -68,7 +68,7 @@ def follow(frames: Any, clips: EventClips, events: Sequence[Event]) -> None:
     """Frames, and for each event what the recogniser says of it: from a second after its start, a second after its
     end."""
     going: list[Event] = []
-    sink = WithOpenEvent(clips, lambda: OpenEvent(going[0].label, going[0].start_s) if going else None)
+    sink = WithOpenEvents(clips, lambda: (OpenEvent(going[0].label, going[0].start_s),) if going else ())
     told: set[Event] = set()
     for frame in frames:
         sink.push(frame)

@@ -1,6 +1,7 @@
 """Snapshots, read back: the frame of the surest prediction of each event, under its name, in a folder with a limit."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from realtime.commands.outputs import OutputOptions
 from realtime.commands.sinks import SourceOutputs
 from realtime.errors import OutputError
 from realtime.outputs.clip_folder import SNAPSHOT, ClipFolder
-from realtime.outputs.event_clips import WithOpenEvent
+from realtime.outputs.event_clips import WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.snapshots import Snapshots, sparse
 from realtime.recognizer import Recognizer
@@ -40,12 +41,12 @@ def prediction(middle_s: float, label: str, probability: float, *, settled: bool
 def play(snapshots: Snapshots, seconds: float, said: list[Prediction], events: list[Event]) -> None:
     """Numbered frames; each prediction `LATE_S` after the middle of its span, each event as late after its end."""
     going: list[OpenEvent] = []
-    sink = WithOpenEvent(snapshots, lambda: going[0] if going else None, sparse())
+    sink = WithOpenEvents(snapshots, lambda: (going[0],) if going else (), sparse())
     said, events = list(said), list(events)
     for i in range(round(seconds * 25)):
         now_s = i / 25
         if events and events[0].start_s + LATE_S <= now_s and not going:
-            going.append(OpenEvent(events[0].label, events[0].start_s))
+            going.append(OpenEvent(events[0].label, events[0].start_s, events[0].zone))
         sink.push(Frame(picture(i % 256), i * STEP, STEP))
         while said and (said[0].start_s + said[0].end_s) / 2 + LATE_S <= now_s:
             sink.push(said.pop(0))
@@ -76,6 +77,18 @@ def test_a_snapshot_shows_the_surest_moment_of_its_event(tmp_path: Path) -> None
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "20261124-101500-cam_1-000003.9s-tai_chi.jpg"
     assert abs(number_in(path) - 5.12 * 25) <= 4
+
+
+def test_a_snapshot_of_a_zones_event_is_of_the_zones_surest_moment(tmp_path: Path) -> None:
+    said = [
+        prediction(4.0, "tai chi", 0.99),
+        replace(prediction(5.0, "tai chi", 0.9), zone="door"),
+        replace(prediction(6.0, "tai chi", 0.99), zone="gate"),
+    ]
+    play(make(tmp_path), 20, said, [Event("tai chi", 3.9, 7.1, 0.8, zone="door")])
+    (path,) = tmp_path.iterdir()
+    assert path.name == "20261124-101500-000003.9s-door-tai_chi.jpg"
+    assert abs(number_in(path) - 5.0 * 25) <= 4
 
 
 def test_a_long_event_keeps_its_surest_moment_and_the_row_stays_short(tmp_path: Path) -> None:

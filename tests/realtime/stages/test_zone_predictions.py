@@ -1,6 +1,7 @@
 """Zones are read from the cells that they cover, and each has its own predictions and events."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ from engines.spec import RGB
 from realtime.errors import UsageError
 from realtime.outputs.log import SCHEMA, output_line
 from realtime.recognizer import Output, Recognizer
+from realtime.stages.events import OpenEvent
 from realtime.stages.region import Region
 from realtime.stages.zone_predictions import check_seen, shares_of_cells
 from realtime.types import Event, Frame, Picture, Prediction, of_whole
@@ -50,6 +52,17 @@ def test_each_zone_has_its_label_place_and_event(mode: Any) -> None:
         (event,) = of_zone(outputs, zone, Event)
         assert (event.label, event.start_s, event.end_s) == (label, 0.0, 4.8)
         assert event.where == place
+
+
+def test_what_goes_on_in_the_whole_picture_and_in_each_zone_is_known_before_it_ends() -> None:
+    zones = (LEFT, replace(RIGHT, own=True))
+    found = Recognizer({"rgb": SeesColours()}, smooth=1, zones=zones)
+    assert found.open_events == ()
+    for item in clip((200, {"red": (16.0, 16.0, 224.0, 224.0)})):
+        found.push(item)
+    assert found.open_events == tuple(OpenEvent("red", 0.0, zone) for zone in (None, "left", "right"))
+    assert len([out for out in found.flush() if isinstance(out, Event)]) == 3
+    assert found.open_events == ()
 
 
 def test_one_zone_changes_and_the_other_does_not() -> None:
