@@ -6,18 +6,23 @@ The recognisers take turns, chunk of 8 ticks by chunk, in changing order, so tha
 down slows all of them. The cost of zones is the median over the chunks of the time with them divided by the time
 without, both in wall-clock time and in time of the processor. RGB alone, `continual`, in the default precision of this
 machine.
+
+Own zones are streams of their own for the engine. Whether a batch would be cheaper than one after another is measured
+on the engine alone: both in turn, on the same ticks.
 """
 
 import argparse
 import time
 from fractions import Fraction
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 
 from benchmarks import card
-from benchmarks.material import RGB_MODEL, checked_engines, precisions
+from benchmarks.material import RGB_MODEL, checked_engines, precisions, real_ticks
 from benchmarks.reaction import pictures
+from engines.engine import Engine
 from engines.weights.fetch import demo_clip
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
@@ -57,6 +62,29 @@ def figures(times: Times) -> dict[str, dict[str, float]]:
     return found
 
 
+def batches(engine: Engine, steps: int) -> dict[str, dict[str, float]]:
+    """By number of streams: the time of a step for all of them, one after another and as one batch."""
+    ticks = real_ticks()["rgb"]
+    found = {}
+    for streams in (2, 4):
+        apart, together = [engine.start() for _ in range(streams)], engine.start(streams)
+        times: dict[str, list[float]] = {"one_after_another": [], "one_batch": []}
+        for number in range(steps + WARM_UP_CHUNKS):
+            first = number * CHUNK_TICKS % (len(ticks) - CHUNK_TICKS)
+            chunk = ticks[None, first : first + CHUNK_TICKS]
+            began = time.perf_counter()
+            apart = [engine.step(chunk, state)[1] for state in apart]
+            between = time.perf_counter()
+            _, together = engine.step(np.repeat(chunk, streams, axis=0), together)
+            times["one_after_another"].append(between - began)
+            times["one_batch"].append(time.perf_counter() - between)
+        rows = {name: np.array(values[WARM_UP_CHUNKS:]) for name, values in times.items()}
+        found[f"{streams} streams"] = {
+            f"{name}_ms": round(float(np.median(row)) * 1000, 2) for name, row in rows.items()
+        } | {"ratio": round(float(np.median(rows["one_batch"] / rows["one_after_another"])), 4)}
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -69,7 +97,9 @@ def main() -> None:
     ticks = (chunks + WARM_UP_CHUNKS) * CHUNK_TICKS
     frames = [Frame(shown[i % len(shown)], Fraction(i, 25), Fraction(1, 25)) for i in range(ticks)]
     recognizers = {name: Recognizer(engines.by_stream, zones=zones) for name, zones in ZONES.items()}
-    found = figures(timed(recognizers, frames))
+    found: dict[str, Any] = figures(timed(recognizers, frames))
+    assert engines.rgb is not None
+    found["batches"] = batches(engines.rgb, chunks // 2)
     card.report("zones", {"model": RGB_MODEL, "precision": precision, "chunks": chunks} | found)
 
 

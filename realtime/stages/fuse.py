@@ -25,7 +25,10 @@ def top_labels(
     probabilities: Floats, labels: tuple[str, ...], count: int = 5
 ) -> tuple[tuple[str, float], ...]:
     """The most likely labels with their probabilities, in descending order; ties in the order of the classes."""
-    order = np.argsort(-probabilities, kind="stable")[:count]
+    best = np.arange(len(labels))
+    if count < len(labels):  # sorting all of 400 takes ten times as long
+        best = np.flatnonzero(probabilities >= np.partition(probabilities, -count)[-count])
+    order = best[np.argsort(-probabilities[best], kind="stable")][:count]
     return tuple((labels[i], float(probabilities[i])) for i in order)
 
 

@@ -1,7 +1,7 @@
 """Predictions and events of named parts of the picture, from the same cells as those of the whole picture."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,23 @@ class CellZone:
     whole picture."""
 
 
+class Place(NamedTuple):
+    """Where a zone is in the picture."""
+
+    part: Floats
+    """Weight of each cell, float32 (7, columns); their sum is 1."""
+    cells: float
+    """How many cells it is as sure as."""
+
+
+class Seen(NamedTuple):
+    """What the cells of one zone say, float32 (classes,) each."""
+
+    probabilities: Floats
+    by_stream: dict[str, Floats]
+    """Probabilities of each stream alone."""
+
+
 class ZonePredictions:
     """Stage: `Reading`s in; each is passed on, followed by the prediction of each zone and the events that it ends.
 
@@ -47,8 +64,8 @@ class ZonePredictions:
         self._looks, self._spec, self._region = looks, spec, region
         self._zones: dict[str, CellZone] = {}
         self._picture: Picture | None = None
-        self._parts: dict[str, Floats] = {}
-        """By name, of the zones that are seen: the weight of each cell, float32 (7, columns)."""
+        self._places: dict[str, Place] = {}
+        """By name, of the zones that are seen."""
 
     @property
     def open_events(self) -> list[OpenEvent]:
@@ -107,38 +124,33 @@ class ZonePredictions:
             name: shares_of_cells(each.zone, picture, self._region, self._spec)
             for name, each in self._zones.items()
         }
-        self._parts = {name: share / share.sum() for name, share in shares.items() if share.any()}
+        self._places = {name: _place(share) for name, share in shares.items() if share.any()}
 
     def _read(self, reading: Reading) -> list[Any]:
         if reading.picture != self._picture:
             self._place(reading.picture)
         out: list[Any] = [reading]
-        common = [name for name in self._parts if self._zones[name].predictions is None]
-        logits = _logits(reading, [self._parts[name] for name in common])
+        common = [name for name in self._places if self._zones[name].predictions is None]
+        seen = dict(zip(common, _seen(reading, [self._places[name] for name in common]), strict=True))
         for name, each in self._zones.items():
             own = reading
             if each.predictions is not None:  # also where it is not seen now: it may be again
                 assert reading.scores is not None
                 (own,) = each.predictions.push(reading.scores)
-            if name not in self._parts:
-                continue
-            part = self._parts[name]
-            found = logits[common.index(name)] if name in common else _logits(own, [part])[0]
-            out += each.events.push(self._predict(own, each, part, found))
+            place = self._places.get(name)
+            if place is not None:
+                found = seen[name] if name in seen else _seen(own, [place])[0]
+                out += each.events.push(self._predict(own, each, place, found))
         return out
 
-    def _predict(
-        self, reading: Reading, each: CellZone, part: Floats, logits: dict[str, Floats]
-    ) -> Prediction:
-        cells = float(1 / np.square(part).sum())
-        probabilities = calibrated(fuse(logits, reading.cells.weights), cells)
-        scores = reading.cells.fused[..., int(probabilities.argmax())]
-        inside = np.where(part > 0, scores, np.minimum(scores, 0))
+    def _predict(self, reading: Reading, each: CellZone, place: Place, seen: Seen) -> Prediction:
+        scores = reading.cells.fused[..., int(seen.probabilities.argmax())]
+        inside = np.where(place.part > 0, scores, np.minimum(scores, 0))
         return replace(
             reading.prediction,
-            probabilities=probabilities,
-            top=top_labels(probabilities, each.labels),
-            by_stream={name: top_labels(calibrated(own, cells), each.labels) for name, own in logits.items()},
+            probabilities=seen.probabilities,
+            top=top_labels(seen.probabilities, each.labels),
+            by_stream={name: top_labels(own, each.labels) for name, own in seen.by_stream.items()},
             where=box_in_source(inside, reading.picture, self._region, self._spec),
             heat=None,
             actions=None,
@@ -146,10 +158,20 @@ class ZonePredictions:
         )
 
 
-def _logits(reading: Reading, parts: list[Floats]) -> list[dict[str, Floats]]:
-    """Of each part, by stream."""
-    found = reading.cells.logits(np.stack(parts)) if parts else {}
-    return [{stream: values[i] for stream, values in found.items()} for i in range(len(parts))]
+def _place(shares: Floats) -> Place:
+    part = shares / shares.sum()
+    return Place(part, float(1 / np.square(part).sum()))
+
+
+def _seen(reading: Reading, places: list[Place]) -> list[Seen]:
+    """What is seen at each place."""
+    if not places:
+        return []
+    logits = reading.cells.logits(np.stack([place.part for place in places]))
+    cells = np.array([[place.cells] for place in places], np.float32)
+    fused = calibrated(fuse(logits, reading.cells.weights), cells)
+    alone = {name: calibrated(values, cells) for name, values in logits.items()}
+    return [Seen(fused[i], {name: values[i] for name, values in alone.items()}) for i in range(len(places))]
 
 
 def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> Floats:
