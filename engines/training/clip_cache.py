@@ -1,7 +1,8 @@
 """Decoded clips and their flow, kept on disk so that training computes them once.
 
-A clip takes one .npy file per stream, uint8 (T, H, W, C) as in `engines.training.augment`; training maps it into
-memory and reads the window it needs. Ten seconds at 340 x 256 take 65 MB of rgb and 44 MB of flow.
+A clip takes one .npy file per stream, with its SHA-256 beside it, uint8 (T, H, W, C) as in `engines.training.augment`;
+training maps it into memory and reads the window it needs. Ten seconds at 340 x 256 take 65 MB of rgb and 44 MB of
+flow.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.cache_folder import sha256_of
 from engines.errors import I3DLiveError, UsageError
 from engines.spec import Modality, StreamSpec
 from engines.training.augment import Levels, flow_levels
@@ -42,10 +44,10 @@ def cached_files(video: Path, specs: Sequence[StreamSpec], folder: Path) -> dict
 
 
 def cache_clip(video: Path, specs: Sequence[StreamSpec], folder: Path, read: Reader) -> dict[Modality, Path]:
-    """Read the video unless it is cached already. A file appears only once complete, so a killed run leaves no partial
-    one."""
+    """Read the video unless it is cached already, as it was stored. A file appears only once complete, so a killed run
+    leaves no partial one."""
     files = cached_files(video, specs, folder)
-    if all(file.is_file() for file in files.values()):
+    if all(_intact(file) for file in files.values()):
         return files
     streams = read(video)
     for spec in specs:
@@ -56,8 +58,23 @@ def cache_clip(video: Path, specs: Sequence[StreamSpec], folder: Path, read: Rea
         half = file.with_name(f"{file.name}.{os.getpid()}")
         with half.open("wb") as out:
             np.save(out, ticks)
+        digest = sha256_of(half)
         half.replace(file)
+        half.write_text(f"{digest}")
+        half.replace(_recorded(file))
     return files
+
+
+def _intact(file: Path) -> bool:
+    try:
+        return sha256_of(file) == _recorded(file).read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def _recorded(file: Path) -> Path:
+    """Where the SHA-256 of a cached file is."""
+    return file.with_suffix(".sha256")
 
 
 def cache_clips(

@@ -113,7 +113,16 @@ def test_a_clip_is_read_once_and_what_cannot_be_read_is_listed(tmp_path: Path) -
     np.testing.assert_array_equal(streams["rgb"], numbered(6, 8, 9)["rgb"])
     assert isinstance(streams["flow"], np.memmap)
     np.testing.assert_array_equal(streams["flow"], np.full((6, 8, 9, 2), 127))
-    assert sorted(p.suffix for p in cache.rglob("*") if p.is_file()) == [".npy", ".npy"]
+    assert sorted(p.suffix for p in cache.rglob("*") if p.is_file()) == [".npy", ".npy", ".sha256", ".sha256"]
+    # A damaged file is read again.
+    rgb = cached_files(clips[0].path, [RGB], cache)["rgb"]
+    whole = rgb.read_bytes()
+    for damaged in (whole[:-9], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        rgb.write_bytes(damaged)
+        read.clear()
+        cache_clips(clips[:1], [RGB, FLOW], cache, reader)
+        assert read == ["one.mp4"]
+        assert rgb.read_bytes() == whole
     # A changed file, or frames of another size, are another clip.
     small = replace(RGB, short_side_px=128)
     assert cached_files(clips[0].path, [small], cache) != cached_files(clips[0].path, [RGB], cache)
