@@ -1,6 +1,7 @@
 """Shared by all tests: the real clips, reference results, the order of the files, and what a missing GPU means."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ LONG_FILES = (
 )
 """They run first: otherwise one of two processes would still be busy with one of them when the other has nothing left
 to do."""
+
+
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    # As under nohup. What is started from here would ignore a hang-up, as it should, and tests say what it does at one.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def in_ci() -> bool:
