@@ -124,7 +124,7 @@ class ZonePredictions:
             name: shares_of_cells(each.zone, picture, self._region, self._spec)
             for name, each in self._zones.items()
         }
-        self._places = {name: _place(share) for name, share in shares.items() if share.any()}
+        self._places = {name: _placed(share) for name, share in shares.items() if share.any()}
 
     def _read(self, reading: Reading) -> list[Any]:
         if reading.picture != self._picture:
@@ -158,7 +158,7 @@ class ZonePredictions:
         )
 
 
-def _place(shares: Floats) -> Place:
+def _placed(shares: Floats) -> Place:
     part = shares / shares.sum()
     return Place(part, float(1 / np.square(part).sum()))
 

@@ -16,8 +16,8 @@ TAKEN = struct.Struct("<d")
 LARGEST_PICTURE_BYTES = 8 * 2**20
 REFUSED = 4400
 """Close code: a message that is no picture."""
-GONE = 4404
-"""Close code: there is no such channel any more."""
+GONE, ENDED = 4404, "this stream has ended; press Start"
+"""Close code, and the words for the viewer: there is no such channel any more."""
 
 
 async def take_pictures(socket: WebSocket, hub: Hub) -> None:
@@ -32,7 +32,7 @@ async def take_pictures(socket: WebSocket, hub: Hub) -> None:
             message = await socket.receive_bytes()
             channel = hub.find(socket.path_params["token"])
             if channel is None:
-                await socket.close(GONE, "this stream has ended; press Start")
+                await socket.close(GONE, ENDED)
                 return
             taken_ms, jpeg = read_picture(message)
             if channel.camera is not None:

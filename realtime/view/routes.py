@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.errors import UsageError
 from realtime.view import actions
-from realtime.view.camera_socket import GONE, take_pictures
+from realtime.view.camera_socket import ENDED, GONE, take_pictures
 from realtime.view.channel import Channel
 from realtime.view.hub import Hub
 from realtime.view.latest_value import Latest
@@ -95,7 +95,7 @@ def _problem(status: int, message: str) -> Response:
 
 
 def _gone() -> Response:
-    return _problem(404, "this stream has ended; press Start")
+    return _problem(404, ENDED)
 
 
 def _multipart(pictures: Latest[bytes]) -> Response:
@@ -119,7 +119,7 @@ async def _converse(socket: WebSocket, hub: Hub) -> None:
     await socket.accept()
     channel = hub.enter(token)
     if channel is None:
-        await socket.close(GONE, "this stream has ended; press Start")
+        await socket.close(GONE, ENDED)
         return
     sending = asyncio.create_task(_send_states(socket, channel))
     try:

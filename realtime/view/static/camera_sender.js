@@ -27,7 +27,10 @@ function take({ picture, takenMs }) {
   const mine = road;
   if (mine?.socket.readyState !== 1 || mine.given - mine.received >= MOST_UNDER_WAY) return picture.close();
   mine.given++;
-  encoded = encoded.then(() => send(mine.socket, picture, takenMs)).catch(console.error);
+  encoded = encoded.then(() => send(mine.socket, picture, takenMs)).catch((error) => {
+    mine.given--; // it is no longer under way
+    console.error(error);
+  });
 }
 
 async function send(socket, picture, takenMs) {
