@@ -59,7 +59,7 @@ def image_files(folder: str, name: str) -> list[str]:
         raise SourceError(
             f"{name}: a folder without images ({allowed}); put some into it, or name a video file"
         )
-    return [os.path.join(os.path.abspath(folder), file) for file in sorted(files, key=_by_number)]
+    return [os.path.join(folder, file) for file in sorted(files, key=_by_number)]
 
 
 def _by_number(file: str) -> list[tuple[bool, int, str]]:

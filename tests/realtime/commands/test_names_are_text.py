@@ -11,7 +11,7 @@ from engines.load import Engines
 from realtime.sources.open import open_video
 from tests.support.command_line import Doubles, Invoke, invoke_with
 from tests.support.doubles import SawTicks
-from tests.support.made_clips import every, write_clip
+from tests.support.made_clips import every, write_clip, write_images
 
 NAMES = {
     "markup": "[bold red]a",
@@ -85,3 +85,10 @@ def test_the_pictures_of_flow_have_the_name_they_were_given(name: str, invoke: I
     code, _, err = invoke("flow", f"./{name}.mp4", f"./{name} flow.mp4")
     assert code == 0, err
     assert {path.name for path in Path().iterdir()} == {f"{name}.mp4", f"{name} flow.mp4"}
+
+
+def test_a_folder_of_images_may_have_any_name(name: str, invoke: Invoke, tmp_path: Path) -> None:
+    write_images(tmp_path / name, 3)
+    code, out, err = invoke("run", "--fps", "25", "--", name)
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["frames"]["decoded"] == 3
