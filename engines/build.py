@@ -1,7 +1,8 @@
 """Builds one engine into the cache, with a manifest of everything that shaped it, unless it fails its check.
 
-A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`. If anything in its
-manifest.json differs from what would be built now, it is built again and the message names the field.
+A built engine lives in `<cache>/engines/<model>-<stream>-<mode>-<backend>-<precision>/`; the names of those for files
+end in what is special about them. If anything in its manifest.json differs from what would be built now, it is built
+again and the message names the field.
 """
 
 import hashlib
@@ -19,14 +20,18 @@ from numpy.typing import NDArray
 from engines.backends.registry import LoadedEngine, Plan, backend_module
 from engines.errors import EngineError
 from engines.extras import absent
-from engines.spec import Tensors
+from engines.spec import RGB, Tensors
 
 
 def engine_folder(plan: Plan, backend: str) -> Path:
     """Where the cache keeps the engine of this plan."""
     from engines.cache_folder import cache_dir
 
-    parts = (plan.weights.name, plan.spec.modality, plan.mode, backend, plan.precision)
+    parts = [plan.weights.name, plan.spec.modality, plan.mode, backend, plan.precision]
+    if plan.spec.window_ticks != RGB.window_ticks:
+        parts.append(f"{plan.spec.window_ticks}-ticks")
+    if plan.long_steps:
+        parts.append("long-steps")
     return cache_dir() / "engines" / "-".join(parts)
 
 

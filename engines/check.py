@@ -119,7 +119,8 @@ def random_ticks(spec: StreamSpec, length: int = 88) -> NDArray[Any]:
 def _compare(name: str, engine: Engine, reference: Reference, ticks: NDArray[Any]) -> Comparison:
     found = clip_logits(engine, ticks, len(ticks))
     if engine.mode == "window":
-        windows = [ticks[i : i + 64] for i in range(0, len(ticks) - 63, 64)]
+        length = engine.chunk_ticks
+        windows = [ticks[i : i + length] for i in range(0, len(ticks) - length + 1, length)]
         wanted = np.concatenate([reference(window[None])[0] for window in windows])
     else:
         wanted = reference(ticks[None])[0]

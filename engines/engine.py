@@ -5,7 +5,8 @@
     positions = engine.flush(tail, state)             # at the end of the video
 
 A `window` engine takes 64 ticks a step and remembers nothing. A `continual` or `preview` engine takes 8 new ticks a
-step and keeps the rest in its state, which belongs to the caller: one engine serves any number of streams.
+step and keeps the rest in its state, which belongs to the caller: one engine serves any number of streams. For files
+there are windows of other lengths, and steps of more than 8 ticks: see `engines.load.Bulk`.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Engine(Protocol):
 
     @property
     def chunk_ticks(self) -> int:
-        """Ticks in one step: 64 in `window` mode, else 8."""
+        """Ticks in one step: those of a window in `window` mode, else the new ones, a multiple of 8."""
 
     @property
     def engines_at_a_time(self) -> int:

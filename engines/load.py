@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -69,6 +70,17 @@ class EngineOptions:
 
 
 @dataclass(frozen=True)
+class Bulk:
+    """How engines for files differ from those of a live stream, where every step must be soon."""
+
+    parallel_steps: int = 1
+    """How many threads may step an engine at a time, each on its share of the CPU."""
+    window_ticks: int | None = None
+    """In `window` mode: the length of a window, if not the model's. In `continual` mode a step has as many ticks as
+    are fastest on this machine."""
+
+
+@dataclass(frozen=True)
 class Engines:
     """The engines of a model, ready to run, and why they were chosen."""
 
@@ -132,9 +144,11 @@ def engines_of(
     rebuild: bool = False,
     concurrent: bool = False,
     trunks: Trunks | None = None,
+    bulk: Bulk | None = None,
 ) -> Engines:
     """`load_engines` for a model that has already been looked up. `trunks`: kept by the caller for models that run in
-    one thread with the same options; those that were taught on one network then share its engine."""
+    one thread with the same options; those that were taught on one network then share its engine. `bulk`: engines for
+    files."""
     _check_choice("mode", options.mode, MODES)
     _check_choice("streams", options.streams, get_args(Streams))
     name, why = choose_backend(options.backend)
@@ -150,8 +164,11 @@ def engines_of(
     for modality in modalities:
         clip = (clips or {}).get(modality)
         known = {} if trunks is None else trunks
-        engines[modality], note = _load_engine(model, modality, chosen, clip, rebuild, share, known)
-        notes.append(f"{modality} {note}")
+        plan_of = partial(_plan, options=chosen, engines_at_a_time=share, bulk=bulk)
+        engine, note = _load_engine(model, modality, plan_of, name, clip, rebuild, known)
+        engines[modality] = engine
+        steps = f", {engine.chunk_ticks} ticks a step" if bulk else ""
+        notes.append(f"{modality} {note}{steps}")
     reason = "; ".join(
         [f"{name} {precision} on {module.device()} ({why})", f"weights {model.name}", *notes, *without]
     )
@@ -174,25 +191,38 @@ def choose_streams(model: "Model", streams: Streams) -> tuple[tuple[Modality, ..
     return tuple(found), [f"no {m} weights in this set: without {m}" for m in named["both"] if m not in found]
 
 
+def _plan(
+    spec: StreamSpec, weights: Weights, options: EngineOptions, engines_at_a_time: int, bulk: Bulk | None
+) -> Plan:
+    """`options`: the precision is chosen."""
+    assert options.precision is not None
+    plan = Plan(spec, weights, options.mode, options.precision, engines_at_a_time)
+    if bulk is None:
+        return plan
+    if options.mode == "window":
+        spec = replace(spec, window_ticks=bulk.window_ticks or spec.window_ticks)
+    long_steps = options.mode == "continual"
+    return replace(plan, spec=spec, long_steps=long_steps, parallel_steps=bulk.parallel_steps)
+
+
 def _load_engine(
     model: "Model",
     modality: Modality,
-    options: EngineOptions,
+    plan_of: Callable[[StreamSpec, Weights], Plan],
+    backend: str,
     clip: NDArray[Any] | None,
     rebuild: bool,
-    engines_at_a_time: int,
     trunks: Trunks,
 ) -> tuple[Engine, str]:
-    """One engine, and whether it was in the cache. `options`: backend and precision are chosen."""
+    """One engine, and whether it was in the cache."""
     from engines.weights.heads import feature_tensors, feature_weights
 
-    stored, backend, precision = model.stored(modality), options.backend, options.precision
-    assert precision is not None
-    if precision == "int8" or not stored.shared_trunk:  # int8 is calibrated as a whole
-        plan = Plan(stored.spec, model.weights(modality), options.mode, precision, engines_at_a_time)
+    stored = model.stored(modality)
+    plan = plan_of(stored.spec, model.weights(modality))
+    if plan.precision == "int8" or not stored.shared_trunk:  # int8 is calibrated as a whole
         return _load_plan(plan, backend, lambda: model.load(modality)[1], clip, rebuild)
     weights, tensors = model.load(modality)
-    plan = Plan(stored.spec, feature_weights(weights, tensors), options.mode, precision, engines_at_a_time)
+    plan = plan_of(stored.spec, feature_weights(weights, tensors))
     folder = engine_folder(plan, backend)
     if folder in trunks and not rebuild:
         engine, note = trunks[folder], "shared with another model"

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engines.engine import STEP_TICKS
+from engines.engine import POSITION_TICKS, SEEN_TICKS
 from engines.nets.continual import Step
 from engines.nets.folded import fold, in_fewer_multiplications
 from engines.nets.network import Network, Whole
@@ -68,19 +68,26 @@ class Graph:
             whole = Whole(ops, anchored=self.anchored)
             network = Network(ops, weight, whole, pixels, self.dtype, self.faster)
             return network.cells(inputs["chunk"]), []
-        step = Step(ops, recall, inputs.get("bounds"), preview=self.looks_ahead, dtype=self.dtype)
+        bounds, ticks = inputs.get("bounds"), self.inputs["chunk"].shape[0] - SEEN_TICKS
+        step = Step(ops, recall, bounds, ticks=ticks, preview=self.looks_ahead, dtype=self.dtype)
         network = Network(ops, weight, step, pixels, self.dtype, self.faster)
         return network.cells(inputs["chunk"]), step.kept
 
 
 def graphs(
-    spec: StreamSpec, mode: Mode, tensors: Tensors, dtype: str = "float32", faster: Faster | None = None
+    spec: StreamSpec,
+    mode: Mode,
+    tensors: Tensors,
+    dtype: str = "float32",
+    faster: Faster | None = None,
+    step_ticks: int = POSITION_TICKS,
 ) -> list[Graph]:
-    """The graphs of an engine with these weights."""
+    """The graphs of an engine with these weights. `step_ticks`: new ones in a step, a multiple of 8; without
+    meaning for a window."""
     if mode == "window":
         return [window(spec, tensors, spec.window_ticks, dtype, faster)]
     weights, replaced = _weights(tensors, faster)
-    chunk = {"chunk": _chunk(spec, STEP_TICKS)}
+    chunk = {"chunk": _chunk(spec, SEEN_TICKS + step_ticks)}
     ahead = mode == "preview"
     bounds = {"bounds": Port((2,), "int32")}
     found = [

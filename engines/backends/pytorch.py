@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engines.backends.graphs import Graph, graphs
 from engines.backends.registry import LoadedEngine, Plan
 from engines.backends.torch_operations import TorchGraph, fresh
+from engines.engine import SEEN_TICKS
 from engines.errors import UsageError, WeightsError
 from engines.head import head_of
 from engines.nets.i3d import I3D, to_video
@@ -156,7 +157,7 @@ class TorchGraphs:
     ) -> tuple[NDArray[np.float32], list[Tensor]]:
         ticks = torch.from_numpy(chunk)
         with torch.inference_mode():
-            if interior(bounds).all():
+            if interior(bounds, chunk.shape[1] - SEEN_TICKS).all():
                 cells, *memory = self._run["preview" if preview else "interior"](ticks, *memory)
             else:
                 cells, *memory = self._run["boundary"](ticks, torch.from_numpy(bounds), *memory)

@@ -43,6 +43,11 @@ class Plan:
     engines_at_a_time: int = 1
     """How many engines, this one included, run concurrently; each gets an equal share of the CPU. Does not affect the
     build."""
+    long_steps: bool = False
+    """For files, in `continual` mode: steps of as many ticks as are fastest on this machine, where the backend has
+    measured that, else of 8."""
+    parallel_steps: int = 1
+    """How many threads may step it at a time, each on an equal share of the CPU. Does not affect the build."""
 
 
 class Backend(Protocol):

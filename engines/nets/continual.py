@@ -1,4 +1,4 @@
-"""I3D over an endless stream: 8 new ticks in, one temporal position out, nothing computed twice.
+"""I3D over an endless stream: one temporal position out for every 8 new ticks in, nothing computed twice.
 
 Every layer that looks along time runs without padding on its memory and the new input, and remembers the last
 positions that it will need again. Position by position, that is the network over the whole video (anchored, or after
@@ -9,6 +9,7 @@ its input, follows from its kernel and stride alone: see `Place.after`.
 from collections.abc import Callable
 from typing import Generic
 
+from engines.engine import POSITION_TICKS
 from engines.nets.network import Part
 from engines.nets.operations import Operations, V
 from engines.nets.padding import same_padding
@@ -27,6 +28,7 @@ class Step(Generic[V]):
         recall: Callable[[tuple[int, ...]], V],
         bounds: V | None = None,
         *,
+        ticks: int = POSITION_TICKS,
         preview: bool = False,
         dtype: str = "float32",
     ) -> None:
@@ -35,13 +37,14 @@ class Step(Generic[V]):
             recall: returns the next memory, of the given shape.
             bounds: for steps at the boundaries of a video, int32 (N, 2): its first tick and the tick after its last,
                 both counted from the first new one. Everything outside counts as zero in every layer. Without it,
-                everything remembered must be inside, as it is after `engines.engine.SETTLED_AFTER_STEPS` steps.
+                everything remembered must be inside, as it is after `engines.engine.SETTLED_AFTER_STEPS` steps of 8.
+            ticks: how many are new, a multiple of 8.
             preview: put zeros in place of the ticks to come, so that there is an output up to the last tick; the
                 memories are the same.
             dtype: see `engines.nets.network.Network`.
         """
         self._ops, self._recall, self._bounds = ops, recall, bounds
-        self._preview, self._dtype = preview, dtype
+        self._ticks, self._preview, self._dtype = ticks, preview, dtype
         self.kept: list[V] = []
 
     def ticks(self, video: V, kernel: int, stride: int) -> tuple[Part[V], tuple[int, int]]:
@@ -64,7 +67,7 @@ class Step(Generic[V]):
     def _behind_memory(self, part: Part[V], count: int) -> V:
         """The positions of `part` preceded by the `count` remembered before them; the last `count` are remembered in
         turn."""
-        ops, news = self._ops, part.place.news
+        ops, news = self._ops, self._ticks // part.place.stride  # so many become final
         batch, channels, _, height, width = ops.shape(part.x)
         memory = self._recall((batch, count, height, width, channels))
         known = ops.concat((ops.transpose(memory, (0, 4, 1, 2, 3)), part.x), 2)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from engines.engine import POSITION_TICKS
 from engines.nets.padding import same_padding
 
 
@@ -14,11 +13,6 @@ class Place:
     """Ticks from one position to the next."""
     lag: int = 0
     """After 8 k ticks the positions below 8 k / stride - lag are final; the others wait for ticks to come."""
-
-    @property
-    def news(self) -> int:
-        """Number of positions that become final in a step of 8 ticks."""
-        return POSITION_TICKS // self.stride
 
     def after(self, kernel: int, stride: int) -> tuple["Place", int]:
         """Place of the output of a layer over this input, and how many input positions the layer must remember.

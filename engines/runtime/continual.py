@@ -1,5 +1,5 @@
-"""The engine of the `continual` and `preview` modes: 8 ticks per step, the rest remembered in a state. Imports no
-torch.
+"""The engine of the `continual` and `preview` modes: 8 new ticks per step, or a multiple of 8 for files, and the rest
+remembered in a state. Imports no torch.
 
 Here is what all backends have in common: which tick a stream is at, where its video begins and ends, and which
 positions remain when it ends. A backend provides `Graphs`.
@@ -27,18 +27,17 @@ class Graphs(Protocol):
         """The memory of `batch` streams before their first tick."""
 
     def run(self, chunk: NDArray[Any], bounds: Bounds, memory: Any, preview: bool) -> tuple[Floats, Any]:
-        """Chunk (B, 14, 224, 224, C), 6 ticks of the step before and 8 new ones -> cells (B, positions, 7, 7,
-        features) and the next memory.
+        """Chunk (B, 6 + ticks, 224, 224, C), the last ticks of the step before and the new ones -> cells (B,
+        positions, 7, 7, features) and the next memory.
 
-        In the interior of a video (see `interior`) there is one position, or 7 with a `preview`, which only an engine
-        of that mode requests; at its boundaries one or 7, the settled one first.
+        In the interior of a video (see `interior`) there is one position for every 8 new ticks, or 7 with a `preview`,
+        which only an engine of that mode requests; at its boundaries as many or 7, the settled ones first.
         """
 
 
-def interior(bounds: Bounds) -> NDArray[np.bool_]:
-    """(B,): whether everything that the network remembers, at most 64 ticks, and the whole chunk are inside the
-    video."""
-    return (bounds[:, 0] <= -POSITION_TICKS * SETTLED_AFTER_STEPS) & (bounds[:, 1] >= POSITION_TICKS)
+def interior(bounds: Bounds, step_ticks: int = POSITION_TICKS) -> NDArray[np.bool_]:
+    """(B,): whether everything that the network remembers, at most 64 ticks, and all new ticks are inside the video."""
+    return (bounds[:, 0] <= -POSITION_TICKS * SETTLED_AFTER_STEPS) & (bounds[:, 1] >= step_ticks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,8 @@ class StreamingEngine:
         ticks = np.concatenate((state.waiting, chunk), axis=1) if state.lead_ticks else chunk
         preview = preview and self.mode == "preview"
         cells, after = self._run(ticks, state, preview)
-        return self._positions(cells if preview else cells[:, :1], state), after
+        settled = self._positions_a_step
+        return self._positions(cells if preview else cells[:, :settled], state, settled), after
 
     def flush(self, tail: NDArray[Any], state: StreamState) -> Positions:
         check_chunk(tail, self.spec, None)
@@ -93,22 +93,27 @@ class StreamingEngine:
         before, parts = state, []
         if ticks.shape[1] >= self.chunk_ticks:  # because of the lead; the video does not end in this step
             cells, state = self._run(ticks, state, preview=False)
-            parts.append(cells[:, :1])
+            parts.append(cells[:, : self._positions_a_step])
             ticks = state.waiting
-        # The last position covers two steps: it needs a tick in the second.
-        open_positions = SETTLED_AFTER_STEPS - 1 if ticks.shape[1] else SETTLED_AFTER_STEPS - 2
+        # The last position covers 16 ticks: it needs one among the second 8.
+        open_positions = SETTLED_AFTER_STEPS - 2 + -(-ticks.shape[1] // POSITION_TICKS)
         parts.append(self._look_behind_the_end(ticks, state, open_positions))
         cells = np.concatenate(parts, axis=1)
         return self._positions(cells, before, settled=cells.shape[1])
 
-    def _positions(self, cells: Floats, before: StreamState, settled: int = 1) -> Positions:
+    @property
+    def _positions_a_step(self) -> int:
+        """How many become final in each."""
+        return self.chunk_ticks // POSITION_TICKS
+
+    def _positions(self, cells: Floats, before: StreamState, settled: int) -> Positions:
         """`before`: the state that the first of them came out of."""
-        first = before.steps + 1 - SETTLED_AFTER_STEPS
+        first = self._positions_a_step * before.steps + 1 - SETTLED_AFTER_STEPS
         return Positions(self.head(mean_of_cells(cells)), cells, first, settled)
 
     def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Floats:
-        """Cells of the last `count` positions: from one step if the graph looks ahead, else from `count` steps over
-        blank ticks."""
+        """Cells of the last `count` positions: from one step if the graph looks ahead, else from as many as it takes,
+        over blank ticks."""
         cells, state = self._run(ticks, state, preview=False)
         parts, end = [cells], ticks.shape[1]
         while sum(part.shape[1] for part in parts) < count:
@@ -120,7 +125,7 @@ class StreamingEngine:
     def _run(
         self, ticks: NDArray[Any], state: StreamState, preview: bool, end: int | None = None
     ) -> tuple[Floats, StreamState]:
-        """A step over the first 8 of `ticks`, padded with blank ones if there are fewer. `end`: of the video, if
+        """A step over the first of `ticks`, padded with blank ones if there are too few. `end`: of the video, if
         before that."""
         batch, size = len(state.steps), self.chunk_ticks
         new = ticks[:, :size]

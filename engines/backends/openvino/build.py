@@ -1,6 +1,7 @@
 """Builds OpenVINO's engines: graphs as ONNX into IR files, unchanged or in 8 bits. Also the reference without torch."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,11 +16,14 @@ from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.run import SHARED
 from engines.backends.registry import Plan
+from engines.engine import POSITION_TICKS
 from engines.head import head_of, load_head, mean_of_cells, save_head
 from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
 from engines.spec import StreamSpec, Tensors
 
 ALIGNED_BYTES = 64
+STEP_LENGTH = "step_length.json"
+"""Beside an engine with long steps: how long they are, and what each length took."""
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
@@ -27,11 +31,19 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.openvino.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    models = _models(plan, tensors, _faster(plan))
+    faster, step_ticks = _faster(plan), POSITION_TICKS
+    if plan.long_steps:
+        from engines.backends.openvino.step_length import best, step_times_ms
+
+        times_ms = step_times_ms(plan, tensors, faster)
+        step_ticks = best(times_ms)
+        facts = {"step_ticks": step_ticks, "ms_for_8_ticks": {n: round(ms, 2) for n, ms in times_ms.items()}}
+        (folder / STEP_LENGTH).write_text(json.dumps(facts) + "\n")
+    models = _models(plan, tensors, faster, step_ticks)
     if plan.precision == "int8":
         models = quantised(models, clip)
     for name, model in models.items():
-        ov.save_model(_remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
+        ov.save_model(compute_type(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
     save_head(head_of(tensors), folder)
 
 
@@ -44,9 +56,12 @@ def _faster(plan: Plan) -> Faster | None:
     return Faster(POINTS_IN_FEW_BITS)
 
 
-def _models(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[str, Any]:
+def _models(
+    plan: Plan, tensors: Tensors, faster: Faster | None, step_ticks: int = POSITION_TICKS
+) -> dict[str, Any]:
     """OpenVINO's model of each graph of the engine."""
-    return {graph.name: read(graph) for graph in graphs(plan.spec, plan.mode, tensors, faster=faster)}
+    of_plan = graphs(plan.spec, plan.mode, tensors, faster=faster, step_ticks=step_ticks)
+    return {graph.name: read(graph) for graph in of_plan}
 
 
 def read(graph: Graph) -> Any:
@@ -83,7 +98,7 @@ class WholeVideo:
         return self._head(mean_of_cells(np.concatenate(cells)))
 
 
-def _remembering(model: Any, precision: str) -> Any:
+def compute_type(model: Any, precision: str) -> Any:
     """A graph's memories go in and out in the type that it computes in: in bfloat16, half the bytes are moved.
 
     Except those of the last blocks, whose feature maps are the smallest: they are few bytes, and in bfloat16 logits of
@@ -107,7 +122,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
         models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
     else:
         plain = _models(plan, tensors, None)
-        models = {name: _remembering(model, plan.precision) for name, model in plain.items()}
+        models = {name: compute_type(model, plan.precision) for name, model in plain.items()}
     for name, model in models.items():
         ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
     _share_weights(out)

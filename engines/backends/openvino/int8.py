@@ -10,7 +10,7 @@ from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from numpy.typing import NDArray
 
 from engines.backends.openvino.device import core
-from engines.engine import POSITION_TICKS, SEEN_TICKS, STEP_TICKS
+from engines.engine import SEEN_TICKS
 from engines.errors import EngineError, NoClip
 from engines.runtime.continual import interior
 
@@ -58,7 +58,8 @@ def quantised(models: Mapping[str, Any], clip: NDArray[Any]) -> dict[str, Any]:
     """OpenVINO's models of the graphs of one engine, with convolutions in 8 bits. `clip`: ticks (T, 224, 224, C) that
     set the ranges."""
     if "window" in models:
-        return {"window": _quantised("window", models["window"], _windows(clip))}
+        length = models["window"].inputs[0].shape[1]
+        return {"window": _quantised("window", models["window"], _windows(clip, length))}
     steps = _steps(models["boundary"], clip)
     plain = [[chunk, *memories] for chunk, _, *memories in steps]
     return {
@@ -79,9 +80,9 @@ def _quantised(name: str, model: Any, samples: list[list[Any]]) -> Any:
     )
 
 
-def _windows(clip: NDArray[Any]) -> list[list[Any]]:
-    starts = np.linspace(0, len(clip) - 64, 3).astype(int)
-    return [[clip[None, start : start + 64]] for start in starts]
+def _windows(clip: NDArray[Any], length: int) -> list[list[Any]]:
+    starts = np.linspace(0, len(clip) - length, 3).astype(int)
+    return [[clip[None, start : start + length]] for start in starts]
 
 
 def _steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
@@ -95,10 +96,12 @@ def _steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
     memories = [np.zeros(port.shape, port.element_type.to_dtype()) for port in boundary.inputs[2:]]
     found = []
     ticks = np.concatenate((np.zeros((SEEN_TICKS, *clip.shape[1:]), clip.dtype), clip))
-    for start in range(0, len(clip) - POSITION_TICKS + 1, POSITION_TICKS):
-        chunk = ticks[None, start : start + STEP_TICKS]
+    chunk_ticks = boundary.inputs[0].shape[1]
+    step_ticks = chunk_ticks - SEEN_TICKS
+    for start in range(0, len(clip) - step_ticks + 1, step_ticks):
+        chunk = ticks[None, start : start + chunk_ticks]
         bounds = np.array([[-start, len(clip) - start]], np.int32)
-        if interior(bounds).all():
+        if interior(bounds, step_ticks).all():
             found.append([chunk, bounds, *memories])
         outputs = request.infer([chunk, bounds, *memories])
         memories = [outputs[1 + i].copy() for i in range(len(memories))]

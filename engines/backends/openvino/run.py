@@ -4,9 +4,10 @@ Each stream of a batch is run separately: on a CPU a batch is hardly faster, and
 the other streams.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from engines.backends.openvino.device import precisions as precisions
 from engines.backends.openvino.device import unavailable as unavailable
 from engines.backends.openvino.device import versions as versions
 from engines.backends.registry import LoadedEngine, Plan
+from engines.engine import SEEN_TICKS
 from engines.errors import EngineError
 from engines.head import Floats, load_head
 from engines.runtime.continual import Bounds, StreamingEngine, interior
@@ -49,35 +51,44 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
 
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert folder is not None
+    facts = "openvino", plan.precision, device()
+    share = plan.engines_at_a_time
     if plan.mode != "window":
-        graphs = OpenVINOGraphs(
-            folder, plan.precision, preview=plan.mode == "preview", engines_at_a_time=plan.engines_at_a_time
-        )
+        graphs = OpenVINOGraphs(folder, plan)
         return StreamingEngine(
-            plan.spec,
-            plan.weights,
-            plan.mode,
-            "openvino",
-            plan.precision,
-            device(),
-            graphs,
-            load_head(folder),
-            engines_at_a_time=plan.engines_at_a_time,
+            plan.spec, plan.weights, plan.mode, *facts, graphs, load_head(folder), graphs.step_ticks, share
         )
-    compiled = _compiled(folder, ("window",), plan.precision, plan.engines_at_a_time)
-    request = compiled["window"].create_infer_request()
+    requests = Requests(_compiled(folder, ("window",), plan)["window"], plan.parallel_steps)
 
     def run(chunk: NDArray[Any]) -> Floats:
         cells = []
-        for one in np.ascontiguousarray(chunk):
-            request.infer([ov.Tensor(one[None])])
-            cells.append(request.get_output_tensor(0).data.copy())
+        with requests.one() as request:
+            for one in np.ascontiguousarray(chunk):
+                request.infer([ov.Tensor(one[None])])
+                cells.append(request.get_output_tensor(0).data.copy())
         return _joined(cells)
 
-    facts = "openvino", plan.precision, device()
     return WindowEngine(
         plan.spec, plan.weights, *facts, run, load_head(folder), engines_at_a_time=plan.engines_at_a_time
     )
+
+
+class Requests:
+    """The infer requests of a graph: as many threads may use it at a time."""
+
+    def __init__(self, compiled: Any, count: int) -> None:
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(compiled.create_infer_request())
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """One that no other thread has; waits for its turn."""
+        request = self._free.get()
+        try:
+            yield request
+        finally:
+            self._free.put(request)
 
 
 class Remembered:
@@ -93,11 +104,14 @@ class OpenVINOGraphs:
     """See `engines.runtime.continual.Graphs`. A memory is a list of one `Remembered` a stream, swapped in place by a
     step."""
 
-    def __init__(self, folder: Path, precision: str, *, preview: bool, engines_at_a_time: int) -> None:
-        names = ("boundary", "interior", "preview") if preview else ("boundary", "interior")
-        compiled = _compiled(folder, names, precision, engines_at_a_time)
-        self.requests = {name: model.create_infer_request() for name, model in compiled.items()}
-        self._layout = [(x.element_type, x.shape) for x in compiled["interior"].inputs[1:]]
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        names = ("boundary", "interior", "preview") if plan.mode == "preview" else ("boundary", "interior")
+        compiled = _compiled(folder, names, plan)
+        self.requests = {name: Requests(model, plan.parallel_steps) for name, model in compiled.items()}
+        chunk, *memories = compiled["interior"].inputs
+        self.step_ticks = int(chunk.shape[1]) - SEEN_TICKS
+        """New ticks in a step."""
+        self._layout = [(x.element_type, x.shape) for x in memories]
 
     def fresh(self, batch: int) -> list[Remembered]:
         return [Remembered(self._layout) for _ in range(batch)]
@@ -106,7 +120,8 @@ class OpenVINOGraphs:
         self, chunk: NDArray[Any], bounds: Bounds, memory: list[Remembered], preview: bool
     ) -> tuple[Floats, list[Remembered]]:
         cells = []
-        for i, (remembered, settled) in enumerate(zip(memory, interior(bounds), strict=True)):
+        inside = interior(bounds, self.step_ticks)
+        for i, (remembered, settled) in enumerate(zip(memory, inside, strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
             name = ("preview" if preview else "interior") if settled else "boundary"
             cells.append(self.step(name, inputs, remembered))
@@ -114,14 +129,14 @@ class OpenVINOGraphs:
 
     def step(self, name: str, inputs: list[NDArray[Any]], remembered: Remembered) -> Floats:
         """One graph for one stream: cells (1, positions, 7, 7, features)."""
-        request = self.requests[name]
-        for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
-            request.set_input_tensor(i, tensor)
-        for i, tensor in enumerate(remembered.next):
-            request.set_output_tensor(i + 1, tensor)
-        request.infer()
-        remembered.now, remembered.next = remembered.next, remembered.now
-        cells: Floats = request.get_output_tensor(0).data.copy()
+        with self.requests[name].one() as request:
+            for i, tensor in enumerate([*(ov.Tensor(x) for x in inputs), *remembered.now]):
+                request.set_input_tensor(i, tensor)
+            for i, tensor in enumerate(remembered.next):
+                request.set_output_tensor(i + 1, tensor)
+            request.infer()
+            remembered.now, remembered.next = remembered.next, remembered.now
+            cells: Floats = request.get_output_tensor(0).data.copy()
         return cells
 
 
@@ -130,22 +145,31 @@ def _joined(cells: list[Floats]) -> Floats:
     return cells[0] if len(cells) == 1 else np.concatenate(cells)
 
 
-def _compiled(folder: Path, names: Sequence[str], precision: str, engines_at_a_time: int) -> dict[str, Any]:
+def hints(plan: Plan) -> dict[str, Any]:
+    """How OpenVINO shares the CPU. Without pinning where engines run concurrently, or all would be pinned to the same
+    cores."""
+    precision = {"INFERENCE_PRECISION_HINT": hint(plan.precision)}
+    share = {
+        "INFERENCE_NUM_THREADS": max(1, threads() // plan.engines_at_a_time),
+        "ENABLE_CPU_PINNING": False,
+    }
+    if plan.parallel_steps > 1:
+        return precision | share | {"NUM_STREAMS": plan.parallel_steps}
+    latency = precision | {"PERFORMANCE_HINT": "LATENCY"}
+    return latency | share if plan.engines_at_a_time > 1 else latency
+
+
+def _compiled(folder: Path, names: Sequence[str], plan: Plan) -> dict[str, Any]:
     """The graphs of an engine, ready to run."""
-    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint(precision), "PERFORMANCE_HINT": "LATENCY"}
-    if engines_at_a_time > 1:  # without pinning, or all engines would be pinned to the same cores
-        hints |= {
-            "INFERENCE_NUM_THREADS": max(1, threads() // engines_at_a_time),
-            "ENABLE_CPU_PINNING": False,
-        }
+    how = hints(plan)
     with ExitStack() as stack:
         if (folder / "manifest.json").exists():  # in the cache, to stay
             from engines.cache_folder import intact
 
             with suppress(EngineError):  # a cache that can only be read: compiled for this process alone
                 stack.enter_context(intact(folder / COMPILED))  # once for all graphs: it hashes every blob
-                hints["CACHE_DIR"] = str(folder / COMPILED)
-        return {name: _compile(folder / f"{name}.xml", hints) for name in names}
+                how["CACHE_DIR"] = str(folder / COMPILED)
+        return {name: _compile(folder / f"{name}.xml", how) for name in names}
 
 
 def _compile(path: Path, hints: Mapping[str, Any]) -> Any:

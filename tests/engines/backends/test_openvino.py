@@ -1,9 +1,11 @@
 """OpenVINO's engines against the whole-video network in torch, on narrow networks and small pictures unless a test
 says otherwise."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import pytest
 
 from engines.backends.graphs import Faster, Graph, Port, graphs, window
 from engines.backends.openvino import build as openvino_build
-from engines.backends.openvino import device
+from engines.backends.openvino import device, step_length
 from engines.backends.openvino import run as openvino
 from engines.backends.pytorch import WholeVideo
+from engines.check import check
 from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
 from engines.errors import EngineError, NoClip
 from engines.head import head_of, mean_of_cells
@@ -116,8 +119,8 @@ def test_without_previews_no_step_computes_more_than_one_position(
             assert cells.shape[1] == 1
             return cells
 
-    graphs = Watched(folder("continual", 3), "float32", preview=False, engines_at_a_time=1)
     made = plan("continual")
+    graphs = Watched(folder("continual", 3), made)
     engine = StreamingEngine(
         made.spec, made.weights, made.mode, "openvino", "float32", "CPU", graphs, head_of(TENSORS[3])
     )
@@ -180,6 +183,11 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-W", "error::ResourceWarning", "-c", code], check=True)
 
 
+def threads_of(engine: StreamingEngine) -> int:
+    with engine.graphs.requests["interior"].one() as request:
+        return int(request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_engines_that_run_concurrently_share_the_cores(folder: Callable[..., Path], mode: Mode) -> None:
     """Each gets half of the threads that one alone would get, and gives the same logits."""
@@ -188,10 +196,7 @@ def test_engines_that_run_concurrently_share_the_cores(folder: Callable[..., Pat
     )
     assert (alone.engines_at_a_time, shared.engines_at_a_time) == (1, 2)
     if isinstance(alone, StreamingEngine) and isinstance(shared, StreamingEngine):
-        counts = [
-            one.graphs.requests["interior"].get_compiled_model().get_property("INFERENCE_NUM_THREADS")
-            for one in (alone, shared)
-        ]
+        counts = [threads_of(one) for one in (alone, shared)]
         assert counts == [device.threads(), max(1, device.threads() // 2)]
     ticks = noise(64)[0]
     np.testing.assert_allclose(
@@ -201,7 +206,7 @@ def test_engines_that_run_concurrently_share_the_cores(folder: Callable[..., Pat
 
 def test_looking_for_a_processor_loads_nothing_for_gpus() -> None:
     code = """
-from engines.backends.openvino import device
+from engines.backends.openvino import device, step_length
 assert device.unavailable() is None
 loaded = open("/proc/self/maps").read()
 assert "intel_cpu_plugin" in loaded
@@ -358,3 +363,62 @@ def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
         wanted = np.concatenate([WholeVideo(TENSORS[3])(ticks[:, i : i + 64])[0] for i in (0, 64)])
     difference = np.abs(found - wanted)
     assert 0 < difference.mean() < 0.05, difference.mean()
+
+
+def test_an_engine_for_files_has_steps_of_the_length_that_was_fastest(tmp_path: Path) -> None:
+    """It says what each length took, and gives what steps of 8 ticks give."""
+    bulk = replace(plan("continual"), long_steps=True)
+    openvino.build(bulk, TENSORS[3], tmp_path, None)
+    engine = openvino.load(bulk, tmp_path, None)
+    stated = json.loads((tmp_path / openvino_build.STEP_LENGTH).read_text())
+    assert list(stated["ms_for_8_ticks"]) == ["8", "16", "32", "64"]
+    assert engine.chunk_ticks == stated["step_ticks"]
+    ticks = noise(170)
+    found = clip_logits(engine, iter(ticks[0]), 170)
+    np.testing.assert_allclose(found, WholeVideo(TENSORS[3])(ticks)[0], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "chosen"),
+    [
+        ({8: 40.0, 16: 38.0, 32: 30.0, 64: 31.0}, 32),
+        ({8: 40.0, 16: 39.5, 32: 39.3, 64: 39.1}, 64),
+        ({8: 40.0, 16: 39.5, 32: 39.4, 64: 39.3}, 8),
+        ({8: 40.0, 16: 41.0, 32: 42.0, 64: 43.0}, 8),
+        ({8: 40.0, 16: 41.0, 32: 30.0, 64: 29.9}, 32),
+    ],
+)
+def test_a_longer_step_is_chosen_only_if_it_is_clearly_faster(
+    times_ms: dict[int, float], chosen: int
+) -> None:
+    assert step_length.best(times_ms) == chosen
+
+
+@pytest.mark.parametrize("mode", ["continual", "window"])
+def test_several_threads_step_one_engine(folder: Callable[..., Path], mode: Mode) -> None:
+    """Each with its own state; all get what they would get alone."""
+    engine = openvino.load(replace(plan(mode), parallel_steps=2), folder(mode), None)
+    clips = [noise(128, seed=seed)[0] for seed in range(6)]
+    if mode == "window":
+        clips = [clip[:64] for clip in clips]
+    wanted = [clip_logits(engine, clip, len(clip)) for clip in clips]
+    with ThreadPoolExecutor(4) as threads:  # more than there are requests
+        found = list(threads.map(lambda clip: clip_logits(engine, clip, len(clip)), clips))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_windows_of_any_length_are_the_network_over_them(tmp_path: Path) -> None:
+    """Those of 21 ticks, too, whose padding is another than TensorFlow's for even lengths."""
+    for length in (16, 21, 24):
+        made = plan("window")
+        made = replace(made, spec=replace(made.spec, window_ticks=length))
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        openvino.build(made, TENSORS[3], folder, None)
+        engine = openvino.load(made, folder, None)
+        chunk = noise(length, batch=2)
+        positions, _ = engine.step(chunk, engine.start(2))
+        wanted = WholeVideo(TENSORS[3])(chunk)
+        np.testing.assert_allclose(positions.logits, wanted, rtol=0, atol=TOLERANCE)
+        assert check(engine, TENSORS[3]).failures == []

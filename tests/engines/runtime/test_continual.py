@@ -7,14 +7,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engines.backends.graphs import graphs
+from engines.backends.pytorch import TorchGraphs
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.engine import POSITION_TICKS, SEEN_TICKS, SETTLED_AFTER_STEPS, STEP_TICKS
+from engines.head import head_of
 from engines.nets.i3d import I3D, to_video
 from engines.nets.place import Place
-from engines.runtime.continual import StreamingEngine, StreamState
+from engines.runtime.continual import StreamingEngine, StreamState, interior
 from engines.runtime.whole_clip import clip_logits, lead_ticks
 from engines.spec import Mode
-from tests.support.networks import CLASSES, DIVIDE, noise, random_tensors, small, small_engine, small_spec
+from tests.support.networks import (
+    CLASSES,
+    DIVIDE,
+    noise,
+    plan,
+    random_tensors,
+    small,
+    small_engine,
+    small_spec,
+)
 
 TOLERANCE = 1e-4
 """Logits of about 1 in float32, summed in another order: 3e-6 was seen."""
@@ -194,3 +205,43 @@ def test_every_graph_recalls_what_it_keeps(name: str) -> None:
 
 def test_lead_ticks_fill_up_to_a_multiple_of_four() -> None:
     assert [lead_ticks(n) for n in (64, 65, 66, 67, 251)] == [0, 3, 2, 1, 1]
+
+
+def stepping(ticks: int) -> StreamingEngine:
+    """A `continual` engine with steps of this many ticks."""
+    small_plan = plan("continual")
+    by_name = {g.name: g for g in graphs(small_plan.spec, "continual", TENSORS[3], step_ticks=ticks)}
+    made = TorchGraphs(by_name, TorchGraph)
+    facts = ("torch", "float32", "CPU")
+    return StreamingEngine(
+        small_plan.spec, small_plan.weights, "continual", *facts, made, head_of(TENSORS[3]), ticks
+    )
+
+
+LONG = {ticks: stepping(ticks) for ticks in (16, 24, 64)}
+
+
+@given(st.integers(1, LONGEST), st.sampled_from(list(LONG)), st.booleans())
+@example(1, 64, True)
+@example(8, 16, False)
+@example(63, 64, False)
+@example(64, 64, True)
+@example(65, 64, False)
+@example(129, 24, True)
+@settings(max_examples=20)
+def test_longer_steps_give_the_same_positions(length: int, step_ticks: int, known_length: bool) -> None:
+    """Each once and in order, whatever remains at the end."""
+    engine, ticks = LONG[step_ticks], VIDEO[3][0, :length]
+    if known_length:
+        found = clip_logits(engine, iter(ticks), length)
+    else:
+        found, _ = live(engine, ticks, [])
+    wanted = whole_video(ticks[None], anchored=not known_length)[0]
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_longer_steps_leave_the_masks_out_only_inside_the_video() -> None:
+    bounds = np.array([[-64, 24], [-63, 24], [-64, 23], [-64, 8]], np.int32)
+    assert interior(bounds, 24).tolist() == [True, False, False, False]
+    assert interior(bounds).tolist() == [True, False, True, True]

@@ -1,0 +1,72 @@
+"""How many ticks a step should take where nobody waits for it: measured on this machine.
+
+A longer step moves its memories less often and needs fewer multiplications a tick (`engines.nets.winograd`), but what
+it computes no longer fits in the caches. Which of the two weighs more differs from processor to processor.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from engines.backends.graphs import Faster, graphs
+from engines.backends.openvino.device import core, hint
+from engines.backends.registry import Plan
+from engines.engine import POSITION_TICKS
+from engines.spec import Tensors
+
+CANDIDATES = (8, 16, 32, 64)
+"""Ticks."""
+ROUNDS = 3
+ONE_THREAD = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+"""Files are processed in parallel, each on its own cores."""
+ENOUGH = 0.98
+"""A longer step must be faster than this share of a shorter one's time: it takes more memory."""
+
+
+def step_times_ms(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[int, float]:
+    """Milliseconds for 8 ticks in steps of each length, in the interior of a video; of 8-bit engines before they are
+    quantised."""
+    from engines.backends.openvino.build import compute_type, read
+
+    requests = {}
+    for ticks in CANDIDATES:
+        _, interior = graphs(plan.spec, plan.mode, tensors, faster=faster, step_ticks=ticks)
+        model = compute_type(read(interior), plan.precision)
+        compiled = core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": hint(plan.precision), **ONE_THREAD}
+        )
+        requests[ticks] = _with_zeros(compiled)
+    times: dict[int, list[float]] = {ticks: [] for ticks in CANDIDATES}
+    for _ in range(ROUNDS + 1):  # the first is not counted
+        for ticks, request in requests.items():
+            start_s = time.perf_counter()
+            request.infer()
+            times[ticks].append(1000 * (time.perf_counter() - start_s) * POSITION_TICKS / ticks)
+    return {ticks: min(found[1:]) for ticks, found in times.items()}
+
+
+def best(times_ms: dict[int, float]) -> int:
+    """The length to choose, in ticks."""
+    chosen, *longer = sorted(times_ms)
+    for ticks in longer:
+        if times_ms[ticks] < ENOUGH * times_ms[chosen]:
+            chosen = ticks
+    return chosen
+
+
+def _with_zeros(compiled: Any) -> Any:
+    """A request whose inputs and memories are set."""
+    request = compiled.create_infer_request()
+    for i, port in enumerate(compiled.inputs):
+        request.set_input_tensor(i, _zeros(port))
+    for i, port in enumerate(compiled.outputs[1:]):
+        request.set_output_tensor(i + 1, _zeros(port))
+    return request
+
+
+def _zeros(port: Any) -> Any:
+    tensor = ov.Tensor(port.element_type, port.shape)
+    np.asarray(tensor.data)[...] = 0
+    return tensor
