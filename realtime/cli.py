@@ -19,6 +19,7 @@ from realtime.commands import (
     doctor,
     engine,
     evaluate,
+    features,
     flow,
     run,
     site,
@@ -61,6 +62,11 @@ _add(
 )
 _add(view.view, "view rtsp://camera/stream", "Watch sources or your webcam in the browser.")
 _add(classify.classify, "classify clips/*.mp4 --json", "One prediction a file, as the paper tests.")
+_add(
+    features.features,
+    "features videos --out features --preset thumos",
+    "Features of many videos, for other programs.",
+)
 _add(demo.demo, "demo --out demo-out", "The first run: fetch, build, watch a real clip.")
 _add(engine.build, "build --backend openvino --precision float32", "Compile an engine into the cache.")
 _add(engine.check, "check --backend openvino --precision bfloat16", "Compare an engine with the reference.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.errors import NoClip
-from engines.load import Clips, Engines, Trunks
+from engines.load import Bulk, Clips, Engines, Trunks
 from engines.spec import Modality, Streams
 from realtime.commands.options import ModelOptions
 from realtime.commands.progress import fetching, waiting
@@ -61,10 +61,11 @@ class Prepare:
         *,
         concurrent: bool = False,
         trunks: Trunks | None = None,
+        bulk: Bulk | None = None,
     ) -> Engines:
         """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: if already chosen. `concurrent`: for a recogniser with `submit`. `trunks`: see `engines_of`.
+        `model`: if already chosen. `concurrent`: for a recogniser with `submit`. `trunks`, `bulk`: see `engines_of`.
         """
         from engines.backends.registry import choose_backend
         from engines.load import engines_of
@@ -73,9 +74,11 @@ class Prepare:
         model = model or self.model(options.model, options.engine.streams)
         with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
             with suppress(NoClip):
-                return engines_of(model, options.engine, concurrent=concurrent, trunks=trunks)
+                return engines_of(model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk)
             clips = calibration_clips(model, options.engine.streams)
-            return engines_of(model, options.engine, clips=clips, concurrent=concurrent, trunks=trunks)
+            return engines_of(
+                model, options.engine, clips=clips, concurrent=concurrent, trunks=trunks, bulk=bulk
+            )
 
     def demo_clip(self) -> Path:
         """The clip that engines are calibrated on, fetched if it is missing."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,7 @@ from realtime.flow.methods import Field, Flow, Grey, flow_method
 from realtime.flow.residuals import residuals
 from realtime.pictures import centre_crop
 from realtime.types import FlowRegion, Image, ResizedTick, Submit
-
-T = TypeVar("T")
+from realtime.worker_threads import immediately
 
 CUT_BEFORE, CUT_AFTER = 35.0, 8.0
 """Mean difference of two frames, in grey levels, before and after the flow is taken out: a cut exceeds both. Between
@@ -109,7 +107,7 @@ class FlowStage:
         `submit`: computes two pairs in parallel; the fields are the same, each one distinct frame later.
         """
         self._fps, self._region, self._side_px, self._bound_px = fps, region, side_px, bound_px
-        self._submit: Submit = submit or _immediately
+        self._submit: Submit = submit or immediately
         self._behind = BEHIND if submit else 0
         # Each has its scratch memory, and serves one pair at a time.
         new_flow = method if callable(method) else partial(flow_method, method)
@@ -209,12 +207,6 @@ def _measure(flow: Flow, before: Grey, after: Grey) -> tuple[Field, float, float
     """The field and `residuals`."""
     raw = flow(before, after)
     return raw, *residuals(before, after, raw)
-
-
-def _immediately(call: Callable[..., T], *arguments: object) -> Callable[[], T]:
-    """A `Submit` that computes in the caller's thread, before it returns."""
-    done = call(*arguments)
-    return lambda: done
 
 
 class FlowFeed:

@@ -1,0 +1,172 @@
+"""The features of many videos: a few at a time, each claimed first, and none twice."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+from engines.engine import Engine
+from realtime.errors import I3DLiveError, UsageError
+from realtime.features.claims import Claim, Claims
+from realtime.features.extract import FeatureRows, Features, extract
+from realtime.features.files import Settings, is_done, save
+from realtime.features.targets import Target
+from realtime.offline import read_ahead
+from realtime.sources.open import open_video
+from realtime.types import Frame, Submit
+from realtime.worker_threads import immediately
+
+LOOK_AGAIN_S = 1.0
+"""Between two looks at the files that other runs work on."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a video."""
+
+    target: Target
+    rows: int = 0
+    media_s: float = 0.0
+    """Seconds of video that were read."""
+    left_over_ticks: int = 0
+    error: str | None = None
+    """Why there are no features."""
+    was_there: bool = False
+    """They were there already, or another run has made them."""
+
+
+class Report(Protocol):
+    """Is told what goes on, from several threads."""
+
+    def advance(self, seconds: float) -> None:
+        """So many seconds of video more have been read."""
+
+    def done(self, done: Done) -> None:
+        """A video is done, or has failed."""
+
+
+class Stopped(Exception):
+    """The run was asked to end."""
+
+
+class Archive:
+    """Extracts the features of videos, on as many threads as the engines can serve."""
+
+    def __init__(
+        self, engines: Mapping[str, Engine], settings: Settings, report: Report, submit: Submit = immediately
+    ) -> None:
+        """`engines`: by stream, as for `FeatureRows`; threads share them. `submit`: as for `FeatureRows`, if there are
+        more cores than threads."""
+        self._engines, self._settings, self._report, self._submit = engines, settings, report, submit
+        self._facts = settings.facts(engines)
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End soon: videos that are not done stay as they are. From any thread."""
+        self._stopping.set()
+
+    def run(self, targets: Sequence[Target], threads: int, claims: Claims) -> list[Done]:
+        """What became of each video, in no particular order. Raises Stopped after `stop`."""
+        todo = _Todo(targets)
+        done: list[Done] = []
+
+        def work() -> None:
+            for target in todo.each(self._stopping):
+                found = self._try(target, claims)
+                if found is None:
+                    todo.later(target)
+                else:
+                    done.append(found)
+                    self._report.done(found)
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="i3d-live features") as pool:
+            try:
+                working = [pool.submit(work) for _ in range(threads)]
+                for one in as_completed(working):
+                    one.result()
+            except BaseException:
+                self.stop()
+                raise
+        if len(done) < len(targets):
+            raise Stopped
+        return done
+
+    def _try(self, target: Target, claims: Claims) -> Done | None:
+        """None where another run works on it."""
+        claim: Claim | None = None
+        try:
+            if is_done(target, self._facts):
+                return Done(target, was_there=True)
+            if (claim := claims.take(target.stem)) is None:
+                return None
+            if is_done(target, self._facts):  # in the meantime
+                return Done(target, was_there=True)
+            return self._made(target, claim)
+        except I3DLiveError as error:
+            return self._failed(target, error)
+        finally:
+            if claim is not None:
+                claims.release(claim)
+
+    def _made(self, target: Target, claim: Claim) -> Done:
+        convention = self._settings.convention
+        stage = FeatureRows(self._engines, convention, flow=self._settings.flow, submit=self._submit)
+        media_s = 0.0
+
+        def watched(frames: Iterator[Frame]) -> Iterator[Frame]:
+            nonlocal media_s
+            for frame in frames:
+                if self._stopping.is_set():
+                    raise Stopped
+                yield frame
+                end_s = float(frame.pts + frame.duration)
+                self._report.advance(max(0.0, end_s - media_s))
+                media_s = max(media_s, end_s)
+
+        with open_video(target.source) as video, closing(read_ahead(video)) as frames:
+            features = extract(watched(frames), stage)
+        if not features.spans:
+            raise I3DLiveError(f"{target.source}: {_too_short(features)}")
+        save(features, target, convention, self._facts, claim)
+        return Done(target, len(features.spans), media_s, features.counts.left_over)
+
+    def _failed(self, target: Target, error: I3DLiveError) -> Done:
+        """An owner that was taken for dead finds that another run is done."""
+        try:
+            if is_done(target, self._facts):
+                return Done(target, was_there=True)
+        except UsageError as other:
+            error = other
+        return Done(target, error=str(error))
+
+
+def _too_short(features: Features) -> str:
+    return f"none of its {len(features.counts.gaps) + 1} parts between gaps is as long as a clip; take a shorter --clip"
+
+
+class _Todo:
+    """The videos that are left, for several threads."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._now, self._later = deque(targets), deque[Target]()
+        self._lock = threading.Lock()
+
+    def each(self, stopping: threading.Event) -> Iterator[Target]:
+        """Until none is left: those that other runs work on come last, again and again."""
+        while not stopping.is_set():
+            with self._lock:
+                again = not self._now
+                left = self._later if again else self._now
+                if not left:
+                    return
+                target = left.popleft()
+            if again:
+                stopping.wait(LOOK_AGAIN_S)
+            yield target
+
+    def later(self, target: Target) -> None:
+        with self._lock:
+            self._later.append(target)
