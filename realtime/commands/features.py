@@ -113,6 +113,9 @@ def features(
     several runs on one folder share the work."""
     convention = by_hand.over(preset)
     todo = shard(targets(sources, out), part)
+    if not todo:
+        print("i3d-live: this part has no videos", file=sys.stderr)
+        return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, min(jobs or cores, len(todo)))
     mode: Mode = "continual" if convention.clip is None else "window"
@@ -120,7 +123,8 @@ def features(
     engines = prepare.engines(options, bulk=Bulk(threads, convention.clip))
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     tell_of_streams(engines, preset)
-    settings = Settings(convention, preset or "dense", flow)
+    by_name = next((name for name, each in PRESETS.items() if each == convention), None)
+    settings = Settings(convention, by_name, flow)
     begun_s = time.monotonic()
     with Progress(len(todo)) as report:
         archive = Archive(shared(engines), settings, report, immediately if threads >= cores else submit)

@@ -40,17 +40,21 @@ class Target:
 def targets(given: Sequence[str], out: Path) -> list[Target]:
     """What is given: files, folders with all that is in them, patterns, and lists (.txt, a path a line).
 
-    Features keep the name of their video, and its place in a folder that was given.
+    Features keep the name of their video, and its place in a folder that was given. A video that is given twice is
+    taken as it was given first.
 
     Raises:
         SourceError: a folder or a list that cannot be read.
         UsageError: nothing given is a video, an address, or two videos whose features would have the same name.
     """
     found: dict[Path, Target] = {}
+    seen: set[str] = set()
     for source, inside in _videos(given):
+        if (path := os.path.abspath(source)) in seen:
+            continue
+        seen.add(path)
         target = Target(source, out / inside.with_name(inside.stem))
-        same = found.setdefault(target.stem, target)
-        if same.source != source:
+        if (same := found.setdefault(target.stem, target)) is not target:
             raise UsageError(
                 f"{same.source} and {source} would both become {target.stem}.npy; give their common folder, or "
                 "another --out for one of them"

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from typer.exceptions import Exit
 
-from engines.load import Engines, Trunks
+from engines.load import Bulk, Engines, Trunks
 from engines.weights.store import Model, find_model
 from realtime import cli
 from realtime.commands.options import ModelOptions
@@ -44,6 +44,7 @@ class Doubles(Stored):
         *,
         concurrent: bool = False,
         trunks: Trunks | None = None,
+        bulk: Bulk | None = None,
     ) -> Engines:
         self.asked.append(options.model)
         return self.made

@@ -289,6 +289,8 @@ def test_golden_logits_of_a_window(
     cells = device.core().compile_model(model, "CPU", hints)([golden_input(64)])[0]
     found = head_of(kinetics)(mean_of_cells(cells))
     hold_golden(found[0].mean(0), golden["logits_64"], hint)
+    features = mean_of_cells(cells)[0].mean(0)  # as `realtime.features` has them; 0.2 on average
+    np.testing.assert_allclose(features, golden["features_64"], rtol=0, atol=1e-4 if hint == "f32" else 0.02)
     assert found[0].mean(0).argmax() == golden["logits_64"].argmax()
 
 
