@@ -13,6 +13,7 @@ from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.engine import Engine
 from engines.errors import UsageError
 from engines.head import head_of
+from engines.runtime.shared import SharedEngine
 from engines.spec import DEFAULT_MODE, MODES, Modality, Mode, Streams, StreamSpec, Tensors, Weights
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Clips = Mapping[Modality, NDArray[Any]]
 """By stream, ticks (N, 224, 224, C) of one real clip of at least 64 ticks."""
+
+SERVE_THREADS = ("openvino",)
+"""Backends whose engines have a request for each thread."""
 
 Trunks = dict[Path, LoadedEngine]
 """Loaded engines of all but the last layer of a network, by their folders in the cache."""
@@ -94,6 +98,15 @@ class Engines:
         """In the form that the recogniser takes."""
         both = {"rgb": self.rgb, "flow": self.flow}
         return {name: engine for name, engine in both.items() if engine is not None}
+
+    def for_threads(self) -> "Engines":
+        """The same engines, for several threads at a time: some serve them by themselves, others run one step at a
+        time."""
+        rgb, flow = (
+            each if each is None or each.backend in SERVE_THREADS else SharedEngine(each)
+            for each in (self.rgb, self.flow)
+        )
+        return Engines(rgb, flow, self.reason)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -6,25 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from engines.engine import Engine
-from engines.load import Engines
-from engines.runtime.whole_clip import clip_logits, repeat_to
+from engines.load import Bulk, Engines
 from engines.training.datasets import VIDEO_SUFFIXES, not_videos
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import SourceOptions
 from realtime.errors import SourceError
-from realtime.offline import clip_inputs, count_ticks
+from realtime.features.whole_clip import clip_logits
 from realtime.outputs.log import as_json
-from realtime.sources.open import frame_times, open_video
+from realtime.sources.open import open_video
 from realtime.stages.fuse import fuse, softmax
+from realtime.worker_threads import cores, several
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,14 +58,20 @@ def classify(
     """Say what each video shows as a whole: the network sees all of it, and logits are averaged over time."""
     paths = list(expand(files))
     require_readable(paths)
-    engines = prepare.engines(model.for_whole_clips())
+    threads = min(cores(), len(paths))
+    engines = prepare.engines(model.for_whole_clips(), bulk=Bulk(threads))
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
     failed = 0
-    with report:
-        for path in paths:
+    ready, square_pixels = engines.for_threads(), source.square_pixels
+
+    def of_file(path: str, stopping: Event) -> Answer:
+        return classify_file(path, ready, square_pixels=square_pixels, stopping=stopping)
+
+    with report, several(of_file, paths, threads) as answers:
+        for answer in answers:
             try:
-                report.add(classify_file(path, engines, square_pixels=source.square_pixels))
+                report.add(answer())
             except SourceError as error:
                 failed += 1
                 report.failed(str(error))
@@ -113,33 +118,16 @@ def expand(given: list[str]) -> Iterator[str]:
             yield text
 
 
-def classify_file(path: str, engines: Engines, *, square_pixels: bool = True) -> Answer:
-    """The prediction for one file.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    spec = next(iter(engines.by_stream.values())).spec
-    length = count_ticks(frame_times(path), spec.fps)
-    logits = {
-        name: file_logits(path, engine, length, square_pixels=square_pixels).mean(axis=0)
-        for name, engine in engines.by_stream.items()
-    }
+def classify_file(
+    path: str, engines: Engines, *, square_pixels: bool = True, stopping: Event | None = None
+) -> Answer:
+    """The prediction for one file. Raises: as `clip_logits`."""
+    logits, length = clip_logits(path, engines.by_stream, square_pixels=square_pixels, stopping=stopping)
     fused = fuse(logits, dict.fromkeys(logits, 1.0))
     probabilities = softmax(fused)
     top = tuple((engines.labels[i], float(fused[i]), float(probabilities[i])) for i in np.argsort(-fused)[:5])
-    weights = next(iter(engines.by_stream.values())).weights.name
-    return Answer(path, float(length / spec.fps), weights, top)
-
-
-def file_logits(path: str, engine: Engine, length: int, *, square_pixels: bool = True) -> NDArray[np.float32]:
-    """Logits (positions, classes) of one stream over a whole file of `length` ticks; short files are repeated."""
-    with open_video(path, square_pixels=square_pixels) as video:
-        ticks = clip_inputs(video, engine.spec)
-        if length < engine.spec.window_ticks:
-            repeated = repeat_to(np.stack(list(ticks)), engine.spec.window_ticks)
-            return clip_logits(engine, repeated, len(repeated))
-        return clip_logits(engine, ticks, length)
+    first = next(iter(engines.by_stream.values()))
+    return Answer(path, float(length / first.spec.fps), first.weights.name, top)
 
 
 class JsonReport:

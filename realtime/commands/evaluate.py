@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from engines.extras import require
-from engines.load import Engines
+from engines.load import Bulk, Engines
 from engines.training.accuracy import (
     Report,
     class_rows,
@@ -22,16 +22,14 @@ from engines.training.accuracy import (
     summary_rows,
 )
 from engines.training.datasets import and_more, read_dataset
-from realtime.commands.classify import file_logits
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import telling
 from realtime.commands.tables import print_table
 from realtime.errors import one_line
-from realtime.offline import count_ticks
+from realtime.features.whole_clip import clip_logits
 from realtime.outputs.apart import check_apart
-from realtime.sources.open import frame_times
 
 
 def evaluate(
@@ -62,7 +60,7 @@ def evaluate(
     check_apart([dataset], {"--picture": picture})
     found = read_dataset(dataset, split, fold, videos)
     check_apart([clip.path for clip in found.clips], {"--picture": picture})
-    engines = prepare.engines(model.for_whole_clips())
+    engines = prepare.engines(model.for_whole_clips(), bulk=Bulk())
     columns = columns_of(found.labels, engines.labels)
     print(f"i3d-live: {found.kind}, {split}: {len(found.clips)} clips; {engines.reason}", file=sys.stderr)
     if found.missing:
@@ -95,12 +93,7 @@ def evaluate(
 
 def logits(path: Path, engines: Engines) -> dict[str, NDArray[np.float32]]:
     """By stream, the mean logits over the whole clip."""
-    first = next(iter(engines.by_stream.values()))
-    length = count_ticks(frame_times(path), first.spec.fps)
-    return {
-        name: file_logits(str(path), engine, length).mean(axis=0)
-        for name, engine in engines.by_stream.items()
-    }
+    return clip_logits(str(path), engines.by_stream)[0]
 
 
 def line(one: Report, labels: tuple[str, ...]) -> dict[str, Any]:

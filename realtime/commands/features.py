@@ -1,6 +1,5 @@
 """`i3d-live features`: rows of features of many videos, for other programs to learn from."""
 
-import os
 import sys
 import threading
 import time
@@ -11,24 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engines.engine import Engine
 from engines.errors import UsageError
 from engines.load import Bulk, Engines
-from engines.runtime.shared import SharedEngine
 from engines.spec import Mode
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, FlowName, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import rate
 from realtime.errors import one_line
-from realtime.features.archive import Archive, Done, Stopped
+from realtime.features.archive import Archive, Done
 from realtime.features.claims import Claims
 from realtime.features.conventions import PRESETS, Convention, Layout, NumberType
 from realtime.features.files import Settings
-from realtime.features.rows import ONE_BY_ONE
 from realtime.features.targets import shard, targets
 from realtime.signals import stop_on_signals
-from realtime.worker_threads import immediately, submit
+from realtime.worker_threads import Stopped, cores, immediately, submit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,8 +112,7 @@ def features(
     if not todo:
         print("i3d-live: this part has no videos", file=sys.stderr)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, min(jobs or cores, len(todo)))
+    threads = min(jobs or cores(), len(todo))
     mode: Mode = "continual" if convention.clip is None else "window"
     options = replace(model, engine=replace(model.engine, mode=mode))
     engines = prepare.engines(options, bulk=Bulk(threads, convention.clip))
@@ -127,7 +122,8 @@ def features(
     settings = Settings(convention, by_name, flow)
     begun_s = time.monotonic()
     with Progress(len(todo)) as report:
-        archive = Archive(shared(engines), settings, report, immediately if threads >= cores else submit)
+        how = immediately if threads >= cores() else submit
+        archive = Archive(engines.for_threads().by_stream, settings, report, how)
         with Claims() as claims, stop_on_signals([archive.stop]) as came:
             try:
                 done = archive.run(todo, threads, claims)
@@ -135,14 +131,6 @@ def features(
                 raise KeyboardInterrupt from stopped
             assert not came
     summary(done, out, time.monotonic() - begun_s)
-
-
-def shared(engines: Engines) -> dict[str, Engine]:
-    """By stream, engines that several threads may use: some can do so by themselves, others run one step at a time."""
-    return {
-        name: engine if engine.backend in ONE_BY_ONE else SharedEngine(engine)
-        for name, engine in engines.by_stream.items()
-    }
 
 
 def tell_of_streams(engines: Engines, preset: str | None) -> None:

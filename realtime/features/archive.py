@@ -17,7 +17,7 @@ from realtime.features.targets import Target
 from realtime.offline import read_ahead
 from realtime.sources.open import open_video
 from realtime.types import Frame, Submit
-from realtime.worker_threads import immediately
+from realtime.worker_threads import Stopped, immediately, until
 
 LOOK_AGAIN_S = 1.0
 """Between two looks at the files that other runs work on."""
@@ -46,10 +46,6 @@ class Report(Protocol):
 
     def done(self, done: Done) -> None:
         """A video is done, or has failed."""
-
-
-class Stopped(Exception):
-    """The run was asked to end."""
 
 
 class Archive:
@@ -118,9 +114,7 @@ class Archive:
 
         def watched(frames: Iterator[Frame]) -> Iterator[Frame]:
             nonlocal media_s
-            for frame in frames:
-                if self._stopping.is_set():
-                    raise Stopped
+            for frame in until(self._stopping, frames):
                 yield frame
                 end_s = float(frame.pts + frame.duration)
                 self._report.advance(max(0.0, end_s - media_s))

@@ -97,11 +97,13 @@ class FeatureRows:
         *,
         flow: str = "tvl1",
         submit: Submit = immediately,
+        clip_ticks: int | None = None,
     ) -> None:
         """`engines`: by stream; in `continual` mode, or in `window` mode with windows of `convention.clip` ticks.
         `flow`: a method of `realtime.flow.methods`. `submit`: where engines and flow run, by default in the caller's
-        thread; the rows are the same."""
-        self._fps = convention.fps
+        thread; the rows are the same. `clip_ticks`: the length of a video that is tested as one clip, in spite of gaps;
+        see `realtime.features.rows.ContinualRows`."""
+        self._fps, self._in_parts = convention.fps, clip_ticks is None
         rate = convention.fps or MODEL_FPS
         self._ticks = Resample(rate) if convention.fps else EveryFrame()
         self._short_side_px = next(iter(engines.values())).spec.short_side_px
@@ -113,7 +115,7 @@ class FeatureRows:
             return FlowCrops(replace(spec, fps=rate), flow, convention.crops, threads)
 
         self._streams = {
-            name: Stream(crops(engine.spec), rows_for(engine, convention, submit))
+            name: Stream(crops(engine.spec), rows_for(engine, convention, submit, clip_ticks))
             for name, engine in engines.items()
         }
         self._times: deque[tuple[int, Span]] = deque()
@@ -129,7 +131,7 @@ class FeatureRows:
         for item in self._ticks.push(frame):
             if isinstance(item, Gap):
                 self.counts.gaps.append(item)
-                out += self._end_section(alone=False)
+                out += self._end_section(alone=False) if self._in_parts else []
             elif isinstance(item, Tick):
                 out += self._tick(item, frame)
         return out
@@ -140,7 +142,7 @@ class FeatureRows:
         for item in self._ticks.flush():
             if isinstance(item, Tick):
                 out += self._tick(item, item.frame)
-        out += self._end_section(alone=not self.counts.gaps)
+        out += self._end_section(alone=not (self.counts.gaps and self._in_parts))
         self.counts.unseen = self._ticks.unseen_frames
         return out
 
@@ -179,7 +181,7 @@ class FeatureRows:
         return out
 
     def _timed(self, row: Row, by_stream: Mapping[str, Floats]) -> TimedRow:
-        while self._times[0][0] < row.start:
+        while len(self._times) > 1 and self._times[0][0] < row.start:  # one stays for rows of a repeated clip
             self._times.popleft()
         spans = [span for index, span in self._times if index < row.stop]
         begun = max(row.start, self._covered)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engines.engine import POSITION_TICKS, Engine, Positions
 from engines.head import mean_of_cells
-from engines.runtime.whole_clip import repeat_to
+from engines.runtime.whole_clip import clip_positions, lead_ticks, repeat_to
 from realtime.features.conventions import DENSE_CLIP, Convention
 from realtime.types import Submit
 
@@ -46,10 +46,11 @@ class Rows(Protocol):
         that is too short is repeated from its start."""
 
 
-def rows_for(engine: Engine, convention: Convention, submit: Submit) -> Rows:
-    """The stage for a convention. `submit`: runs an engine's step while the next inputs are prepared."""
+def rows_for(engine: Engine, convention: Convention, submit: Submit, clip_ticks: int | None = None) -> Rows:
+    """The stage for a convention. `submit`: runs an engine's step while the next inputs are prepared. `clip_ticks`: as
+    for `ContinualRows`."""
     if convention.clip is None:
-        return ContinualRows(engine, convention, submit)
+        return ContinualRows(engine, convention.crops, submit, clip_ticks)
     return WindowRows(engine, convention, submit)
 
 
@@ -156,23 +157,26 @@ class WindowRows:
 class ContinualRows:
     """A row for each position of a network that sees the whole video: see `engines.nets.continual`."""
 
-    def __init__(self, engine: Engine, convention: Convention, submit: Submit) -> None:
-        """`engine`: in `continual` mode."""
-        self._engine, self._crops, self._pending = engine, convention.crops, _Pending(submit)
+    def __init__(self, engine: Engine, crops: int, submit: Submit, clip_ticks: int | None = None) -> None:
+        """`engine`: in `continual` mode. `clip_ticks`: the length of a video that is tested as a whole, see
+        `engines.runtime.whole_clip`; one that is shorter than a window is repeated until it fills one."""
+        self._engine, self._crops, self._pending = engine, crops, _Pending(submit)
+        self._clip_ticks = clip_ticks
+        self._filled_ticks = DENSE_CLIP if clip_ticks is None else engine.spec.window_ticks
+        self._least_ticks = POSITION_TICKS + 1 if clip_ticks is None else self._filled_ticks
         self._clear()
 
     def _clear(self) -> None:
-        self._states = [self._engine.start() for _ in range(self._crops)]
+        lead = 0 if self._clip_ticks is None else lead_ticks(self._clip_ticks)
+        self._states = [self._engine.start(lead_ticks=lead) for _ in range(self._crops)]
         self._chunk: list[Inputs] = []
         self._begun: list[Inputs] = []
         self._first: int | None = None
-        self._stop = 0
 
     def push(self, index: int, inputs: Inputs) -> list[Row]:
         if self._first is None:
             self._first = index
-        self._stop = index + 1
-        if len(self._begun) < POSITION_TICKS:
+        if len(self._begun) < self._least_ticks:
             self._begun.append(inputs)
         self._chunk.append(inputs)
         if len(self._chunk) < self._engine.chunk_ticks:
@@ -183,11 +187,10 @@ class ContinualRows:
     def flush(self, *, alone: bool) -> list[Row]:
         done = self._pending.rest()
         if self._first is not None:
-            short = self._stop - self._first <= POSITION_TICKS
-            if short and alone:
-                done += self._repeated()
-            elif not short:
+            if len(self._begun) == self._least_ticks:
                 done += self._rest()
+            elif alone:
+                done = self._repeated()
         self._clear()
         return done
 
@@ -210,17 +213,16 @@ class ContinualRows:
         return self._rows(found)
 
     def _repeated(self) -> list[Row]:
-        """Of a video that is shorter than what a position needs."""
+        """Of a video that is too short."""
         assert self._first is not None
         found = []
         for ticks in zip(*self._begun, strict=True):
-            clip = repeat_to(np.stack(ticks), DENSE_CLIP)
-            size, state = self._engine.chunk_ticks, self._engine.start()
-            while len(clip) >= size:
-                _, state = self._engine.step(clip[None, :size], state)
-                clip = clip[size:]
-            found.append(self._engine.flush(clip[None], state))
-        return self._rows(found)
+            clip = repeat_to(np.stack(ticks), self._filled_ticks)
+            parts = list(clip_positions(self._engine, clip, len(clip)))
+            found.append(np.concatenate([mean_of_cells(part.cells[0]) for part in parts]))
+        starts = range(self._first, self._first + POSITION_TICKS * len(found[0]), POSITION_TICKS)
+        rows = np.stack(found, axis=1)
+        return [Row(start, start + DENSE_CLIP, row) for start, row in zip(starts, rows, strict=True)]
 
     def _rows(self, found: list[Positions]) -> list[Row]:
         """`found`: by crop."""
