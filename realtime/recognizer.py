@@ -22,6 +22,7 @@ from engines.spec import StreamSpec
 from realtime.clock import Timer
 from realtime.overload import LONGEST_STRIDE_FACTOR, Level
 from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.feature_tap import FeatureTap
 from realtime.stages.idle import IdleGate
 from realtime.stages.inputs import Feed, NewFeed, feed_for, picture_of
 from realtime.stages.live_zones import LiveZones, Sight
@@ -139,7 +140,11 @@ class Recognizer:
         parts: list[Stage] = [Several(terms.events, self.labels, self._spec, region)] if several else []
         self._in_cells = ZonePredictions(self._looks, self._spec, region)
         parts.append(self._in_cells)
-        row = Row(whole.inputs, whole.spans, whole.engines, whole.predictions, *parts, whole.events)
+        self.features = FeatureTap(engines)
+        """Of the whole picture, for an output that takes them."""
+        row = Row(
+            whole.inputs, whole.spans, whole.engines, self.features, whole.predictions, *parts, whole.events
+        )
         self._own = OwnZones(self._looks, self._spec.fps, self._spec.window_ticks)
         self._gate = IdleGate(idle_s, self._spec, self._views, stopwatch)
         self._row = Beside(row, self._own)

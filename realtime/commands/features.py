@@ -14,7 +14,7 @@ from engines.errors import UsageError
 from engines.load import Bulk, Engines
 from engines.spec import Mode
 from realtime.commands.flags import Only
-from realtime.commands.options import WHOLE_CLIPS, FlowName, ModelOptions
+from realtime.commands.options import WHOLE_CLIPS, FlowOptions, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import rate
 from realtime.errors import one_line
@@ -74,6 +74,16 @@ class ByHand:
         return made
 
 
+@dataclass(frozen=True)
+class Share:
+    """How the work is shared."""
+
+    jobs: Annotated[int | None, typer.Option(min=1, help="Videos at a time; default: one a core.")] = None
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts, from 1 on.")] = (
+        None
+    )
+
+
 def check(convention: Convention) -> None:
     """Raises UsageError for what does not go together."""
     if convention.crops not in CROPS:
@@ -96,11 +106,8 @@ def features(
         ),
     ] = None,
     by_hand: ByHand = ByHand(),
-    jobs: Annotated[int | None, typer.Option(min=1, help="Videos at a time; default: one a core.")] = None,
-    part: Annotated[
-        str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts, from 1 on.")
-    ] = None,
-    flow: Annotated[FlowName, typer.Option(metavar="METHOD", help="How flow is computed.")] = "tvl1",
+    share: Share = Share(),
+    flow: Annotated[FlowOptions, Only(("method",))] = FlowOptions(),
     model: Annotated[ModelOptions, Only(WHOLE_CLIPS)] = ModelOptions(),
     *,
     prepare: Prepare = PREPARE,
@@ -108,18 +115,18 @@ def features(
     """Write the features of many videos, as other programs read them. If interrupted, it continues where it was;
     several runs on one folder share the work."""
     convention = by_hand.over(preset)
-    todo = shard(targets(sources, out), part)
+    todo = shard(targets(sources, out), share.shard)
     if not todo:
         print("i3d-live: this part has no videos", file=sys.stderr)
         return
-    threads = min(jobs or cores(), len(todo))
+    threads = min(share.jobs or cores(), len(todo))
     mode: Mode = "continual" if convention.clip is None else "window"
     options = replace(model, engine=replace(model.engine, mode=mode))
     engines = prepare.engines(options, bulk=Bulk(threads, convention.clip))
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     tell_of_streams(engines, preset)
     by_name = next((name for name, each in PRESETS.items() if each == convention), None)
-    settings = Settings(convention, by_name, flow)
+    settings = Settings(convention, by_name, flow.method)
     begun_s = time.monotonic()
     with Progress(len(todo)) as report:
         how = immediately if threads >= cores() else submit

@@ -63,6 +63,7 @@ class OutputOptions:
         int,
         typer.Option(min=1, help="Most that each of these may hold: the oldest go."),
     ] = 1000
+    features: Annotated[Path | None, typer.Option(help="Write I3D's features into this folder.")] = None
     metrics: Annotated[
         str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics for Prometheus, and /health.")
     ] = None
@@ -92,6 +93,7 @@ def check_outputs(sources: Sequence[str], log: LogOptions, outputs: OutputOption
         "--timeline": outputs.timeline,
         "--save-clips": outputs.save_clips,
         "--save-snapshots": outputs.save_snapshots,
+        "--features": outputs.features,
     }
     check_apart(files, named)
     if log.in_parts and str(log.log) == "-":

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from realtime.commands.outputs import MB, OutputOptions
 from realtime.errors import OutputError
-from realtime.outputs.clip_folder import CLIP, SNAPSHOT, ClipFolder
+from realtime.outputs.clip_folder import CLIP, SNAPSHOT, ClipFolder, file_prefix
 from realtime.outputs.queued import LIMITS, Limit, Queued
+from realtime.outputs.queued import Sink as AnySink
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Output, Recognizer
 from realtime.session import Sink
@@ -78,6 +79,8 @@ class SourceOutputs:
                     options.save_snapshots, SNAPSHOT, options.clips_mb * MB, name, self._started
                 )
                 self.sinks.append(self._snapshots(folder, recognizer))
+            if options.features is not None:
+                self.sinks.append(self._features(options.features, video.name, recognizer, name))
         except BaseException:
             for queue in self._queues:
                 queue.abandon()
@@ -87,7 +90,7 @@ class SourceOutputs:
         """Frames and predictions that an output was too slow for, by the option that asked for it."""
         return {queue.name: queue.left_out.total() for queue in self._queues}
 
-    def _queued(self, name: str, make: Callable[[], Sink], limits: Sequence[Limit] = LIMITS) -> Queued:
+    def _queued(self, name: str, make: Callable[[], AnySink], limits: Sequence[Limit] = LIMITS) -> Queued:
         queue = Queued(name, make, wait=not self._live, limits=limits)
         self._queues.append(queue)
         return queue
@@ -105,6 +108,18 @@ class SourceOutputs:
 
         saved = self._queued("--save-snapshots", partial(Snapshots, folder, recognizer.delay_s))
         return Only(_pictured, WithOpenEvents(saved, lambda: recognizer.open_events, sparse()))
+
+    def _features(self, folder: Path, source: str, recognizer: Recognizer, name: str | None) -> Sink:
+        from realtime.outputs.feature_files import WithFeatures, feature_files
+
+        recognizer.features.wanted = True
+        prefix = file_prefix(name, self._started)
+        engines = recognizer.features.engines
+
+        def make() -> AnySink:
+            return feature_files(folder, prefix, source, engines)
+
+        return WithFeatures(self._queued("--features", make), recognizer.features.take)
 
 
 def annotator(path: Path, size_px: tuple[int, int], caption: str, recognizer: Recognizer) -> Sink:

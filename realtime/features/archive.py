@@ -20,7 +20,6 @@ from realtime.types import Frame, Submit
 from realtime.worker_threads import Stopped, immediately, until
 
 LOOK_AGAIN_S = 1.0
-"""Between two looks at the files that other runs work on."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,17 @@ class Archive:
     """Extracts the features of videos, on as many threads as the engines can serve."""
 
     def __init__(
-        self, engines: Mapping[str, Engine], settings: Settings, report: Report, submit: Submit = immediately
+        self,
+        engines: Mapping[str, Engine],
+        settings: Settings,
+        report: Report,
+        submit: Submit = immediately,
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         """`engines`: by stream, as for `FeatureRows`; threads share them. `submit`: as for `FeatureRows`, if there are
-        more cores than threads."""
+        more cores than threads. `look_again_s`: between two looks at the videos that other runs work on."""
         self._engines, self._settings, self._report, self._submit = engines, settings, report, submit
+        self._look_again_s = look_again_s
         self._facts = settings.facts(engines)
         self._stopping = threading.Event()
 
@@ -66,7 +71,7 @@ class Archive:
 
     def run(self, targets: Sequence[Target], threads: int, claims: Claims) -> list[Done]:
         """What became of each video, in no particular order. Raises Stopped after `stop`."""
-        todo = _Todo(targets)
+        todo = _Todo(targets, self._look_again_s)
         done: list[Done] = []
 
         def work() -> None:
@@ -144,7 +149,8 @@ def _too_short(features: Features) -> str:
 class _Todo:
     """The videos that are left, for several threads."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Target], look_again_s: float) -> None:
+        self._look_again_s = look_again_s
         self._now, self._later = deque(targets), deque[Target]()
         self._lock = threading.Lock()
 
@@ -158,7 +164,7 @@ class _Todo:
                     return
                 target = left.popleft()
             if again:
-                stopping.wait(LOOK_AGAIN_S)
+                stopping.wait(self._look_again_s)
             yield target
 
     def later(self, target: Target) -> None:

@@ -141,10 +141,10 @@ def _newest(stem: Path) -> Claim | None:
 
 
 def _owner() -> str:
-    return f"{_machine()} {os.getpid()}\n"
+    return f"{this_machine()} {os.getpid()}\n"
 
 
-def _machine() -> str:
+def this_machine() -> str:
     """This machine, and where containers number their processes each for themselves, this container."""
     try:
         processes = os.readlink("/proc/self/ns/pid")
@@ -156,7 +156,7 @@ def _machine() -> str:
 def _gone(owner: str) -> bool:
     """Whether it was a process of this machine that has ended."""
     machine, _, pid = owner.strip().rpartition(" ")
-    if sys.platform == "win32" or machine != _machine() or not pid.isdecimal():
+    if sys.platform == "win32" or machine != this_machine() or not pid.isdecimal():
         return False
     try:
         os.kill(int(pid), 0)

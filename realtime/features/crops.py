@@ -17,8 +17,8 @@ CropInputs = tuple[int, list[NDArray[Any]]]
 
 
 def crops_of(picture: NDArray[Scalar], side_px: int, crops: Crops) -> list[NDArray[Scalar]]:
-    """(H, W, C) -> as many of (side_px, side_px, C), in the order of torchvision's five_crop and ten_crop: top left, top
-    right, bottom left, bottom right, centre; then the same of the mirrored picture. Views."""
+    """(H, W, C) -> as many views of (side_px, side_px, C), in the order of torchvision's five_crop and ten_crop: top
+    left, top right, bottom left, bottom right, centre; then the same of the mirrored picture."""
     centre = centre_crop(picture, side_px, side_px)
     if crops == 1:
         return [centre]

@@ -42,6 +42,12 @@ class BeingWritten(Protocol):
         """Write nothing more."""
 
 
+def file_prefix(name: str | None, started: datetime) -> str:
+    """What the names of a source's files begin with. `name`: of the source."""
+    stamp = f"{started:%Y%m%d-%H%M%S}"
+    return f"{stamp}-{_safe(name)}-" if name else f"{stamp}-"
+
+
 class ClipFolder:
     """Files of one kind, of one source, among those of others."""
 
@@ -60,8 +66,7 @@ class ClipFolder:
         """
         self._folder, self._suffix = folder, suffix
         self.largest_bytes = largest_bytes
-        stamp = f"{started or datetime.now():%Y%m%d-%H%M%S}"
-        self._prefix = f"{stamp}-{_safe(name)}-" if name else f"{stamp}-"
+        self._prefix = file_prefix(name, started or datetime.now())
         with translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f".*{UNFINISHED}{suffix}"):

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from engines.backends import pytorch as torch_backend
 from engines.engine import Engine
 from engines.runtime.shared import SharedEngine
 from realtime.errors import OutputError, UsageError
-from realtime.features import archive as archive_module
 from realtime.features.archive import Archive, Done, Stopped
 from realtime.features.claims import Claim, Claims
 from realtime.features.conventions import PRESETS, Convention
@@ -73,11 +71,6 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_module, "LOOK_AGAIN_S", 0.02)
-
-
 def run(
     videos: Path,
     out: Path,
@@ -87,7 +80,9 @@ def run(
     threads: int = 2,
 ) -> tuple[dict[str, Done], Told]:
     told = Told()
-    made = Archive(engines_for(convention, streams), Settings(convention, None, "dis"), told)
+    made = Archive(
+        engines_for(convention, streams), Settings(convention, None, "dis"), told, look_again_s=0.02
+    )
     with claims or Claims() as mine:
         done = made.run(targets([str(videos)], out), threads, mine)
     return {Path(one.target.source).name: one for one in done}, told
@@ -253,7 +248,7 @@ def test_a_video_that_another_run_works_on_is_waited_for(videos: Path, tmp_path:
     other.path.write_text("another-machine one 1\n")
     told = Told()
     convention = PRESETS["dense"]
-    waiting = Archive(engines_for(convention), Settings(convention, None, "dis"), told)
+    waiting = Archive(engines_for(convention), Settings(convention, None, "dis"), told, look_again_s=0.02)
     finished, _ = run(videos / "1.mp4", tmp_path / "elsewhere")
     assert finished
 
@@ -275,18 +270,35 @@ def test_a_video_that_another_run_works_on_is_waited_for(videos: Path, tmp_path:
     assert [one.target.stem.name for one in done if one.was_there] == ["1"]
 
 
-def test_an_owner_that_was_taken_for_dead_finds_the_work_done(
-    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Odd(Claim):
+    """A claim under which something happens when the features are about to be written."""
+
+    happens: Callable[[], Path]
+
+    def scratch(self, name: str) -> Path:
+        return Odd.happens()
+
+
+class OddClaims(Claims):
+    def take(self, stem: Path) -> Claim | None:
+        claim = super().take(stem)
+        return None if claim is None else Odd(claim.stem, claim.number)
+
+    def release(self, claim: Claim) -> None:
+        super().release(Claim(claim.stem, claim.number))
+
+
+def test_an_owner_that_was_taken_for_dead_finds_the_work_done(videos: Path, tmp_path: Path) -> None:
     """The newer owner has removed what the older one was writing, and both have the same features."""
-    real = archive_module.save
+    run(videos / "0.mp4", tmp_path / "elsewhere")
 
-    def fails(features: Any, target: Target, convention: Any, settings: Any, claim: Claim) -> None:
-        real(features, target, convention, settings, claim)
-        raise OutputError(f"{target.stem}.npy: cannot be written: No such file or directory")
+    def other_run_is_done() -> Path:
+        for name in ("0.npy", "0.json"):
+            shutil.copy(tmp_path / "elsewhere" / name, tmp_path / name)
+        return tmp_path / "removed" / "0.npy"
 
-    monkeypatch.setattr(archive_module, "save", fails)
-    done, _ = run(videos / "0.mp4", tmp_path)
+    Odd.happens = staticmethod(other_run_is_done)
+    done, _ = run(videos / "0.mp4", tmp_path, claims=OddClaims())
     assert done["0.mp4"].was_there
     assert done["0.mp4"].error is None
 
@@ -294,7 +306,7 @@ def test_an_owner_that_was_taken_for_dead_finds_the_work_done(
 def test_stopping_leaves_nothing_half_done_and_the_next_run_goes_on(videos: Path, tmp_path: Path) -> None:
     told = Told()
     convention = PRESETS["dense"]
-    stopped = Archive(engines_for(convention), Settings(convention, None, "dis"), told)
+    stopped = Archive(engines_for(convention), Settings(convention, None, "dis"), told, look_again_s=0.02)
     told.done = lambda done: stopped.stop()  # type: ignore[method-assign]
     with Claims() as claims, pytest.raises(Stopped):
         stopped.run(targets([str(videos)], tmp_path / "out"), 1, claims)
@@ -306,15 +318,13 @@ def test_stopping_leaves_nothing_half_done_and_the_next_run_goes_on(videos: Path
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_an_error_that_nobody_expected_ends_the_run(
-    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*arguments: Any) -> None:
+def test_an_error_that_nobody_expected_ends_the_run(videos: Path, tmp_path: Path) -> None:
+    def broken() -> Path:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(archive_module, "save", broken)
+    Odd.happens = staticmethod(broken)
     with pytest.raises(ZeroDivisionError):
-        run(videos, tmp_path / "out")
+        run(videos, tmp_path / "out", claims=OddClaims())
     assert os.listdir(tmp_path / "out") == []
 
 
@@ -336,7 +346,6 @@ KILLED = """
 import sys
 from pathlib import Path
 from tests.realtime.features.test_archive import *
-archive_module.LOOK_AGAIN_S = 0.02
 done, _ = run(Path(sys.argv[1]), Path(sys.argv[2]), threads=1)
 print(sorted(name for name, one in done.items() if not one.was_there and one.error is None), flush=True)
 """

@@ -7,8 +7,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from realtime.features import claims as claims_module
 from realtime.features.claims import Claim, Claims
 
@@ -94,11 +92,11 @@ def test_of_a_run_on_this_machine_that_was_killed_it_is_taken_over_at_once(tmp_p
 
 
 def test_of_a_run_in_another_container_it_is_not_known_whether_it_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Containers number their processes each for themselves, and may share the name of their machine."""
     claim = Claim(tmp_path / "a", 1)
-    claim.path.write_text(f"{claims_module._machine()} 999999999\n".replace("pid:[", "pid:[1"))
+    claim.path.write_text(f"{claims_module.this_machine()} 999999999\n".replace("pid:[", "pid:[1"))
     assert claims_at([0.0]).take(tmp_path / "a") is None
 
 
