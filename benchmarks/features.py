@@ -35,10 +35,12 @@ from realtime.features.conventions import PRESETS, Convention
 from realtime.features.files import Settings
 from realtime.features.targets import targets
 from realtime.offline import clip_inputs
+from realtime.pictures import resize_on_one_thread
 from realtime.sources.open import open_video
 from realtime.worker_threads import cores
 
-VIDEOS, SECONDS, SIZE_PX = 2, 20.0, (854, 480)
+VIDEOS, SECONDS, SIZE_PX = 2, 20.0, (340, 256)
+"""Data sets are usually stored at about this size."""
 ROUNDS, MOST_ROUNDS = 3, 6
 STRIDES, STEPS = 2, 12
 """Of the usual extractor and of the live step, in a turn."""
@@ -170,6 +172,8 @@ def ratios(ms: dict[str, float]) -> dict[str, float]:
 def main() -> None:
     rounds = 1 if "--quick" in sys.argv else ROUNDS
     fetch(RGB_MODEL)
+    if min(VIDEOS, cores()) >= cores():
+        resize_on_one_thread()  # as the command does
     with tempfile.TemporaryDirectory() as folder:
         videos = Path(folder)
         for number in range(VIDEOS):

@@ -30,6 +30,13 @@ def resize_short_side(image: Image, short_side_px: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
+def resize_on_one_thread() -> None:
+    """From now on, for the whole process: where each core has a video of its own, more threads only cost time."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
 def to_jpeg(rgb: Image, longest_px: int, quality: int) -> bytes:
     """uint8 (H, W, 3) -> JPEG, made smaller where a side is longer than `longest_px`. `quality`: 0 to 100."""
     import cv2

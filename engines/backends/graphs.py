@@ -1,8 +1,9 @@
 """The graphs of an engine: their names, inputs and outputs, and the network that each computes.
 
 A `window` engine is one graph. The other engines have `boundary` for steps in which a video begins or ends, `interior`
-for all other steps and, in `preview` mode, `preview` for those that look ahead. Only the batch size may vary. Imports
-no torch.
+for all other steps and, in `preview` mode, `preview` for those that look ahead. With steps of more than 8 ticks there is
+`end` for the step in which a video ends: it gives all positions that are left, which would else take several more. Only
+the batch size may vary. Imports no torch.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -44,7 +45,7 @@ class Graph:
     """One graph, to be run or compiled."""
 
     name: str
-    """ "window", "interior", "boundary" or "preview"."""
+    """ "window", "interior", "boundary", "preview" or "end"."""
     inputs: Mapping[str, Port]
     """`chunk`, and `bounds` if a video may begin or end. `memory0`, `memory1` and so on follow."""
     weights: Mapping[str, NDArray[Any]]
@@ -94,7 +95,11 @@ def graphs(
         Graph("boundary", chunk | bounds, weights, dtype, replaced, looks_ahead=ahead),
         Graph("interior", chunk, weights, dtype, replaced),
     ]
-    return [*found, Graph("preview", chunk, weights, dtype, replaced, looks_ahead=True)] if ahead else found
+    if ahead:
+        return [*found, Graph("preview", chunk, weights, dtype, replaced, looks_ahead=True)]
+    if step_ticks > POSITION_TICKS:
+        return [*found, Graph("end", chunk | bounds, weights, dtype, replaced, looks_ahead=True)]
+    return found
 
 
 def window(

@@ -160,7 +160,8 @@ class TorchGraphs:
             if interior(bounds, chunk.shape[1] - SEEN_TICKS).all():
                 cells, *memory = self._run["preview" if preview else "interior"](ticks, *memory)
             else:
-                cells, *memory = self._run["boundary"](ticks, torch.from_numpy(bounds), *memory)
+                name = "end" if preview and "end" in self._run else "boundary"
+                cells, *memory = self._run[name](ticks, torch.from_numpy(bounds), *memory)
         return to_numpy(cells), memory
 
 

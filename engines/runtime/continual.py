@@ -31,7 +31,8 @@ class Graphs(Protocol):
         positions, 7, 7, features) and the next memory.
 
         In the interior of a video (see `interior`) there is one position for every 8 new ticks, or 7 with a `preview`,
-        which only an engine of that mode requests; at its boundaries as many or 7, the settled ones first.
+        which only an engine of that mode requests; at its boundaries as many or 7, the settled ones first. At its end
+        a preview may be requested of any engine: it is what is left, where there is a graph for it.
         """
 
 
@@ -114,7 +115,7 @@ class StreamingEngine:
     def _look_behind_the_end(self, ticks: NDArray[Any], state: StreamState, count: int) -> Floats:
         """Cells of the last `count` positions: from one step if the graph looks ahead, else from as many as it takes,
         over blank ticks."""
-        cells, state = self._run(ticks, state, preview=False)
+        cells, state = self._run(ticks, state, preview=True)
         parts, end = [cells], ticks.shape[1]
         while sum(part.shape[1] for part in parts) < count:
             end -= self.chunk_ticks

@@ -23,6 +23,7 @@ from realtime.features.claims import Claims
 from realtime.features.conventions import PRESETS, Convention, Layout, NumberType
 from realtime.features.files import Settings
 from realtime.features.targets import shard, targets
+from realtime.pictures import resize_on_one_thread
 from realtime.signals import stop_on_signals
 from realtime.worker_threads import Stopped, cores, immediately, submit
 
@@ -129,7 +130,10 @@ def features(
     settings = Settings(convention, by_name, flow.method)
     begun_s = time.monotonic()
     with Progress(len(todo)) as report:
-        how = immediately if threads >= cores() else submit
+        alone = threads >= cores()
+        if alone:
+            resize_on_one_thread()
+        how = immediately if alone else submit
         archive = Archive(engines.for_threads().by_stream, settings, report, how)
         with Claims() as claims, stop_on_signals([archive.stop]) as came:
             try:

@@ -33,6 +33,8 @@ COMPILED = "compiled"
 """Folder next to the IR files where OpenVINO caches what it compiles for this processor; it makes loading twice as
 fast."""
 
+NAMES = ("boundary", "interior", "preview", "end")
+"""The graphs that an engine may have."""
 SHARED = "weights.bin"
 """In a bundle, the constants of all graphs."""
 
@@ -105,7 +107,7 @@ class OpenVINOGraphs:
     step."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        names = ("boundary", "interior", "preview") if plan.mode == "preview" else ("boundary", "interior")
+        names = [name for name in NAMES if (folder / f"{name}.xml").exists()]
         compiled = _compiled(folder, names, plan)
         self.requests = {name: Requests(model, plan.parallel_steps) for name, model in compiled.items()}
         chunk, *memories = compiled["interior"].inputs
@@ -123,7 +125,8 @@ class OpenVINOGraphs:
         inside = interior(bounds, self.step_ticks)
         for i, (remembered, settled) in enumerate(zip(memory, inside, strict=True)):
             inputs = [chunk[i : i + 1]] if settled else [chunk[i : i + 1], bounds[i : i + 1]]
-            name = ("preview" if preview else "interior") if settled else "boundary"
+            ends = preview and "end" in self.requests
+            name = ("preview" if preview else "interior") if settled else ("end" if ends else "boundary")
             cells.append(self.step(name, inputs, remembered))
         return _joined(cells), memory
 

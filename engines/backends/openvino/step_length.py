@@ -5,6 +5,7 @@ it computes no longer fits in the caches. Which of the two weighs more differs f
 """
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,10 @@ def step_times_ms(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[i
     quantised."""
     from engines.backends.openvino.build import compute_type, read
 
+    of_length = partial(graphs, plan.spec, plan.mode, tensors, "float32", faster)
     requests = {}
     for ticks in CANDIDATES:
-        _, interior = graphs(plan.spec, plan.mode, tensors, faster=faster, step_ticks=ticks)
+        interior = next(g for g in of_length(ticks) if g.name == "interior")
         model = compute_type(read(interior), plan.precision)
         compiled = core().compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": hint(plan.precision), **ONE_THREAD}
