@@ -29,6 +29,8 @@ class Faster:
     """The largest number of points to use."""
     layers: Collection[str] | None = None
     """Names of the layers; None for all."""
+    halves: bool = True
+    """As `MinimalConvolution.halves`."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _weights(
     tensors: Tensors, faster: Faster | None
 ) -> tuple[dict[str, NDArray[Any]], dict[str, MinimalConvolution]]:
     weights = fold(tensors)
-    replaced = in_fewer_multiplications(faster.points, faster.layers) if faster else {}
+    replaced = in_fewer_multiplications(faster.points, faster.layers, halves=faster.halves) if faster else {}
     for layer, convolution in replaced.items():
         weights |= convolution.kernels(weights[f"{layer}.weight"])
     return weights, replaced

@@ -53,13 +53,13 @@ def _check(tensors: Tensors) -> None:
 
 
 def in_fewer_multiplications(
-    points: int, layers: Collection[str] | None = None
+    points: int, layers: Collection[str] | None = None, *, halves: bool = True
 ) -> dict[str, MinimalConvolution]:
-    """The convolutions along time to replace. `layers`: their names, by default all. `points`: see
-    `engines.nets.winograd`."""
+    """The convolutions along time to replace. `layers`: their names, by default all. `points`, `halves`:
+    see `engines.nets.winograd`."""
     found = {}
     for name, _, _, kernel in convolutions(in_channels=3):
         if kernel[0] > 1 and (layers is None or name in layers):
             stride = (2, 2, 2) if kernel[0] == 7 else (1, 1, 1)
-            found[name] = MinimalConvolution(name, kernel, stride, points)
+            found[name] = MinimalConvolution(name, kernel, stride, points, halves)
     return found

@@ -103,8 +103,10 @@ def mix(ops: Operations[V], row: Sequence[Fraction], values: Sequence[V]) -> V:
 class MinimalConvolution:
     """A convolution along time with fewer multiplications, for any number of positions.
 
-    With a stride of s in time, s neighbouring positions count as one with s times the channels. So do the halves of a
-    filter that is too long for the available points: its second half looks that many positions ahead.
+    With a stride of s in time, s neighbouring positions count as one with s times the channels. So may the halves of a
+    filter that is too long for the available points: its second half looks that many positions ahead. For four
+    positions that is as many multiplications as without, in fewer and larger ones; for eight and more it is a sixth
+    more (docs/log.md, 2026-11-30).
     """
 
     layer: str
@@ -112,11 +114,14 @@ class MinimalConvolution:
     stride: Triple
     points: int
     """The largest number of `POINTS` to use."""
+    halves: bool = True
+    """Whether a filter that is too long is taken in halves."""
 
     @property
     def folds(self) -> int:
         taps = -(-self.kernel[0] // self.stride[0])
-        return 1 if taps % 2 or OUTPUTS[0] in possible_outputs(taps, self.points) else 2
+        whole = taps % 2 or not self.halves or OUTPUTS[0] in possible_outputs(taps, self.points)
+        return 1 if whole else 2
 
     @property
     def taps(self) -> int:

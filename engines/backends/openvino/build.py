@@ -53,7 +53,7 @@ def _faster(plan: Plan) -> Faster | None:
         return Faster(len(POINTS))
     if plan.precision == "int8":
         return None if plan.mode == "window" else Faster(POINTS_IN_FEW_BITS, LAYERS_IN_8_BITS)
-    return Faster(POINTS_IN_FEW_BITS)
+    return Faster(POINTS_IN_FEW_BITS, halves=plan.mode != "window" and not plan.long_steps)
 
 
 def _models(

@@ -47,17 +47,18 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
     st.sampled_from([((3, 3, 3), (1, 1, 1)), ((7, 7, 7), (2, 2, 2))]),
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
     st.sampled_from([5, 6]),
+    st.booleans(),
 )
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_a_faster_layer_gives_the_same_result(
-    length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int
+    length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int, halves: bool
 ) -> None:
     kernel, stride = layer
     if length + sum(padding) < kernel[0]:
         length = kernel[0]
     rng = np.random.default_rng(length)
     plain = (rng.normal(size=(4, 3, *kernel)) / np.sqrt(3 * np.prod(kernel))).astype(np.float32)
-    faster = MinimalConvolution("layer", kernel, stride, points)
+    faster = MinimalConvolution("layer", kernel, stride, points, halves)
     arrays = faster.kernels(plain) | {"layer.weight": plain, "layer.bias": np.full(4, 0.1, np.float32)}
     weights = {name: torch.from_numpy(values) for name, values in arrays.items()}
     x = torch.from_numpy(rng.normal(size=(2, 3, length, 9, 11)).astype(np.float32))
@@ -66,6 +67,18 @@ def test_a_faster_layer_gives_the_same_result(
     wanted = ops.relu(ops.conv(x, weights["layer.weight"], weights["layer.bias"], stride, pads, "layer"))
     found = faster.relu_conv(ops, weights.__getitem__, x, pads)
     torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_a_long_filter_is_taken_in_halves_or_whole() -> None:
+    """Of 7 taps every 2 positions, 4 are left: with 5 points two outputs at a time, in halves of 2 taps four."""
+    halves, whole = (
+        MinimalConvolution("layer", (7, 7, 7), (2, 2, 2), 5, each).kernels(np.ones((1, 3, 7, 7, 7)))
+        for each in (True, False)
+    )
+    assert {name.split(".")[2] for name in halves} == {"4", "3", "2"}
+    assert {name.split(".")[2] for name in whole} == {"3", "2"}
+    assert {kernel.shape[1] for kernel in halves.values()} == {12}
+    assert {kernel.shape[1] for kernel in whole.values()} == {6}
 
 
 def inputs_of(graph: Graph) -> list[torch.Tensor]:
