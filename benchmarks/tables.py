@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
+from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_idle import idle
+from benchmarks.tables_long import cameras_2, soak, view
 from benchmarks.tables_where import where, zones
 
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
@@ -38,10 +40,15 @@ def block(name: str, results: Path) -> str:
     if name in SENTENCES:
         return f"{SENTENCES[name](document)}\n"
     head, *rows = (TABLES | OTHERS | README_TABLES)[name](document)
+    told = caption(result, document["machine"])
+    if name in README_TABLES and (archive := results / "features.json").exists():
+        beside = json.loads(archive.read_text())
+        rows.append(of_archive(beside))
+        told += f"\n{caption('features', beside['machine'])}"
     lines = [head, tuple("---" for _ in head), *rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in lines)
     picture = f"![{PICTURES[name][1]}]({PICTURES[name][0]})\n\n" if name in PICTURES else ""
-    return f"{picture}{table}\n\n{caption(result, document['machine'])}\n"
+    return f"{picture}{table}\n\n{told}\n"
 
 
 def caption(name: str, machine: dict[str, Any]) -> str:
@@ -237,49 +244,13 @@ def growth(found: dict[str, Any]) -> Rows:
     ]
 
 
-def cameras_2(found: dict[str, Any]) -> Rows:
-    rows: Rows = [
-        (f"live {found['size']} cameras for longer", "for", "frames", "dropped", "prediction after its frame, p95")
-    ]  # fmt: skip
-    for name, row in found["found"].items():
-        told = f"{row['seconds'] / 60:.0f} minutes", f"{row['frames']:,}", str(row["dropped"])
-        rows.append((f"{row['cameras']}, {name}", *told, f"{row['answer_after_its_frame_p95_s']:.2f} s"))
-    return rows
-
-
-def soak(found: dict[str, Any]) -> Rows:
-    rows: Rows = [("long runs", "frames decoded", "dropped as late", "not accounted for", "memory grew by")]
-    names = {
-        "compressed": "{media_hours:.0f} h of video in {wall_s:.0f} s",
-        "rtsp": "{seconds:.0f} s of an RTSP camera; the longest wait of a frame {lag_max_s:.1f} s",
-        "killed": "a server killed {kills} times; watched again within {recovery_max_s:.1f} s",
-    }
-    for part, said in names.items():
-        if part in found:
-            row = found[part]
-            growth = f"{row['memory_growth']:.2%}" if "memory_growth" in row else ""
-            late, lost = row["dropped"].get("late", 0), row["not_accounted_for"]
-            rows.append((said.format(**row), f"{row['decoded']:,}", f"{late:,}", str(lost), growth))
-    return rows
-
-
-def view(found: dict[str, Any]) -> Rows:
-    label, source = found["webcam"]["frame_to_label"], found["server_source"]
-    return [
-        (f"the live view, `{found['mode']}`; {found['shared_with_chromium']}", "measured"),
-        ("a webcam's frame until its label is on the page: median", f"{label['median_ms'] / 1000:.1f} s"),
-        ("the same: 95th percentile", f"{label['p95_ms'] / 1000:.1f} s"),
-        (f"a camera of {source['source_fps']} frames a second: shown", f"{source['shown_fps']:.1f} a second"),
-    ]
-
-
 Tables = dict[str, Callable[[dict[str, Any]], Rows]]
 TABLES: Tables = {
     table.__name__: table
     for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
 """Tables of what `make bench` and `make bench-long` measure."""
-OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones, idle)}
+OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones, idle, features)}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {"figures": figures}

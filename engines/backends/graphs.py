@@ -1,9 +1,9 @@
 """The graphs of an engine: their names, inputs and outputs, and the network that each computes.
 
 A `window` engine is one graph. The other engines have `boundary` for steps in which a video begins or ends, `interior`
-for all other steps and, in `preview` mode, `preview` for those that look ahead. With steps of more than 8 ticks there is
-`end` for the step in which a video ends: it gives all positions that are left, which would else take several more. Only
-the batch size may vary. Imports no torch.
+for all other steps and, in `preview` mode, `preview` for those that look ahead. Engines for files have `end` for the
+step in which a video ends: it gives all positions that are left, which would else take several more.
+Only the batch size may vary. Imports no torch.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -83,14 +83,14 @@ def graphs(
     tensors: Tensors,
     dtype: str = "float32",
     faster: Faster | None = None,
-    step_ticks: int = POSITION_TICKS,
+    step_ticks: int | None = None,
 ) -> list[Graph]:
-    """The graphs of an engine with these weights. `step_ticks`: new ones in a step, a multiple of 8; without
-    meaning for a window."""
+    """The graphs of an engine with these weights. `step_ticks`: of an engine for files, the new ones in a step, a
+    multiple of 8; None for a live stream, and for windows."""
     if mode == "window":
         return [window(spec, tensors, spec.window_ticks, dtype, faster)]
     weights, replaced = _weights(tensors, faster)
-    chunk = {"chunk": _chunk(spec, SEEN_TICKS + step_ticks)}
+    chunk = {"chunk": _chunk(spec, SEEN_TICKS + (step_ticks or POSITION_TICKS))}
     ahead = mode == "preview"
     bounds = {"bounds": Port((2,), "int32")}
     found = [
@@ -99,7 +99,7 @@ def graphs(
     ]
     if ahead:
         return [*found, Graph("preview", chunk, weights, dtype, replaced, looks_ahead=True)]
-    if step_ticks > POSITION_TICKS:
+    if step_ticks is not None:
         return [*found, Graph("end", chunk | bounds, weights, dtype, replaced, looks_ahead=True)]
     return found
 

@@ -16,7 +16,6 @@ from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.run import SHARED
 from engines.backends.registry import Plan
-from engines.engine import POSITION_TICKS
 from engines.head import head_of, load_head, mean_of_cells, save_head
 from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
 from engines.spec import StreamSpec, Tensors
@@ -31,7 +30,7 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.openvino.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    faster, step_ticks = _faster(plan), POSITION_TICKS
+    faster, step_ticks = _faster(plan), None
     if plan.long_steps:
         from engines.backends.openvino.step_length import best, step_times_ms
 
@@ -57,7 +56,7 @@ def _faster(plan: Plan) -> Faster | None:
 
 
 def _models(
-    plan: Plan, tensors: Tensors, faster: Faster | None, step_ticks: int = POSITION_TICKS
+    plan: Plan, tensors: Tensors, faster: Faster | None, step_ticks: int | None = None
 ) -> dict[str, Any]:
     """OpenVINO's model of each graph of the engine."""
     of_plan = graphs(plan.spec, plan.mode, tensors, faster=faster, step_ticks=step_ticks)

@@ -380,6 +380,28 @@ def test_an_engine_for_files_has_steps_of_the_length_that_was_fastest(tmp_path: 
     np.testing.assert_allclose(found, WholeVideo(TENSORS[3])(ticks)[0], rtol=0, atol=TOLERANCE)
 
 
+def test_at_the_end_of_a_file_one_step_gives_all_positions_that_are_left(tmp_path: Path) -> None:
+    made = replace(plan("continual"), long_steps=True)
+    openvino.build(made, TENSORS[3], tmp_path, None)
+    ran: list[str] = []
+
+    class Watched(openvino.OpenVINOGraphs):
+        def step(self, name: str, *rest: Any) -> np.ndarray:
+            ran.append(name)
+            return super().step(name, *rest)
+
+    graphs = Watched(tmp_path, made)
+    ticks = graphs.step_ticks
+    facts = ("openvino", "float32", "CPU", graphs, head_of(TENSORS[3]), ticks)
+    engine = StreamingEngine(made.spec, made.weights, made.mode, *facts)
+    state, video = engine.start(), noise(10 * ticks)
+    for start in range(0, 10 * ticks, ticks):
+        _, state = engine.step(video[:, start : start + ticks], state)
+    begun = len(ran)
+    assert engine.flush(video[:, :3], state).logits.shape[1] == 7
+    assert ran[begun:] == ["end"]
+
+
 @pytest.mark.parametrize(
     ("times_ms", "chosen"),
     [

@@ -273,10 +273,10 @@ def test_a_video_that_another_run_works_on_is_waited_for(videos: Path, tmp_path:
 class Odd(Claim):
     """A claim under which something happens when the features are about to be written."""
 
-    happens: Callable[[], Path]
+    happens: Callable[[str], Path]
 
     def scratch(self, name: str) -> Path:
-        return Odd.happens()
+        return Odd.happens(name)
 
 
 class OddClaims(Claims):
@@ -292,9 +292,9 @@ def test_an_owner_that_was_taken_for_dead_finds_the_work_done(videos: Path, tmp_
     """The newer owner has removed what the older one was writing, and both have the same features."""
     run(videos / "0.mp4", tmp_path / "elsewhere")
 
-    def other_run_is_done() -> Path:
-        for name in ("0.npy", "0.json"):
-            shutil.copy(tmp_path / "elsewhere" / name, tmp_path / name)
+    def other_run_is_done(name: str) -> Path:
+        for each in ("0.npy", "0.json"):
+            shutil.copy(tmp_path / "elsewhere" / each, tmp_path / each)
         return tmp_path / "removed" / "0.npy"
 
     Odd.happens = staticmethod(other_run_is_done)
@@ -319,13 +319,55 @@ def test_stopping_leaves_nothing_half_done_and_the_next_run_goes_on(videos: Path
 
 
 def test_an_error_that_nobody_expected_ends_the_run(videos: Path, tmp_path: Path) -> None:
-    def broken() -> Path:
+    def broken(name: str) -> Path:
         raise ZeroDivisionError
 
     Odd.happens = staticmethod(broken)
     with pytest.raises(ZeroDivisionError):
         run(videos, tmp_path / "out", claims=OddClaims())
     assert os.listdir(tmp_path / "out") == []
+
+
+def test_what_the_features_are_is_written_last(videos: Path, tmp_path: Path) -> None:
+    """Whoever sees the .json may read the arrays."""
+    convention = PRESETS["video-features"]
+    seen: dict[str, list[str]] = {}
+
+    def watched(name: str) -> Path:
+        seen.setdefault(name, sorted(os.listdir(tmp_path)))
+        return tmp_path / f".{name}.part"
+
+    Odd.happens = staticmethod(watched)
+    done, _ = run(videos / "0.mp4", tmp_path, convention, BOTH, claims=OddClaims())
+    assert done["0.mp4"].error is None
+    assert list(seen) == ["0_rgb.npy", "0_flow.npy", "0.json"]
+    assert {"0_rgb.npy", "0_flow.npy"} <= set(seen["0.json"])
+    assert "0.json" not in seen["0.json"]
+    assert sorted(os.listdir(tmp_path)) == ["0.json", "0_flow.npy", "0_rgb.npy"]
+
+
+class LateClaims(Claims):
+    """Another run finishes between the look at the .json and the claim."""
+
+    def __init__(self, finish: Callable[[], None]) -> None:
+        super().__init__()
+        self._finish = finish
+
+    def take(self, stem: Path) -> Claim | None:
+        self._finish()
+        return super().take(stem)
+
+
+def test_what_another_run_finished_just_now_is_not_made_again(videos: Path, tmp_path: Path) -> None:
+    run(videos / "0.mp4", tmp_path / "elsewhere")
+
+    def finish() -> None:
+        for name in ("0.npy", "0.json"):
+            shutil.copy(tmp_path / "elsewhere" / name, tmp_path / name)
+
+    done, told = run(videos / "0.mp4", tmp_path, claims=LateClaims(finish))
+    assert done["0.mp4"].was_there
+    assert told.seconds == 0
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path: Path, videos: Path) -> None:
@@ -395,3 +437,35 @@ def test_settings_that_were_never_written_are_no_features(tmp_path: Path) -> Non
     assert is_done(target, {"clip": 16})
     with pytest.raises(UsageError, match="clip 16, not 64"):
         is_done(target, {"clip": 64})
+
+
+@pytest.mark.weights
+def test_trained_features_are_those_of_the_network_in_torch(clips: Path, tmp_path: Path) -> None:
+    """Clips of 16 frames at a real video's own rate, float32, through files, against PyTorch."""
+    import torch
+
+    from engines.backends.pytorch import network
+    from engines.load import Bulk, EngineOptions, engines_of
+    from engines.nets.i3d import I3D, to_video
+    from engines.weights.fetch import fetch, has_weights, load_weights
+    from engines.weights.store import find_model
+    from realtime.pictures import centre_crop, resize_short_side
+
+    if not has_weights("kinetics", "rgb"):
+        fetch("kinetics")
+    convention = Convention(16, 40, None)
+    options = EngineOptions("openvino", "float32", "window", "rgb")
+    engines = engines_of(find_model("kinetics"), options, bulk=Bulk(1, 16))
+    todo = targets([str(clips / "v_Punch_g03_c01.avi")], tmp_path)
+    with Claims() as claims:
+        Archive(engines.by_stream, Settings(convention, None, "tvl1"), Told()).run(todo, 1, claims)
+    found = np.load(tmp_path / "v_Punch_g03_c01.npy")
+    with open_video(clips / "v_Punch_g03_c01.avi") as video:
+        ticks = np.stack([centre_crop(resize_short_side(frame.rgb, 256), 224, 224) for frame in video])
+    net = network(load_weights("kinetics", "rgb")[1], I3D)
+    assert len(found) == 3
+    for row, start in zip(found, (0, 40, 80), strict=True):
+        with torch.inference_mode():
+            video_of = to_video(torch.from_numpy(ticks[None, start : start + 16].copy()), torch.float32)
+            wanted = net.avg_pool(net.trunk(video_of)).mean((0, 2, 3, 4)).numpy()
+        np.testing.assert_allclose(row, wanted, rtol=0, atol=1e-4)
