@@ -18,9 +18,9 @@ from engines.engine import Positions
 from engines.nets.i3d import I3D, to_video
 from engines.spec import RGB, StreamSpec
 from realtime.features.conventions import PRESETS, Convention
-from realtime.features.crops import crops_of
+from realtime.features.crops import FlowCrops, crops_of
 from realtime.features.extract import FeatureRows, Features, extract
-from realtime.types import Frame
+from realtime.types import Frame, ResizedTick, Tick
 from realtime.worker_threads import submit
 from tests.support.doubles import SawTicks, everywhere, frames
 from tests.support.networks import plan, random_tensors, small_engine, small_spec
@@ -255,9 +255,6 @@ def test_both_streams_have_the_same_rows_with_or_without_worker_threads() -> Non
 def test_what_moves_right_moves_left_in_the_mirrored_crops() -> None:
     """Ten crops of a picture that moves right by 2 px a tick: u is positive in the first five and negative in the
     others, and v is the same."""
-    from realtime.features.crops import FlowCrops
-    from realtime.types import ResizedTick, Tick
-
     spec = replace(small_spec(2), short_side_px=256)
     stage = FlowCrops(spec, "dis", 10, None)
     video = [replace(f, rgb=np.roll(pictures(1)[0].rgb, 2 * i, axis=1)) for i, f in enumerate(pictures(3))]
@@ -267,3 +264,34 @@ def test_what_moves_right_moves_left_in_the_mirrored_crops() -> None:
     u = [float(np.median(crop[..., 0])) for crop in found[1][1]]
     assert all(value > 0.05 for value in u[:5])
     assert all(value < -0.05 for value in u[5:])
+
+
+def test_flow_of_a_corner_is_that_of_the_whole_frame() -> None:
+    """Only the left sixth of a wide picture moves: the crops at the left show it, the centre does not."""
+    spec = replace(small_spec(2), short_side_px=256)
+    stage = FlowCrops(spec, "dis", 5, None)
+    texture = pictures(1)[0].rgb
+    found = []
+    for i in range(3):
+        wide = np.concatenate([np.roll(texture, 3 * i, axis=0)[:, :80], texture, texture[:, :100]], axis=1)
+        frame = Frame(np.ascontiguousarray(wide), Fraction(i, 25), Fraction(1, 25))
+        found += stage.push(ResizedTick(Tick(i, frame, repeated=False), frame.rgb))
+    v = [float(np.median(crop[..., 1])) for crop in found[1][1]]
+    assert v[0] > 0.1
+    assert v[2] > 0.1
+    assert max(abs(v[1]), abs(v[3]), abs(v[4])) < 0.02
+
+
+def test_at_its_own_rate_neighbouring_frames_are_a_tick_apart_whatever_the_rate() -> None:
+    """The same pictures at 25 and at 50 a second have the same flow, and the same rows."""
+    spec = replace(small_spec(2), window_ticks=16)
+    engine = torch_backend.load(replace(plan("window", 2), spec=spec), None, random_tensors(2))
+    rows = []
+    for fps in (25, 50):
+        video = [
+            replace(frame, pts=Fraction(i, fps), duration=Fraction(1, fps))
+            for i, frame in enumerate(pictures(20))
+        ]
+        stage = FeatureRows({"flow": engine}, Convention(16, 4, OWN), flow="dis")
+        rows.append(extract(video, stage).by_stream["flow"])
+    np.testing.assert_array_equal(*rows)
