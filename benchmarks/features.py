@@ -51,7 +51,7 @@ WINDOWS = Convention(16, 4)
 class Silent:
     """A report that nobody reads."""
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, share: float) -> None:
         pass
 
     def done(self, done: Done) -> None:

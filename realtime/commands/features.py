@@ -210,10 +210,16 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
 
-    def advance(self, seconds: float) -> None:
+    @property
+    def completed(self) -> float:
+        """Videos, and parts of them."""
+        return self._bars.tasks[0].completed
+
+    def advance(self, seconds: float, share: float) -> None:
         with self._lock:
             self._media_s += seconds
             wall_s = time.monotonic() - self._begun_s
+            self._bars.advance(self._task, share)
             self._bars.update(
                 self._task, rate=f"{self._media_s / max(wall_s, 0.1):.1f} times as fast as it plays"
             )
@@ -223,7 +229,7 @@ class Progress:
 
         with self._lock:
             self._done += 1
-            self._bars.advance(self._task)
+            self._bars.advance(self._task, 1 - done.share)
             if done.was_there:
                 return
             name = Path(done.target.source).name

@@ -35,13 +35,16 @@ class Done:
     """Why there are no features."""
     was_there: bool = False
     """They were there already, or another run has made them."""
+    share: float = 0.0
+    """How much of it `Report.advance` was told of."""
 
 
 class Report(Protocol):
     """Is told what goes on, from several threads."""
 
-    def advance(self, seconds: float) -> None:
-        """So many seconds of video more have been read."""
+    def advance(self, seconds: float, share: float) -> None:
+        """So many seconds of video more have been read, which are this share of the whole; 0 if its length is not
+        known."""
 
     def done(self, done: Done) -> None:
         """A video is done, or has failed."""
@@ -115,22 +118,23 @@ class Archive:
     def _made(self, target: Target, claim: Claim) -> Done:
         convention = self._settings.convention
         stage = FeatureRows(self._engines, convention, flow=self._settings.flow, submit=self._submit)
-        media_s = 0.0
+        media_s = share = 0.0
 
         def watched(frames: Iterator[Frame]) -> Iterator[Frame]:
-            nonlocal media_s
+            nonlocal media_s, share
             for frame in until(self._stopping, frames):
                 yield frame
-                end_s = float(frame.pts + frame.duration)
-                self._report.advance(max(0.0, end_s - media_s))
-                media_s = max(media_s, end_s)
+                more_s = max(0.0, float(frame.pts + frame.duration) - media_s)
+                part = min(more_s / video.duration_s, 1 - share) if video.duration_s else 0.0
+                media_s, share = media_s + more_s, share + part
+                self._report.advance(more_s, part)
 
         with open_video(target.source) as video, closing(read_ahead(video)) as frames:
             features = extract(watched(frames), stage)
         if not features.spans:
             raise I3DLiveError(f"{target.source}: {_too_short(features)}")
         save(features, target, convention, self._facts, claim)
-        return Done(target, len(features.spans), media_s, features.counts.left_over)
+        return Done(target, len(features.spans), media_s, features.counts.left_over, share=share)
 
     def _failed(self, target: Target, error: I3DLiveError) -> Done:
         """An owner that was taken for dead finds that another run is done."""

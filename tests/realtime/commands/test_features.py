@@ -1,5 +1,6 @@
 """`i3d-live features` as a user types it."""
 
+import io
 import json
 import os
 from dataclasses import replace
@@ -9,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from engines.backends import pytorch as torch_backend
 from engines.errors import UsageError
 from engines.load import Bulk, Engines
-from realtime.commands.features import ByHand
+from realtime.commands.features import ByHand, Progress
 from realtime.commands.options import ModelOptions
+from realtime.features.archive import Done
 from realtime.features.conventions import PRESETS, Convention
+from realtime.features.targets import Target
 from tests.support.command_line import Doubles, Invoke, invoke_with
 from tests.support.made_clips import every, write_clip
 from tests.support.networks import plan, random_tensors, small_engine, small_spec
@@ -143,3 +148,20 @@ def test_what_is_given_by_hand_changes_the_preset() -> None:
     assert not ByHand(separate=False).over("captioning").separate
     with pytest.raises((UsageError, typer.BadParameter)):
         ByHand(fps="0").over(None)
+
+
+def test_the_bar_moves_within_a_video_and_ends_at_their_number() -> None:
+    """On a terminal; the rate and the time that is left are beside it."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Progress(2, console) as progress:
+        progress.advance(5.0, 0.5)
+        halfway = progress.completed
+        progress.advance(5.0, 0.5)
+        progress.done(Done(Target("a [left].mp4", Path("out/a")), rows=3, media_s=10.0, share=1.0))
+        progress.done(Done(Target("b.mp4", Path("out/b")), error="b.mp4: cannot be opened"))
+        assert (halfway, progress.completed) == (0.5, 2.0)
+    assert isinstance(console.file, io.StringIO)
+    shown = Text.from_ansi(console.file.getvalue()).plain
+    assert "1/2 a [left].mp4: 3 rows" in shown
+    assert "b.mp4: cannot be opened" in shown
+    assert "times as fast as it plays" in shown

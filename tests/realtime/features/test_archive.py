@@ -51,11 +51,12 @@ class Told:
     """A report that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds = self.share = 0.0
         self.all: list[Done] = []
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, share: float) -> None:
         self.seconds += seconds
+        self.share += share
 
     def done(self, done: Done) -> None:
         self.all.append(done)
@@ -99,6 +100,8 @@ def test_each_video_has_its_features_and_what_they_are(videos: Path, tmp_path: P
     assert "bad.mp4" in done["bad.mp4"].error
     assert sorted(one.target.source for one in told.all) == sorted(one.target.source for one in done.values())
     assert told.seconds == pytest.approx(sum((40 + 10 * i) / 25 for i in range(4)), abs=0.2)
+    assert told.share == pytest.approx(4, abs=0.05)
+    assert [one.share for one in done.values() if one.rows] == pytest.approx([1] * 4, abs=0.05)
     about = json.loads((tmp_path / "out/3.json").read_text())
     rows = np.load(tmp_path / "out/3.npy")
     assert rows.shape == (8, SIZE)
