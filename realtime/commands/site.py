@@ -41,6 +41,7 @@ EXAMPLES: dict[str, Any] = {
     "timeline": "timeline.png",
     "save_clips": "events",
     "save_snapshots": "snapshots",
+    "features": "features",
     "metrics": "9100",
     "mqtt": "mqtt://user@broker/house",
     "webhook": "http://homeassistant:8123/api/webhook/secret",

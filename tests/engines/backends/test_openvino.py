@@ -367,12 +367,18 @@ def test_int8_is_near_the_reference(mode: Mode, tmp_path: Path) -> None:
     assert 0 < difference.mean() < 0.05, difference.mean()
 
 
-def test_an_engine_for_files_has_steps_of_the_length_that_was_fastest(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def for_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built files of an engine with long steps."""
+    path = tmp_path_factory.mktemp("for-files")
+    openvino.build(replace(plan("continual"), long_steps=True), TENSORS[3], path, None)
+    return path
+
+
+def test_an_engine_for_files_has_steps_of_the_length_that_was_fastest(for_files: Path) -> None:
     """It says what each length took, and gives what steps of 8 ticks give."""
-    bulk = replace(plan("continual"), long_steps=True)
-    openvino.build(bulk, TENSORS[3], tmp_path, None)
-    engine = openvino.load(bulk, tmp_path, None)
-    stated = json.loads((tmp_path / openvino_build.STEP_LENGTH).read_text())
+    engine = openvino.load(replace(plan("continual"), long_steps=True), for_files, None)
+    stated = json.loads((for_files / openvino_build.STEP_LENGTH).read_text())
     assert list(stated["ms_for_8_ticks"]) == ["8", "16", "32", "64"]
     assert engine.chunk_ticks == stated["step_ticks"]
     ticks = noise(170)
@@ -380,9 +386,8 @@ def test_an_engine_for_files_has_steps_of_the_length_that_was_fastest(tmp_path: 
     np.testing.assert_allclose(found, WholeVideo(TENSORS[3])(ticks)[0], rtol=0, atol=TOLERANCE)
 
 
-def test_at_the_end_of_a_file_one_step_gives_all_positions_that_are_left(tmp_path: Path) -> None:
+def test_at_the_end_of_a_file_one_step_gives_all_positions_that_are_left(for_files: Path) -> None:
     made = replace(plan("continual"), long_steps=True)
-    openvino.build(made, TENSORS[3], tmp_path, None)
     ran: list[str] = []
 
     class Watched(openvino.OpenVINOGraphs):
@@ -390,7 +395,7 @@ def test_at_the_end_of_a_file_one_step_gives_all_positions_that_are_left(tmp_pat
             ran.append(name)
             return super().step(name, *rest)
 
-    graphs = Watched(tmp_path, made)
+    graphs = Watched(for_files, made)
     ticks = graphs.step_ticks
     facts = ("openvino", "float32", "CPU", graphs, head_of(TENSORS[3]), ticks)
     engine = StreamingEngine(made.spec, made.weights, made.mode, *facts)

@@ -150,8 +150,9 @@ def test_what_is_given_by_hand_changes_the_preset() -> None:
         ByHand(fps="0").over(None)
 
 
-def test_the_bar_moves_within_a_video_and_ends_at_their_number() -> None:
+def test_the_bar_moves_within_a_video_and_ends_at_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal; the rate and the time that is left are beside it."""
+    monkeypatch.setenv("TERM", "xterm")  # without one, rich draws no progress
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with Progress(2, console) as progress:
         progress.advance(5.0, 0.5)
