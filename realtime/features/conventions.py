@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from engines.engine import POSITION_TICKS
 from engines.spec import RGB
 
 Layout = Literal["rows", "columns"]
 Crops = Literal[1, 5, 10]
 NumberType = Literal["float32", "float16"]
 MODEL_FPS = RGB.fps
-DENSE_CLIP, DENSE_STRIDE = 16, 8
-"""Ticks that a continual row covers, and from one to the next: those of a position of the network."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Convention:
     clip: int | None = None
     """Ticks that a row looks at, and at no others; None for continual rows, which see all of the video before them and
     a little after."""
-    stride: int = DENSE_STRIDE
+    stride: int = POSITION_TICKS
     """Ticks from one row to the next."""
     fps: Fraction | None = MODEL_FPS
     """Ticks a second, by time stamp; None for the video's own frames, whatever their rate."""
@@ -38,11 +37,6 @@ class Convention:
     separate: bool = False
     """A file for each stream, instead of RGB and flow side by side in one."""
     dtype: NumberType = "float32"
-
-    @property
-    def covers(self) -> int:
-        """Ticks that a row stands for."""
-        return DENSE_CLIP if self.clip is None else self.clip
 
     @property
     def padding(self) -> str:

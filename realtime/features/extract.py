@@ -15,7 +15,7 @@ from realtime.features.crops import FlowCrops, RgbCrops
 from realtime.features.rows import Row, Rows, rows_for
 from realtime.pictures import resize_short_side
 from realtime.stages.resample import MAX_GAP, Resample, Resampled
-from realtime.types import Frame, Gap, ResizedTick, Submit, Tick
+from realtime.types import Frame, Gap, Image, ResizedTick, Submit, Tick
 from realtime.worker_threads import immediately
 
 Floats = NDArray[np.float32]
@@ -121,7 +121,8 @@ class FeatureRows:
         self._times: deque[tuple[int, Span]] = deque()
         self._covered = 0
         self._section_ticks = 0
-        self._shown: Frame | None = None
+        self._resized: tuple[Frame, Image] | None = None
+        """The newest frame, and what the networks' crops are cut from."""
         self.counts = Counts()
 
     def push(self, frame: Frame) -> list[TimedRow]:
@@ -154,11 +155,10 @@ class FeatureRows:
         else:
             span = frame.pts, frame.pts + frame.duration
         self._times.append((tick.index, span))
-        if self._shown is not tick.frame:
-            self._shown = tick.frame
-            self._resized = resize_short_side(tick.frame.rgb, self._short_side_px)
+        if self._resized is None or self._resized[0] is not tick.frame:
+            self._resized = tick.frame, resize_short_side(tick.frame.rgb, self._short_side_px)
         for stream in self._streams.values():
-            stream.push(ResizedTick(tick, self._resized))
+            stream.push(ResizedTick(tick, self._resized[1]))
         return self._complete()
 
     def _end_section(self, *, alone: bool) -> list[TimedRow]:
@@ -168,7 +168,7 @@ class FeatureRows:
         self.counts.left_over += self._section_ticks
         self._section_ticks = 0
         self._times.clear()
-        self._shown = None
+        self._resized = None
         return out
 
     def _complete(self) -> list[TimedRow]:

@@ -21,9 +21,8 @@ from realtime.features.claims import Claim
 from realtime.features.conventions import Convention
 from realtime.features.extract import Features
 from realtime.features.targets import Target
+from realtime.outputs.feature_files import FORMAT, facts_of
 
-FORMAT = 1
-"""Version of the .json."""
 Array = NDArray[np.float32] | NDArray[np.float16]
 
 
@@ -38,7 +37,6 @@ class Settings:
 
     def facts(self, engines: Mapping[str, Engine]) -> dict[str, Any]:
         """As the .json has them. `engines`: by stream."""
-        first = next(iter(engines.values()))
         fps = self.convention.fps
         how = asdict(self.convention) | {"fps": "own" if fps is None else float(fps)}
         return {
@@ -47,10 +45,7 @@ class Settings:
             "padding": self.convention.padding,
             "streams": list(engines),
             "flow": self.flow if "flow" in engines else None,
-            "model": first.weights.name,
-            "weights_sha256": {name: engine.weights.sha256 for name, engine in engines.items()},
-            "backend": first.backend,
-            "precision": first.precision,
+            **facts_of(engines),
         }
 
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import POSITION_TICKS, Engine, Positions
+from engines.engine import POSITION_SPAN_TICKS, POSITION_TICKS, Engine, Positions
 from engines.head import mean_of_cells
 from engines.runtime.whole_clip import clip_positions, lead_ticks, repeat_to
-from realtime.features.conventions import DENSE_CLIP, Convention
+from realtime.features.conventions import Convention
 from realtime.types import Submit
 
 Floats = NDArray[np.float32]
@@ -162,7 +162,7 @@ class ContinualRows:
         `engines.runtime.whole_clip`; one that is shorter than a window is repeated until it fills one."""
         self._engine, self._crops, self._pending = engine, crops, _Pending(submit)
         self._clip_ticks = clip_ticks
-        self._filled_ticks = DENSE_CLIP if clip_ticks is None else engine.spec.window_ticks
+        self._filled_ticks = POSITION_SPAN_TICKS if clip_ticks is None else engine.spec.window_ticks
         self._least_ticks = POSITION_TICKS + 1 if clip_ticks is None else self._filled_ticks
         self._clear()
 
@@ -214,17 +214,11 @@ class ContinualRows:
 
     def _repeated(self) -> list[Row]:
         """Of a video that is too short."""
-        assert self._first is not None
-        found = []
-        for ticks in zip(*self._begun, strict=True):
-            clip = repeat_to(np.stack(ticks), self._filled_ticks)
-            parts = list(clip_positions(self._engine, clip, len(clip)))
-            found.append(np.concatenate([mean_of_cells(part.cells[0]) for part in parts]))
-        starts = range(self._first, self._first + POSITION_TICKS * len(found[0]), POSITION_TICKS)
-        rows = np.stack(found, axis=1)
-        return [Row(start, start + DENSE_CLIP, row) for start, row in zip(starts, rows, strict=True)]
+        clips = [repeat_to(np.stack(ticks), self._filled_ticks) for ticks in zip(*self._begun, strict=True)]
+        by_crop = [clip_positions(self._engine, clip, len(clip)) for clip in clips]
+        return [row for found in zip(*by_crop, strict=True) for row in self._rows(found)]
 
-    def _rows(self, found: list[Positions]) -> list[Row]:
+    def _rows(self, found: Sequence[Positions]) -> list[Row]:
         """`found`: by crop."""
         assert self._first is not None
         features = np.stack([mean_of_cells(positions.cells[0]) for positions in found], axis=1)
@@ -233,5 +227,5 @@ class ContinualRows:
             position = int(found[0].first[0]) + i
             if position >= 0:
                 start = self._first + POSITION_TICKS * position
-                rows.append(Row(start, start + DENSE_CLIP, row))
+                rows.append(Row(start, start + POSITION_SPAN_TICKS, row))
         return rows

@@ -20,6 +20,7 @@ from realtime.stages.feature_tap import FeatureRow
 
 Floats = NDArray[np.float32]
 FORMAT = 1
+"""Version of the .json of features, here and in `realtime.features.files`."""
 ROWS_AT_A_TIME = 32
 """About ten seconds."""
 LONGEST_S = 3600.0
@@ -119,19 +120,21 @@ class FeatureFiles:
             raise _error(final, error) from error
 
 
+def facts_of(engines: Mapping[str, Engine]) -> dict[str, Any]:
+    """What a .json of features says of the engines, by stream, that they come from."""
+    first = next(iter(engines.values()))
+    return {
+        "model": first.weights.name,
+        "weights_sha256": {name: engine.weights.sha256 for name, engine in engines.items()},
+        "backend": first.backend,
+        "precision": first.precision,
+    }
+
+
 def feature_files(folder: Path, prefix: str, source: str, engines: Mapping[str, Engine]) -> FeatureFiles:
     """For what these engines see. `source`: name that may be shown. `engines`: by stream."""
     first = next(iter(engines.values()))
-    about = {
-        "source": source,
-        "settings": {
-            "mode": first.mode,
-            "model": first.weights.name,
-            "weights_sha256": {name: engine.weights.sha256 for name, engine in engines.items()},
-            "backend": first.backend,
-            "precision": first.precision,
-        },
-    }
+    about = {"source": source, "settings": {"mode": first.mode, **facts_of(engines)}}
     return FeatureFiles(folder, prefix, tuple(engines), first.head.kernel.shape[1], about)
 
 

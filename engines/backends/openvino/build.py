@@ -42,7 +42,7 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     if plan.precision == "int8":
         models = quantised(models, clip)
     for name, model in models.items():
-        ov.save_model(compute_type(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
+        ov.save_model(remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
     save_head(head_of(tensors), folder)
 
 
@@ -97,7 +97,7 @@ class WholeVideo:
         return self._head(mean_of_cells(np.concatenate(cells)))
 
 
-def compute_type(model: Any, precision: str) -> Any:
+def remembering(model: Any, precision: str) -> Any:
     """A graph's memories go in and out in the type that it computes in: in bfloat16, half the bytes are moved.
 
     Except those of the last blocks, whose feature maps are the smallest: they are few bytes, and in bfloat16 logits of
@@ -121,7 +121,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
         models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
     else:
         plain = _models(plan, tensors, None)
-        models = {name: compute_type(model, plan.precision) for name, model in plain.items()}
+        models = {name: remembering(model, plan.precision) for name, model in plain.items()}
     for name, model in models.items():
         ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
     _share_weights(out)

@@ -12,6 +12,7 @@ import numpy as np
 import openvino as ov
 
 from engines.backends.graphs import Faster, graphs
+from engines.backends.openvino.build import read, remembering
 from engines.backends.openvino.device import core, hint
 from engines.backends.registry import Plan
 from engines.engine import POSITION_TICKS
@@ -29,13 +30,11 @@ ENOUGH = 0.98
 def step_times_ms(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[int, float]:
     """Milliseconds for 8 ticks in steps of each length, in the interior of a video; of 8-bit engines before they are
     quantised."""
-    from engines.backends.openvino.build import compute_type, read
-
     of_length = partial(graphs, plan.spec, plan.mode, tensors, "float32", faster)
     requests = {}
     for ticks in CANDIDATES:
         interior = next(g for g in of_length(ticks) if g.name == "interior")
-        model = compute_type(read(interior), plan.precision)
+        model = remembering(read(interior), plan.precision)
         compiled = core().compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": hint(plan.precision), **ONE_THREAD}
         )
