@@ -134,6 +134,21 @@ def test_a_source_that_is_watched_has_the_features_of_the_file(tmp_path: Path) -
     assert about["settings"]["weights_sha256"] == {"rgb": "0" * 64}
 
 
+def test_provisional_predictions_have_no_rows() -> None:
+    """In `preview` mode the rows are those of `continual` mode."""
+    rows = []
+    for mode in ("preview", "continual"):
+        recognizer = Recognizer({"rgb": small_engine(TENSORS, mode)})
+        recognizer.features.wanted = True
+        for frame in pictures(120):
+            recognizer.push(frame)
+        recognizer.flush()
+        rows.append(recognizer.features.take())
+    assert [row.start_s for row in rows[0]] == [row.start_s for row in rows[1]]
+    for one, other in zip(*rows, strict=True):
+        np.testing.assert_allclose(one.by_stream["rgb"], other.by_stream["rgb"], rtol=0, atol=1e-5)
+
+
 def test_nothing_is_kept_unless_somebody_asked() -> None:
     recognizer = Recognizer({"rgb": small_engine(TENSORS, "continual")})
     for frame in pictures(100):
