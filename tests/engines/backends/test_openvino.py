@@ -18,7 +18,7 @@ from engines.backends.openvino import build as openvino_build
 from engines.backends.openvino import device, step_length
 from engines.backends.openvino import run as openvino
 from engines.backends.pytorch import WholeVideo
-from engines.check import check
+from engines.check import SHORT_WINDOW, Comparison, Report, check
 from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
 from engines.errors import EngineError, NoClip
 from engines.head import head_of, mean_of_cells
@@ -437,6 +437,13 @@ def test_several_threads_step_one_engine(folder: Callable[..., Path], mode: Mode
         np.testing.assert_array_equal(one, other)
 
 
+def test_only_short_windows_may_be_further_off(engine: Make) -> None:
+    assert check(engine("window"), TENSORS[3]).factor == 1
+    between = (Comparison("a clip", 1, 0.6, 0.06, 1, 1),)
+    assert len(Report("bfloat16", between, "torch").failures) == 2
+    assert Report("bfloat16", between, "torch", SHORT_WINDOW).failures == []
+
+
 def test_windows_of_any_length_are_the_network_over_them(tmp_path: Path) -> None:
     """Those of 21 ticks, too, whose padding is another than TensorFlow's for even lengths."""
     for length in (16, 21, 24):
@@ -450,4 +457,5 @@ def test_windows_of_any_length_are_the_network_over_them(tmp_path: Path) -> None
         positions, _ = engine.step(chunk, engine.start(2))
         wanted = WholeVideo(TENSORS[3])(chunk)
         np.testing.assert_allclose(positions.logits, wanted, rtol=0, atol=TOLERANCE)
-        assert check(engine, TENSORS[3]).failures == []
+        report = check(engine, TENSORS[3])
+        assert (report.failures, report.factor) == ([], SHORT_WINDOW)
