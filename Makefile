@@ -61,7 +61,7 @@ format:
 clean:
 	rm -rf .venv demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-ALL = view,int8,teach,torch,train,dev
+ALL = view,int8,teach,torch,train,cluster,dev
 
 BENCHMARKS = latency flow end_to_end reaction bundle
 LONG_BENCHMARKS = peers growth cameras engines

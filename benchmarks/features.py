@@ -31,6 +31,7 @@ from engines.weights.fetch import fetch, load_weights
 from engines.weights.store import find_model
 from realtime.features.archive import Archive, Done
 from realtime.features.claims import Claims
+from realtime.features.compute import Here
 from realtime.features.conventions import PRESETS, Convention
 from realtime.features.files import Settings
 from realtime.features.targets import targets
@@ -84,7 +85,7 @@ def archive(convention: Convention, precision: str) -> Engines:
 def features_ms(videos: Path, convention: Convention, engines: Engines) -> float:
     """Milliseconds for 8 ticks of video."""
     with tempfile.TemporaryDirectory() as out, Claims() as claims:
-        run = Archive(engines.by_stream, Settings(convention, None, "tvl1"), Silent())
+        run = Archive(Here(engines.by_stream, Settings(convention, None, "tvl1")), Silent())
         todo = targets([str(videos)], Path(out))
         start_s = time.perf_counter()
         run.run(todo, len(todo), claims)

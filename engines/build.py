@@ -31,7 +31,7 @@ def engine_folder(plan: Plan, backend: str) -> Path:
     if plan.spec.window_ticks != RGB.window_ticks:
         parts.append(f"{plan.spec.window_ticks}-ticks")
     if plan.long_steps:
-        parts.append("long-steps")
+        parts.append("long-steps" if plan.step_ticks is None else f"{plan.step_ticks}-steps")
     return cache_dir() / "engines" / "-".join(parts)
 
 

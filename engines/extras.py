@@ -13,6 +13,7 @@ BRINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "teach": ("matplotlib", "sklearn"),
         "torch": ("torch",),
         "train": ("pytorch_lightning", "tensorboard", "torch"),
+        "cluster": ("fsspec", "ray"),
         "nvidia": ("tensorrt", "torch", "torch_tensorrt"),
         "rtx": ("tensorrt_rtx",),
     }

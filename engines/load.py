@@ -80,8 +80,11 @@ class Bulk:
     parallel_steps: int = 1
     """How many threads may step an engine at a time, each on its share of the CPU."""
     window_ticks: int | None = None
-    """In `window` mode: the length of a window, if not the model's. In `continual` mode a step has as many ticks as
-    are fastest on this machine."""
+    """In `window` mode: the length of a window, if not the model's."""
+    step_ticks: int | None = None
+    """In `continual` mode: the length of a step; None: as many ticks as are fastest on this machine."""
+    processes: int = 1
+    """How many processes run such engines on this machine at a time, each on an equal share of the CPU."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def engines_of(
     precision = options.precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
     modalities, without = choose_streams(model, options.streams)
-    share = len(modalities) if concurrent else 1
+    share = bulk.processes if bulk else len(modalities) if concurrent else 1
     chosen = replace(options, backend=name, precision=precision)
     engines: dict[str, Engine] = {}
     notes = []
@@ -215,7 +218,13 @@ def _plan(
     if options.mode == "window":
         spec = replace(spec, window_ticks=bulk.window_ticks or spec.window_ticks)
     long_steps = options.mode == "continual"
-    return replace(plan, spec=spec, long_steps=long_steps, parallel_steps=bulk.parallel_steps)
+    return replace(
+        plan,
+        spec=spec,
+        long_steps=long_steps,
+        step_ticks=bulk.step_ticks if long_steps else None,
+        parallel_steps=bulk.parallel_steps,
+    )
 
 
 def _load_engine(

@@ -46,6 +46,8 @@ class Plan:
     long_steps: bool = False
     """For files, in `continual` mode: steps of as many ticks as are fastest on this machine, where the backend has
     measured that, else of 8."""
+    step_ticks: int | None = None
+    """Of how many ticks long steps are, if that is not to be measured."""
     parallel_steps: int = 1
     """How many threads may step it at a time, each on an equal share of the CPU. Does not affect the build."""
 

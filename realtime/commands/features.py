@@ -20,6 +20,7 @@ from realtime.commands.sources import rate
 from realtime.errors import one_line
 from realtime.features.archive import Archive, Done
 from realtime.features.claims import Claims
+from realtime.features.compute import Here
 from realtime.features.conventions import PRESETS, Convention, Layout, NumberType
 from realtime.features.files import Settings
 from realtime.features.targets import shard, targets
@@ -134,7 +135,7 @@ def features(
         if alone:
             resize_on_one_thread()
         how = immediately if alone else submit
-        archive = Archive(engines.for_threads().by_stream, settings, report, how)
+        archive = Archive(Here(engines.for_threads().by_stream, settings, how), report)
         with Claims() as claims, stop_on_signals([archive.stop]) as came:
             try:
                 done = archive.run(todo, threads, claims)

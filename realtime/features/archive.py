@@ -2,22 +2,19 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from engines.engine import Engine
 from realtime.errors import I3DLiveError, UsageError
 from realtime.features.claims import Claim, Claims
-from realtime.features.extract import FeatureRows, Features, extract
-from realtime.features.files import Settings, is_done, save
+from realtime.features.compute import Computes, OfVideo
+from realtime.features.extract import Features
+from realtime.features.files import is_done, save
+from realtime.features.place import Folder, Place
 from realtime.features.targets import Target
-from realtime.offline import read_ahead
-from realtime.sources.open import open_video
-from realtime.types import Frame, Submit
-from realtime.worker_threads import Stopped, immediately, until
+from realtime.worker_threads import Stopped
 
 LOOK_AGAIN_S = 1.0
 
@@ -51,21 +48,20 @@ class Report(Protocol):
 
 
 class Archive:
-    """Extracts the features of videos, on as many threads as the engines can serve."""
+    """The features of many videos."""
 
     def __init__(
         self,
-        engines: Mapping[str, Engine],
-        settings: Settings,
+        computes: Computes,
         report: Report,
-        submit: Submit = immediately,
+        place: Place = Folder(),
         look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
-        """`engines`: by stream, as for `FeatureRows`; threads share them. `submit`: as for `FeatureRows`, if there are
-        more cores than threads. `look_again_s`: between two looks at the videos that other runs work on."""
-        self._engines, self._settings, self._report, self._submit = engines, settings, report, submit
+        """`place`: where the features go in the end. `look_again_s`: between two looks at the videos that other runs
+        work on."""
+        self._computes, self._report, self._place = computes, report, place
         self._look_again_s = look_again_s
-        self._facts = settings.facts(engines)
+        self._facts = computes.settings.facts(computes.facts)
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -79,7 +75,8 @@ class Archive:
 
         def work() -> None:
             for target in todo.each(self._stopping):
-                found = self._try(target, claims)
+                with self._computes.turn() as of_video:
+                    found = self._try(target, claims, of_video)
                 if found is None:
                     todo.later(target)
                 else:
@@ -98,48 +95,46 @@ class Archive:
             raise Stopped
         return done
 
-    def _try(self, target: Target, claims: Claims) -> Done | None:
+    def _try(self, target: Target, claims: Claims, of_video: OfVideo) -> Done | None:
         """None where another run works on it."""
         claim: Claim | None = None
         try:
-            if is_done(target, self._facts):
+            if self._is_done(target):
                 return Done(target, was_there=True)
             if (claim := claims.take(target.stem)) is None:
                 return None
-            if is_done(target, self._facts):  # in the meantime
+            if self._is_done(target):  # in the meantime
                 return Done(target, was_there=True)
-            return self._made(target, claim)
+            return self._made(target, claim, of_video)
         except I3DLiveError as error:
             return self._failed(target, error)
         finally:
             if claim is not None:
                 claims.release(claim)
 
-    def _made(self, target: Target, claim: Claim) -> Done:
-        convention = self._settings.convention
-        stage = FeatureRows(self._engines, convention, flow=self._settings.flow, submit=self._submit)
+    def _is_done(self, target: Target) -> bool:
+        self._place.fetch(target)
+        return is_done(target, self._facts)
+
+    def _made(self, target: Target, claim: Claim, of_video: OfVideo) -> Done:
         media_s = share = 0.0
 
-        def watched(frames: Iterator[Frame]) -> Iterator[Frame]:
+        def advance(more_s: float, part: float) -> None:
             nonlocal media_s, share
-            for frame in until(self._stopping, frames):
-                yield frame
-                more_s = max(0.0, float(frame.pts + frame.duration) - media_s)
-                part = min(more_s / video.duration_s, 1 - share) if video.duration_s else 0.0
-                media_s, share = media_s + more_s, share + part
-                self._report.advance(more_s, part)
+            media_s, share = media_s + more_s, share + part
+            self._report.advance(more_s, part)
 
-        with open_video(target.source) as video, closing(read_ahead(video)) as frames:
-            features = extract(watched(frames), stage)
+        features = of_video(target.source, advance, self._stopping)
         if not features.spans:
             raise I3DLiveError(f"{target.source}: {_too_short(features)}")
-        save(features, target, convention, self._facts, claim)
+        files = save(features, target, self._computes.settings.convention, self._facts, claim)
+        self._place.publish(target, files)
         return Done(target, len(features.spans), media_s, features.counts.left_over, share=share)
 
     def _failed(self, target: Target, error: I3DLiveError) -> Done:
         """An owner that was taken for dead finds that another run is done."""
         try:
-            if is_done(target, self._facts):
+            if self._is_done(target):
                 return Done(target, was_there=True)
         except UsageError as other:
             error = other

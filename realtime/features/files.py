@@ -15,13 +15,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import Engine
 from realtime.errors import OutputError, UsageError, reason_of
 from realtime.features.claims import Claim
 from realtime.features.conventions import Convention
 from realtime.features.extract import Features
 from realtime.features.targets import Target
-from realtime.outputs.feature_files import FORMAT, facts_of
+from realtime.outputs.feature_files import FORMAT
 
 Array = NDArray[np.float32] | NDArray[np.float16]
 
@@ -35,17 +34,17 @@ class Settings:
     flow: str
     """Method of the flow, where there is a flow stream."""
 
-    def facts(self, engines: Mapping[str, Engine]) -> dict[str, Any]:
-        """As the .json has them. `engines`: by stream."""
+    def facts(self, engines: Mapping[str, Any]) -> dict[str, Any]:
+        """As the .json has them. `engines`: what `facts_of` says of them."""
         fps = self.convention.fps
         how = asdict(self.convention) | {"fps": "own" if fps is None else float(fps)}
         return {
             "preset": self.preset,
             **how,
             "padding": self.convention.padding,
-            "streams": list(engines),
-            "flow": self.flow if "flow" in engines else None,
-            **facts_of(engines),
+            "streams": list(engines["weights_sha256"]),
+            "flow": self.flow if "flow" in engines["weights_sha256"] else None,
+            **engines,
         }
 
 
@@ -71,8 +70,9 @@ def is_done(target: Target, settings: Mapping[str, Any]) -> bool:
 
 def save(
     features: Features, target: Target, convention: Convention, settings: Mapping[str, Any], claim: Claim
-) -> None:
-    """Write all files of a video's features. `settings`: as `Settings.facts`. Raises OutputError."""
+) -> list[Path]:
+    """Write all files of a video's features, and name them, in order. `settings`: as `Settings.facts`. Raises
+    OutputError."""
     files = []
     paths = target.arrays(settings["streams"], separate=convention.separate)
     for streams, path in paths.items():
@@ -82,6 +82,7 @@ def save(
         files.append({"file": path.name, "streams": list(streams), "shape": list(array.shape)})
     with _complete(target.facts, claim) as file:
         file.write(json.dumps(about(features, target, files, settings)).encode() + b"\n")
+    return [*paths.values(), target.facts]
 
 
 def stored(features: Features, streams: Sequence[str], convention: Convention) -> Array:

@@ -10,6 +10,7 @@ from engines.spec import Modality
 from engines.text_files import read_text
 from engines.training.datasets import VIDEO_SUFFIXES
 from realtime.errors import SourceError, UsageError, reason_of
+from realtime.features.remote_files import is_remote, videos_at, without_scheme
 from realtime.outputs.apart import identity
 from realtime.sources.address import parse_source
 
@@ -21,7 +22,7 @@ class Target:
     """A video and its features."""
 
     source: str
-    """Path of the video."""
+    """Path or address of the video."""
     stem: Path
     """Path of the features, without the ending."""
 
@@ -50,7 +51,7 @@ def targets(given: Sequence[str], out: Path) -> list[Target]:
     found: dict[Path, Target] = {}
     seen: set[str] = set()
     for source, inside in _videos(given):
-        if (path := os.path.abspath(source)) in seen:
+        if (path := source if is_remote(source) else os.path.abspath(source)) in seen:
             continue
         seen.add(path)
         target = Target(source, out / inside.with_name(inside.stem))
@@ -82,7 +83,10 @@ def shard(every: Sequence[Target], text: str | None) -> list[Target]:
 def _videos(given: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Each video, and its path below what was given."""
     for text in given:
-        if os.path.isdir(text):
+        text = without_scheme(text)
+        if is_remote(text):
+            yield from videos_at(text)
+        elif os.path.isdir(text):
             yield from _below(Path(text))
         elif text.lower().endswith(LIST_SUFFIX):
             yield from _videos(_listed(Path(text)))

@@ -30,8 +30,8 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.openvino.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    faster, step_ticks = _faster(plan), None
-    if plan.long_steps:
+    faster, step_ticks = _faster(plan), plan.step_ticks
+    if plan.long_steps and step_ticks is None:
         from engines.backends.openvino.step_length import best, step_times_ms
 
         times_ms = step_times_ms(plan, tensors, faster)

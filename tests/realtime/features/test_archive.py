@@ -21,10 +21,12 @@ from engines.runtime.shared import SharedEngine
 from realtime.errors import OutputError, UsageError
 from realtime.features.archive import Archive, Done, Stopped
 from realtime.features.claims import Claim, Claims
+from realtime.features.compute import Here
 from realtime.features.conventions import PRESETS, Convention
 from realtime.features.extract import FeatureRows, extract
 from realtime.features.files import Settings, is_done, save, stored
 from realtime.features.targets import Target, targets
+from realtime.outputs.feature_files import facts_of
 from realtime.sources.open import open_video
 from tests.support.made_clips import cut_off, every, write_clip
 from tests.support.networks import plan, random_tensors, small_engine, small_spec
@@ -72,6 +74,11 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def archive(convention: Convention, told: Told, streams: tuple[str, ...] = ("rgb",)) -> Archive:
+    here = Here(engines_for(convention, streams), Settings(convention, None, "dis"))
+    return Archive(here, told, look_again_s=0.02)
+
+
 def run(
     videos: Path,
     out: Path,
@@ -81,9 +88,7 @@ def run(
     threads: int = 2,
 ) -> tuple[dict[str, Done], Told]:
     told = Told()
-    made = Archive(
-        engines_for(convention, streams), Settings(convention, None, "dis"), told, look_again_s=0.02
-    )
+    made = archive(convention, told, streams)
     with claims or Claims() as mine:
         done = made.run(targets([str(videos)], out), threads, mine)
     return {Path(one.target.source).name: one for one in done}, told
@@ -251,7 +256,7 @@ def test_a_video_that_another_run_works_on_is_waited_for(videos: Path, tmp_path:
     other.path.write_text("another-machine one 1\n")
     told = Told()
     convention = PRESETS["dense"]
-    waiting = Archive(engines_for(convention), Settings(convention, None, "dis"), told, look_again_s=0.02)
+    waiting = archive(convention, told)
     finished, _ = run(videos / "1.mp4", tmp_path / "elsewhere")
     assert finished
 
@@ -309,7 +314,7 @@ def test_an_owner_that_was_taken_for_dead_finds_the_work_done(videos: Path, tmp_
 def test_stopping_leaves_nothing_half_done_and_the_next_run_goes_on(videos: Path, tmp_path: Path) -> None:
     told = Told()
     convention = PRESETS["dense"]
-    stopped = Archive(engines_for(convention), Settings(convention, None, "dis"), told, look_again_s=0.02)
+    stopped = archive(convention, told)
     told.done = lambda done: stopped.stop()  # type: ignore[method-assign]
     with Claims() as claims, pytest.raises(Stopped):
         stopped.run(targets([str(videos)], tmp_path / "out"), 1, claims)
@@ -379,7 +384,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path: Path, videos:
     )
     claim = Claim(tmp_path / "gone" / "0", 1)
     target = Target(str(videos / "0.mp4"), tmp_path / "gone" / "0")
-    settings = Settings(PRESETS["dense"], None, "dis").facts(engines_for(PRESETS["dense"]))
+    settings = Settings(PRESETS["dense"], None, "dis").facts(facts_of(engines_for(PRESETS["dense"])))
     with pytest.raises(
         OutputError, match=r"0.npy: cannot be written: No such file or directory; free space or name"
     ):
@@ -461,7 +466,8 @@ def test_trained_features_are_those_of_the_network_in_torch(clips: Path, tmp_pat
     engines = engines_of(find_model("kinetics"), options, bulk=Bulk(1, 16))
     todo = targets([str(clips / "v_Punch_g03_c01.avi")], tmp_path)
     with Claims() as claims:
-        Archive(engines.by_stream, Settings(convention, None, "tvl1"), Told()).run(todo, 1, claims)
+        computes = Here(engines.by_stream, Settings(convention, None, "tvl1"))
+        Archive(computes, Told()).run(todo, 1, claims)
     found = np.load(tmp_path / "v_Punch_g03_c01.npy")
     with open_video(clips / "v_Punch_g03_c01.avi") as video:
         ticks = np.stack([centre_crop(resize_short_side(frame.rgb, 256), 224, 224) for frame in video])
