@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from glob import glob
 from pathlib import Path
 from threading import Event
@@ -11,14 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from engines.load import Bulk, Engines
+from engines.spec import Weights
 from engines.training.datasets import VIDEO_SUFFIXES, not_videos
+from realtime.commands.cluster import MOST_VIDEOS_UNDER_WAY, Cluster, workers_of
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import SourceOptions
 from realtime.errors import SourceError
+from realtime.features.conventions import PRESETS
+from realtime.features.files import Settings
+from realtime.features.remote_files import is_remote, local_copy, videos_at, without_scheme
 from realtime.features.whole_clip import clip_logits
 from realtime.outputs.log import as_json
 from realtime.sources.open import open_video
@@ -52,24 +60,23 @@ def classify(
     ] = False,
     model: Annotated[ModelOptions, Only(WHOLE_CLIPS)] = ModelOptions(),
     source: Annotated[SourceOptions, Only(("square_pixels",))] = SourceOptions(),
+    cluster: Cluster = None,
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
     """Say what each video shows as a whole: the network sees all of it, and logits are averaged over time."""
     paths = list(expand(files))
     require_readable(paths)
-    threads = min(cores(), len(paths))
-    engines = prepare.engines(model.for_whole_clips(), bulk=Bulk(threads))
-    print(f"i3d-live: {engines.reason}", file=sys.stderr)
     report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
+    computing = here if cluster is None else there
     failed = 0
-    ready, square_pixels = engines.for_threads(), source.square_pixels
-
-    def of_file(path: str, stopping: Event) -> Answer:
-        return classify_file(path, ready, square_pixels=square_pixels, stopping=stopping)
-
-    with report, several(of_file, paths, threads) as answers:
-        for answer in answers:
+    with ExitStack() as stack:
+        options = model.for_whole_clips()
+        of_file, threads = stack.enter_context(
+            computing(options, paths, source.square_pixels, cluster or "", prepare)
+        )
+        stack.enter_context(report)
+        for answer in stack.enter_context(several(of_file, paths, threads)):
             try:
                 report.add(answer())
             except SourceError as error:
@@ -79,11 +86,53 @@ def classify(
         raise typer.Exit(1)
 
 
+OfFile = Callable[[str, Event], Answer]
+"""The prediction for one file. Raises SourceError, and Stopped once the event is set."""
+
+
+@contextmanager
+def here(
+    options: ModelOptions, paths: Sequence[str], square_pixels: bool, cluster: str, prepare: Prepare
+) -> Iterator[tuple[OfFile, int]]:
+    """On this machine: how to classify a file, and how many at a time."""
+    threads = min(cores(), len(paths))
+    engines = prepare.engines(options, bulk=Bulk(threads))
+    print(f"i3d-live: {engines.reason}", file=sys.stderr)
+    ready = engines.for_threads()
+
+    def of_file(path: str, stopping: Event) -> Answer:
+        return classify_file(path, ready, square_pixels=square_pixels, stopping=stopping)
+
+    yield of_file, threads
+
+
+@contextmanager
+def there(
+    options: ModelOptions, paths: Sequence[str], square_pixels: bool, cluster: str, prepare: Prepare
+) -> Iterator[tuple[OfFile, int]]:
+    """On a cluster, likewise."""
+    settings = Settings(PRESETS["dense"], None, "tvl1")
+    with workers_of(cluster, options, settings, None, paths[0], prepare) as workers:
+        hello = workers.first()
+
+        def of_file(path: str, stopping: Event) -> Answer:
+            seen = path if is_remote(path) else os.path.abspath(path)
+            with workers.turn(stopping) as turn:
+                logits, length = turn.result(
+                    path, lambda actor: actor.logits.remote(seen, square_pixels), stopping
+                )
+            return answer_of(path, logits, length / hello.fps, hello.weights)
+
+        yield of_file, min(len(paths), MOST_VIDEOS_UNDER_WAY)
+
+
 def require_readable(paths: Sequence[str]) -> None:
     """Raises SourceError if not one of them can be opened: then no engine is loaded for it."""
     errors = []
     for path in paths:
         try:
+            if is_remote(path):
+                return
             with open_video(path):
                 return
         except SourceError as error:
@@ -96,8 +145,10 @@ def require_readable(paths: Sequence[str]) -> None:
 
 def expand(given: list[str]) -> Iterator[str]:
     """Files as they are, the videos in a folder, the matches of a pattern; in order."""
-    for text in given:
-        if os.path.isdir(text):
+    for text in map(without_scheme, given):
+        if is_remote(text):
+            yield from (address for address, _ in videos_at(text))
+        elif os.path.isdir(text):
             try:
                 inside = list(Path(text).iterdir())
             except OSError as error:
@@ -122,12 +173,20 @@ def classify_file(
     path: str, engines: Engines, *, square_pixels: bool = True, stopping: Event | None = None
 ) -> Answer:
     """The prediction for one file. Raises: as `clip_logits`."""
-    logits, length = clip_logits(path, engines.by_stream, square_pixels=square_pixels, stopping=stopping)
+    with local_copy(path) as copy:
+        logits, length = clip_logits(copy, engines.by_stream, square_pixels=square_pixels, stopping=stopping)
+    first = next(iter(engines.by_stream.values()))
+    return answer_of(path, logits, length / first.spec.fps, first.weights)
+
+
+def answer_of(
+    path: str, logits: Mapping[str, NDArray[np.float32]], length_s: Fraction, weights: Weights
+) -> Answer:
+    """`logits`: by stream, means over the whole file."""
     fused = fuse(logits, dict.fromkeys(logits, 1.0))
     probabilities = softmax(fused)
-    top = tuple((engines.labels[i], float(fused[i]), float(probabilities[i])) for i in np.argsort(-fused)[:5])
-    first = next(iter(engines.by_stream.values()))
-    return Answer(path, float(length / first.spec.fps), first.weights.name, top)
+    top = tuple((weights.labels[i], float(fused[i]), float(probabilities[i])) for i in np.argsort(-fused)[:5])
+    return Answer(path, float(length_s), weights.name, top)
 
 
 class JsonReport:

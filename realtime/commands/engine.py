@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from realtime.commands.options import ModelOptions
-from realtime.commands.prepare import PREPARE, Prepare, calibration_clips
+from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import waiting
 from realtime.commands.tables import print_table
 
@@ -29,6 +29,7 @@ def build(
     """Compile the engine into the cache, checked against the reference, so that later runs start immediately."""
     from engines.backends.registry import choose_backend
     from engines.load import engines_of
+    from realtime.calibration import calibration_clips
     from realtime.flow.methods import compile_ahead
 
     choose_backend(model.engine.backend)
@@ -53,6 +54,7 @@ def check(
     """Compare an engine with the reference, PyTorch's if it is installed. Exit code 1 if it is beyond the tolerance."""
     from engines.check import check as compare
     from engines.check import has_torch
+    from realtime.calibration import calibration_clips
 
     chosen = prepare.model(model.model, model.engine.streams)
     engines = prepare.engines(model, chosen)

@@ -1,35 +1,36 @@
 """`i3d-live features`: rows of features of many videos, for other programs to learn from."""
 
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from engines.errors import UsageError
-from engines.load import Bulk, Engines
+from engines.load import Bulk
 from engines.spec import Mode
+from realtime.commands.archive_report import Progress, summary
+from realtime.commands.cluster import MOST_VIDEOS_UNDER_WAY, Cluster, workers_of
 from realtime.commands.flags import Only
 from realtime.commands.options import WHOLE_CLIPS, FlowOptions, ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sources import rate
-from realtime.errors import one_line
 from realtime.features.archive import Archive, Done
 from realtime.features.claims import Claims
-from realtime.features.compute import Here
+from realtime.features.compute import Computes, Here
 from realtime.features.conventions import PRESETS, Convention, Layout, NumberType
 from realtime.features.files import Settings
-from realtime.features.targets import shard, targets
+from realtime.features.place import Folder, Place, Store
+from realtime.features.remote_files import is_remote, without_scheme
+from realtime.features.targets import Target, shard, targets
 from realtime.pictures import resize_on_one_thread
 from realtime.signals import stop_on_signals
 from realtime.worker_threads import Stopped, cores, immediately, submit
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 LEAST_CLIP = 10
 """The network's last pool needs two positions."""
@@ -84,6 +85,7 @@ class Share:
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts, from 1 on.")] = (
         None
     )
+    cluster: Cluster = None
 
 
 def check(convention: Convention) -> None:
@@ -100,7 +102,7 @@ def features(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE", help="Files, folders, patterns, and lists (.txt).")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the features: a .npy and a .json a video.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="For the features: a .npy and a .json a video.")],
     preset: Annotated[
         str | None,
         typer.Option(
@@ -115,127 +117,91 @@ def features(
     prepare: Prepare = PREPARE,
 ) -> None:
     """Write the features of many videos, as other programs read them. If interrupted, it continues where it was;
-    several runs on one folder share the work."""
+    several runs on one folder share the work. SOURCE and --out may be addresses such as s3://bucket/folder."""
     convention = by_hand.over(preset)
-    todo = shard(targets(sources, out), share.shard)
-    if not todo:
-        print("i3d-live: this part has no videos", file=sys.stderr)
-        return
-    threads = min(share.jobs or cores(), len(todo))
-    mode: Mode = "continual" if convention.clip is None else "window"
-    options = replace(model, engine=replace(model.engine, mode=mode))
-    engines = prepare.engines(options, bulk=Bulk(threads, convention.clip))
-    print(f"i3d-live: {engines.reason}", file=sys.stderr)
-    tell_of_streams(engines, preset)
     by_name = next((name for name, each in PRESETS.items() if each == convention), None)
     settings = Settings(convention, by_name, flow.method)
-    begun_s = time.monotonic()
-    with Progress(len(todo)) as report:
-        alone = threads >= cores()
-        if alone:
-            resize_on_one_thread()
-        how = immediately if alone else submit
-        archive = Archive(Here(engines.for_threads().by_stream, settings, how), report)
-        with Claims() as claims, stop_on_signals([archive.stop]) as came:
-            try:
-                done = archive.run(todo, threads, claims)
-            except Stopped as stopped:
-                raise KeyboardInterrupt from stopped
-            assert not came
+    mode: Mode = "continual" if convention.clip is None else "window"
+    options = replace(model, engine=replace(model.engine, mode=mode))
+    with destination(without_scheme(out)) as (folder, place), ExitStack() as stack:
+        todo = shard(targets(sources, folder), share.shard)
+        if not todo:
+            print("i3d-live: this part has no videos", file=sys.stderr)
+            return
+        computing = computing_here if share.cluster is None else computing_there
+        work = stack.enter_context(computing(options, settings, share, todo, prepare))
+        tell_of_streams(work.computes.facts["weights_sha256"], preset)
+        begun_s = time.monotonic()
+        done = run(work, todo, place)
     summary(done, out, time.monotonic() - begun_s)
 
 
-def tell_of_streams(engines: Engines, preset: str | None) -> None:
+@dataclass(frozen=True)
+class Work:
+    """What computes."""
+
+    computes: Computes
+    threads: int
+    stop: Callable[[], None] = lambda: None
+    """To be called besides `Archive.stop`."""
+
+
+@contextmanager
+def destination(out: str) -> Iterator[tuple[Path, Place]]:
+    """The folder that features are written to, and where they go then."""
+    if not is_remote(out):
+        yield Path(out), Folder()
+        return
+    with tempfile.TemporaryDirectory(prefix="i3d-live-") as folder:
+        yield Path(folder), Store(out, Path(folder))
+
+
+@contextmanager
+def computing_here(
+    options: ModelOptions, settings: Settings, share: Share, todo: Sequence[Target], prepare: Prepare
+) -> Iterator[Work]:
+    """With the cores of this machine."""
+    threads = min(share.jobs or cores(), len(todo))
+    engines = prepare.engines(options, bulk=Bulk(threads, settings.convention.clip))
+    print(f"i3d-live: {engines.reason}", file=sys.stderr)
+    alone = threads >= cores()
+    if alone:
+        resize_on_one_thread()
+    how = immediately if alone else submit
+    yield Work(Here(engines.for_threads().by_stream, settings, how), threads)
+
+
+@contextmanager
+def computing_there(
+    options: ModelOptions, settings: Settings, share: Share, todo: Sequence[Target], prepare: Prepare
+) -> Iterator[Work]:
+    """With the cores of a cluster."""
+    from realtime.cluster.compute import OnCluster
+
+    with workers_of(share.cluster or "", options, settings, share.jobs, todo[0].source, prepare) as workers:
+        facts = workers.first().facts
+        yield Work(OnCluster(workers, settings, facts), min(len(todo), MOST_VIDEOS_UNDER_WAY), workers.stop)
+
+
+def run(work: Work, todo: Sequence[Target], place: Place) -> list[Done]:
+    """What became of each video. Raises KeyboardInterrupt if it was stopped."""
+    with Progress(len(todo)) as report:
+        archive = Archive(work.computes, report, place)
+        with Claims() as claims, stop_on_signals([archive.stop, work.stop]) as came:
+            try:
+                done = archive.run(todo, work.threads, claims)
+            except Stopped as stopped:
+                raise KeyboardInterrupt from stopped
+            assert not came
+    return done
+
+
+def tell_of_streams(streams: Collection[str], preset: str | None) -> None:
     """Readers of two streams expect 2048 numbers a row."""
-    if preset not in (None, "dense") and len(engines.by_stream) == 1:
-        (only,) = engines.by_stream
+    if preset not in (None, "dense") and len(streams) == 1:
+        (only,) = streams
         print(
             f"i3d-live: rows have the 1024 numbers of {only} alone; readers that expect RGB and flow need a model "
             "with both, see i3d-live weights list",
             file=sys.stderr,
         )
-
-
-def summary(done: Sequence[Done], out: Path, wall_s: float) -> None:
-    """What became of the videos, on stderr. Exits with 1 if there are some without features."""
-    made = [one for one in done if one.error is None and not one.was_there]
-    failed = sorted((one for one in done if one.error is not None), key=lambda one: one.target.source)
-    media_s = sum(one.media_s for one in made)
-    rate_text = f", {media_s / wall_s:.1f} times as fast as they play" if made and wall_s else ""
-    print(
-        f"{len(made)} of {len(done)} videos: {sum(one.rows for one in made)} rows from {media_s:.0f} s of video in "
-        f"{wall_s:.0f} s{rate_text}; in {out}",
-        file=sys.stderr,
-    )
-    if there := sum(one.was_there for one in done):
-        print(f"{there} were there already, or made by another run", file=sys.stderr)
-    if left := [one for one in made if one.left_over_ticks]:
-        ticks = sum(one.left_over_ticks for one in left)
-        print(f"{ticks} ticks of {len(left)} videos are in no row, as they fill no clip", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} failed:", file=sys.stderr)
-        for one in failed:
-            print(f"  {one_line(one.error or '')}", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-class Progress:
-    """On a terminal, a bar with the rate and the time left; else a line for each video that is done."""
-
-    def __init__(self, count: int, console: "Console | None" = None) -> None:
-        """`console`: by default on stderr."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        self._console = console or Console(stderr=True, highlight=False)
-        self._bars = Bars(
-            MofNCompleteColumn(),
-            TextColumn("videos"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bars.add_task("", total=count, rate="")
-        self._lock = threading.Lock()
-        self._count, self._done, self._media_s = count, 0, 0.0
-        self._begun_s = time.monotonic()
-
-    def __enter__(self) -> "Progress":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
-
-    @property
-    def completed(self) -> float:
-        """Videos, and parts of them."""
-        return self._bars.tasks[0].completed
-
-    def advance(self, seconds: float, share: float) -> None:
-        with self._lock:
-            self._media_s += seconds
-            wall_s = time.monotonic() - self._begun_s
-            self._bars.advance(self._task, share)
-            self._bars.update(
-                self._task, rate=f"{self._media_s / max(wall_s, 0.1):.1f} times as fast as it plays"
-            )
-
-    def done(self, done: Done) -> None:
-        from rich.text import Text
-
-        with self._lock:
-            self._done += 1
-            self._bars.advance(self._task, 1 - done.share)
-            if done.was_there:
-                return
-            name = Path(done.target.source).name
-            line = (
-                f"{self._done}/{self._count} {name}: {done.rows} rows" if done.error is None else done.error
-            )
-            style = "" if done.error is None else "red"
-            self._console.print(Text(one_line(line), style), soft_wrap=True)

@@ -1,12 +1,10 @@
 """What a command needs before it can begin: a model, fetched if it is missing, and its engines."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.errors import NoClip
-from engines.load import Bulk, Clips, Engines, Trunks
+from engines.load import Bulk, Engines, Trunks
 from engines.spec import Modality, Streams
 from realtime.commands.options import ModelOptions
 from realtime.commands.progress import fetching, waiting
@@ -68,17 +66,12 @@ class Prepare:
         `model`: if already chosen. `concurrent`: for a recogniser with `submit`. `trunks`, `bulk`: see `engines_of`.
         """
         from engines.backends.registry import choose_backend
-        from engines.load import engines_of
+        from realtime.calibration import calibrated
 
         choose_backend(options.engine.backend)  # fail before the download
         model = model or self.model(options.model, options.engine.streams)
         with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
-            with suppress(NoClip):
-                return engines_of(model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk)
-            clips = calibration_clips(model, options.engine.streams)
-            return engines_of(
-                model, options.engine, clips=clips, concurrent=concurrent, trunks=trunks, bulk=bulk
-            )
+            return calibrated(model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk)
 
     def demo_clip(self) -> Path:
         """The clip that engines are calibrated on, fetched if it is missing."""
@@ -88,20 +81,3 @@ class Prepare:
 
 
 PREPARE = Prepare()
-
-
-def calibration_clips(model: "Model", streams: Streams, clip: Path | None = None) -> Clips:
-    """Ticks (N, 224, 224, C) of a real clip, by default the demo's, for each stream of the model that would run."""
-    import numpy as np
-
-    from engines.load import choose_streams
-    from engines.weights.fetch import demo_clip
-    from realtime.offline import clip_inputs
-    from realtime.sources.open import open_video
-
-    path = clip or demo_clip()
-    ticks = {}
-    for modality in choose_streams(model, streams)[0]:
-        with open_video(path) as video:
-            ticks[modality] = np.stack(list(clip_inputs(video, model.stored(modality).spec)))
-    return ticks

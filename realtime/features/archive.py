@@ -17,6 +17,7 @@ from realtime.features.targets import Target
 from realtime.worker_threads import Stopped
 
 LOOK_AGAIN_S = 1.0
+FOLDER = Folder()
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Archive:
         self,
         computes: Computes,
         report: Report,
-        place: Place = Folder(),
+        place: Place = FOLDER,
         look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         """`place`: where the features go in the end. `look_again_s`: between two looks at the videos that other runs

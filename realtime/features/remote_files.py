@@ -68,26 +68,37 @@ def videos_at(address: str) -> Iterator[tuple[str, Path]]:
             found = [(path, Path(posixpath.basename(path))) for path in sorted(system.glob(there))]
         elif system.isdir(there):
             root = there.rstrip("/")
-            inside = (path for path in sorted(system.find(there)) if Path(path).suffix.lower() in VIDEO_SUFFIXES)
+            inside = (
+                path for path in sorted(system.find(there)) if Path(path).suffix.lower() in VIDEO_SUFFIXES
+            )
             found = [(path, Path(posixpath.relpath(path, root))) for path in inside]
         else:
             found = [(there, Path(posixpath.basename(there)))]
     except Exception as error:
-        raise SourceError(f"{masked(address)}: cannot be read: {reason_at(error)}; check the address") from error
+        raise SourceError(
+            f"{masked(address)}: cannot be read: {reason_at(error)}; check the address"
+        ) from error
     for path, below in found:
         yield f"{scheme}://{path.lstrip('/')}", below
 
 
 def open_system(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it. Raises UsageError for one that cannot be used."""
+    """The file system of an address, and the path in it.
+
+    Raises UsageError where the package for it is missing, SourceError.
+    """
     import fsspec
 
     try:
         system, there = fsspec.core.url_to_fs(address)
     except ImportError as error:  # it names the package that knows this kind of store
-        raise UsageError(f"{masked(address)}: {one_line(str(error))} with pip, on every machine that reads it") from error
-    except ValueError as error:
-        raise UsageError(f"{masked(address)}: {one_line(str(error))}; check the address") from error
+        raise UsageError(
+            f"{masked(address)}: {one_line(str(error))} with pip, on every machine that reads it"
+        ) from error
+    except Exception as error:  # each has its own; some connect already
+        raise SourceError(
+            f"{masked(address)}: cannot be opened: {reason_at(error)}; check the address"
+        ) from error
     return system, str(there)
 
 

@@ -74,9 +74,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def here(convention: Convention, streams: tuple[str, ...] = ("rgb",)) -> Here:
+    return Here(engines_for(convention, streams), Settings(convention, None, "dis"))
+
+
 def archive(convention: Convention, told: Told, streams: tuple[str, ...] = ("rgb",)) -> Archive:
-    here = Here(engines_for(convention, streams), Settings(convention, None, "dis"))
-    return Archive(here, told, look_again_s=0.02)
+    return Archive(here(convention, streams), told, look_again_s=0.02)
 
 
 def run(

@@ -67,7 +67,7 @@ def test_a_list_names_a_path_a_line(tree: Path) -> None:
             r"rtsp://.*camera/s: features are of files; for a camera there is i3d-live run",
         ),
         (["webcam:0"], "features are of files"),
-        (["ftp://host/a.mp4"], "ftp:// is not known"),
+        (["gopher://host/a.mp4"], "gopher:// is not known"),
         (["empty"], "no videos in empty; give files, folders, patterns or a list"),
         (
             ["videos/a.mp4", "other/a.mkv"],
