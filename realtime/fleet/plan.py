@@ -27,7 +27,8 @@ class Node:
 
     name: str
     cores: float
-    """What may be used for cameras, above 0."""
+    """What may be used for cameras, above 0. For an hour after a node was behind it should be at most what its cameras
+    cost then, divided by `FULL`: otherwise they come back for balance as soon as it has recovered."""
     behind_s: float = 0.0
     """How far its worst camera is behind real time, measured since a camera last came to it or left it."""
     draining: bool = False
