@@ -1,7 +1,7 @@
 """The sessions of a run: started from a plan, and changed when the plan changes."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from realtime.commands.sinks import SourceOutputs
 from realtime.commands.sources import Named, Opened, rate
 from realtime.errors import SourceError, UsageError
 from realtime.outputs.log import session_line
-from realtime.session import STOPPED, Session
+from realtime.session import STOPPED, Session, Sink
 from realtime.sources.address import STALL_LIMIT_S, parse_source
 from realtime.stages.region import parse_region
 from realtime.stages.zone_predictions import check_seen
@@ -116,11 +116,13 @@ class Sessions:
         server: "Metrics | None",
         progress: Callable[[float], None],
         lines_left_out: Callable[[str], dict[str, int]] = lambda name: {},
+        more_sinks: Callable[[str | None], Sequence[Sink]] = lambda name: (),
     ) -> None:
-        """`lines_left_out`: of a source, by the output that was too slow for them."""
+        """`lines_left_out`: of a source, by the output that was too slow for them. `more_sinks`: of a source, besides
+        those of the plan."""
         self._plan, self._prepare, self._loaded = plan, prepare, loaded
         self._write, self._server, self._progress = write, server, progress
-        self._lines_left_out = lines_left_out
+        self._lines_left_out, self._more_sinks = lines_left_out, more_sinks
         self._running: dict[Named, Session] = {}
         self._stopped = False
         self.every: list[Session] = []
@@ -141,7 +143,7 @@ class Sessions:
             recognizer,
             name=source.name,
             write=self._write,
-            sinks=outputs.sinks,
+            sinks=[*outputs.sinks, *self._more_sinks(source.name)],
             left_out=lambda: outputs.left_out() | self._lines_left_out(source.name or ""),
             stopwatch=stopwatch,
             progress=self._progress,

@@ -1,0 +1,278 @@
+"""The watcher of a node: `run`, with cameras that come and go, whose lines wait until they are in the log."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from engines.weights.store import Model
+from realtime.cluster.connect import this_code
+from realtime.commands.outputs import LogOptions, Write, together, webhook_writer
+from realtime.commands.prepare import Prepare
+from realtime.commands.run import mqtt_of
+from realtime.commands.sessions import Loaded, Plan, Sessions, load
+from realtime.errors import I3DLiveError, UsageError, one_line
+from realtime.fleet.orders import Line, Numbered, Orders, Report, Watched
+from realtime.pictures import to_jpeg
+from realtime.recognizer import Output
+from realtime.session import Session, Sink, run_sessions
+from realtime.types import Frame
+
+if TYPE_CHECKING:
+    from realtime.commands.sources import Named
+
+KEPT_LINES = 100_000
+"""While nobody writes them: hours of a few cameras."""
+LEASE_S = 15.0
+"""A watcher that hears nothing for this long asks whether its node still belongs to the cluster; if not, it stops."""
+ASKED_EVERY_S = 5.0
+LOAD_OVER_S = 4.0
+IDLE_S = 0.05
+LONGEST_PX, JPEG_QUALITY = 320, 75
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a site, besides its cameras."""
+
+    plan: Plan
+    """Without sources and without a log; with the names of the models."""
+    models: Mapping[str, Any]
+    """By name: a `ModelCopy` of each."""
+
+
+@dataclass
+class Kept:
+    """What a watcher knows of a camera."""
+
+    term: int
+    number: int = 0
+    label: str | None = None
+    event: str | None = None
+    error: str | None = None
+    session: Session | None = None
+    cores: float = 0.0
+    measured: tuple[float, float] = field(default=(0.0, 0.0))
+    """Time and busy seconds when its cost was measured last."""
+
+
+class Installed(Prepare):
+    """Models that came with the orders."""
+
+    def __init__(self, models: Mapping[str, Any]) -> None:
+        self._models = models
+
+    def named(self, name: str, streams: str) -> Model:
+        from realtime.cluster.model_copy import installed
+
+        return installed(self._models[name])
+
+
+class Watcher:
+    """One for each node. `tell` comes from the supervisor, twice a second."""
+
+    def __init__(
+        self, cores: float, code: str, belongs: Callable[[], bool], prepare: Prepare | None = None
+    ) -> None:
+        """`cores`: of the node. `code`: `this_code` of the supervisor. `belongs`: whether the node is part of the
+        cluster; may take long, or raise."""
+        self._cores, self._belongs, self._prepare = cores, belongs, prepare
+        self._error = (
+            None if this_code() == code else f"it has {this_code()}, not {code}; install the same there"
+        )
+        self._orders: Orders | None = None
+        self._heard_s = time.monotonic()
+        self._lock = threading.Lock()
+        self._kept: dict[str, Kept] = {}
+        """Cameras that run here, or whose lines are not written yet."""
+        self._lines: deque[Numbered] = deque()
+        self._sessions: Sessions | None = None
+        self._plan: Plan | None = None
+        self._running: dict[str, int] = {}
+        """Cameras that have a session, and their terms."""
+        self._closing = threading.Event()
+        self._pictures: dict[str, Newest] = {}
+        threading.Thread(target=self._work, name="i3d-live watcher", daemon=True).start()
+        threading.Thread(target=self._keep_lease, name="i3d-live lease", daemon=True).start()
+
+    def tell(self, orders: Orders) -> Report:
+        """Do so from now on. Returns immediately, with all that is new."""
+        with self._lock:
+            before = self._orders
+            if before is None or orders.site.version >= before.site.version:
+                self._orders = orders
+            self._heard_s = time.monotonic()
+            self._forget_written(orders.written)
+            cameras = {name: self._watched(kept) for name, kept in self._kept.items()}
+            assert self._orders is not None
+            return Report(
+                self._orders.site, cameras, tuple(self._lines), self._sessions is not None, self._error
+            )
+
+    def thumbnail(self, camera: str) -> bytes | None:
+        """The newest picture of a camera, as JPEG."""
+        frame = self._pictures[camera].frame if camera in self._pictures else None
+        return None if frame is None else to_jpeg(frame.rgb, LONGEST_PX, JPEG_QUALITY)
+
+    def stop(self) -> None:
+        """End all sessions; their lines can still be fetched."""
+        self._closing.set()
+
+    def _forget_written(self, written: Mapping[str, tuple[int, int]]) -> None:
+        self._lines = deque(
+            each for each in self._lines if (each.term, each.number) > written.get(each.camera, (0, 0))
+        )
+        waiting = {each.camera for each in self._lines}
+        wanted = self._orders.terms if self._orders else {}
+        for name in [name for name in self._kept if name not in waiting]:
+            if name not in self._running and name not in wanted:
+                del self._kept[name]
+                self._pictures.pop(name, None)
+
+    def _watched(self, kept: Kept) -> Watched:
+        figures = kept.session.figures() if kept.session else None
+        if figures is not None:
+            now_s, (then_s, busy_s) = time.monotonic(), kept.measured
+            if not then_s:
+                kept.measured = now_s, figures.busy_s
+            elif now_s - then_s >= LOAD_OVER_S:
+                kept.cores = self._cores * (figures.busy_s - busy_s) / (now_s - then_s)
+                kept.measured = now_s, figures.busy_s
+        ended = figures.ended if figures is not None and figures.failed else None
+        return Watched(kept.term, figures, kept.cores, kept.label, kept.event, kept.error or ended)
+
+    def _write(self, line: Line) -> None:
+        """A line of a session."""
+        with self._lock:
+            kept = self._kept[line["name"]]
+            kept.number += 1
+            if line["kind"] == "prediction" and "zone" not in line:
+                kept.label = line["label"]
+            elif line["kind"] == "event":
+                kept.event = line["label"]
+            self._lines.append(Numbered(line["name"], kept.term, kept.number, time.time(), line))
+            if len(self._lines) > KEPT_LINES:
+                self._leave_out()
+
+    def _leave_out(self) -> None:
+        """The oldest prediction; events only once there is nothing else."""
+        for each in self._lines:
+            if each.line["kind"] == "prediction":
+                self._lines.remove(each)
+                return
+        self._lines.popleft()
+
+    def _work(self) -> None:
+        with ExitStack() as stack:
+            while not self._closing.is_set():
+                try:
+                    self._obey(stack)
+                    if self._sessions is None or not self._running:
+                        self._closing.wait(IDLE_S)
+                        continue
+                    run_sessions(self._sessions.every, self._failed, lambda: self._obey(stack))
+                    self._sessions.every.clear()
+                    self._running.clear()
+                except I3DLiveError as error:
+                    self._error = one_line(str(error))
+                    self._closing.wait(1.0)
+
+    def _obey(self, stack: ExitStack) -> None:
+        """Make what runs what was ordered."""
+        orders = self._orders
+        if orders is None or (self._error is not None and self._sessions is None):
+            return
+        settings: Settings = orders.site.settings
+        if self._sessions is None:
+            self._begin(settings, stack)
+        assert self._sessions is not None
+        if self._closing.is_set():
+            self._sessions.stop()
+            return
+        wanted = dict(orders.terms)
+        if wanted == self._running:
+            return
+        keep = {name: term for name, term in self._running.items() if wanted.get(name) == term}
+        for terms in (keep, wanted) if keep != self._running else (wanted,):
+            self._follow(orders.site.cameras, terms)
+
+    def _begin(self, settings: Settings, stack: ExitStack) -> None:
+        prepare = self._prepare or Installed(settings.models)
+        self._plan = replace(settings.plan, log=LogOptions(), sources=())
+        loaded: Loaded = load(prepare, self._plan)
+        writers: list[Write] = [self._write]
+        if mqtt := mqtt_of(stack, self._plan, [True], True):
+            writers.append(mqtt.push)
+        if self._plan.outputs.webhook:
+            writers.append(webhook_writer(stack, self._plan.outputs.webhook))
+        self._sessions = Sessions(
+            self._plan, prepare, loaded, together(writers), None, lambda media_s: None, more_sinks=self._sinks
+        )
+
+    def _follow(self, cameras: Mapping[str, "Named"], terms: Mapping[str, int]) -> None:
+        assert self._sessions is not None
+        assert self._plan is not None
+        with self._lock:
+            for name, term in terms.items():
+                if self._running.get(name) != term:
+                    self._kept[name] = Kept(term)
+        sources = tuple(cameras[name] for name in terms if name in cameras)
+        self._plan = replace(self._plan, sources=sources)
+        try:
+            self._sessions.follow(self._plan)
+        except (I3DLiveError, UsageError) as error:
+            with self._lock:
+                for name in terms:
+                    self._kept[name].error = one_line(str(error))
+        self._running = dict(terms)
+        running = {session.name: session for session in self._sessions.every if session.ended is None}
+        why = [one_line(str(error)) for error in self._sessions.failures[-1:]]
+        with self._lock:
+            for name in terms:
+                self._kept[name].session = running.get(name)
+                if name not in running and self._kept[name].error is None:
+                    self._kept[name].error = next(iter(why), "cannot be opened")
+
+    def _failed(self, session: Session, error: Exception) -> None:
+        with self._lock:
+            if session.name in self._kept:
+                self._kept[session.name].error = one_line(str(error))
+
+    def _sinks(self, name: str | None) -> list[Sink]:
+        picture = self._pictures[name or ""] = Newest()
+        return [picture]
+
+    def _keep_lease(self) -> None:
+        while not self._closing.wait(ASKED_EVERY_S):
+            if time.monotonic() - self._heard_s > LEASE_S and not self._still_belongs():
+                with self._lock:
+                    if self._orders is not None:
+                        self._orders = replace(self._orders, terms={})
+
+    def _still_belongs(self) -> bool:
+        found: list[bool] = []
+
+        def ask() -> None:
+            with suppress(Exception):  # whatever Ray raises without its head
+                found.append(self._belongs())
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(ASKED_EVERY_S)
+        return found == [True]
+
+
+class Newest:
+    """Sink: keeps the newest frame."""
+
+    frame: Frame | None = None
+
+    def push(self, item: Frame | Output) -> None:
+        if isinstance(item, Frame):
+            self.frame = item
+
+    def close(self) -> None:
+        pass
