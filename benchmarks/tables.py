@@ -1,4 +1,4 @@
-"""The figures of README.md and the tables of docs/benchmarks.md, from the files in benchmarks/results.
+"""The figures of README.md, the tables of docs/benchmarks.md and docs/sizing.md: from the files in benchmarks/results.
 
     python -m benchmarks.tables      writes each between its marks: <!-- benchmarks NAME --> ... <!-- end -->
 
@@ -13,11 +13,12 @@ from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
 from benchmarks.tables_features import features, of_archive
+from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
 from benchmarks.tables_long import cameras_2, soak, view
 from benchmarks.tables_where import where, zones
 
-README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+README, PAGE, SIZING = ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "sizing.md"
 PLACE = re.compile(r"(<!-- benchmarks (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TOLD_VERSIONS = ("openvino", "torch", "opencv-contrib-python-headless", "numba")
 PICTURES = {"reaction": ("reaction.png", "Cost of each mode against its reaction to a change of action")}
@@ -32,14 +33,14 @@ def written(text: str, results: Path = RESULTS) -> str:
 
 
 def block(name: str, results: Path) -> str:
-    result = OF_README if name in README_TABLES or name in SENTENCES else name
+    result = result_of(name)
     path = results / f"{result}.json"
     if not path.exists():
         return ""
     document = json.loads(path.read_text())
     if name in SENTENCES:
         return f"{SENTENCES[name](document)}\n"
-    head, *rows = (TABLES | OTHERS | README_TABLES)[name](document)
+    head, *rows = (TABLES | OTHERS | README_TABLES | SIZING_TABLES)[name](document)
     told = caption(result, document["machine"])
     if name in README_TABLES and (archive := results / "features.json").exists():
         beside = json.loads(archive.read_text())
@@ -51,6 +52,13 @@ def block(name: str, results: Path) -> str:
     return f"{picture}{table}\n\n{told}\n"
 
 
+def result_of(name: str) -> str:
+    """The result that a table or sentence comes from."""
+    if name in README_TABLES or name in SENTENCES:
+        return OF_README
+    return OF_SIMULATED if name in SIMULATED else name
+
+
 def caption(name: str, machine: dict[str, Any]) -> str:
     versions = machine["versions"]
     told = ", ".join(
@@ -60,7 +68,8 @@ def caption(name: str, machine: dict[str, Any]) -> str:
     )
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     where = f"{machine['cpu']}, {machine['cores']} cores{gpu}, {machine['date']}"
-    return f"<sub>`python -m benchmarks.{name.removesuffix('_2')}`: {where}; {told}.</sub>"
+    simulated = "Simulated by " if name == OF_SIMULATED else ""
+    return f"<sub>{simulated}`python -m benchmarks.{name.removesuffix('_2')}`: {where}; {told}.</sub>"
 
 
 def faster(times: float) -> str:
@@ -253,6 +262,9 @@ TABLES: Tables = {
 OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones, idle, features)}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
+SIMULATED: Tables = {table.__name__: table for table in (fleet_costs, fleet_sim, fleet_varied)}
+OF_SIMULATED = "fleet_sim"
+SIZING_TABLES: Tables = SIMULATED | {"fleet_memory": fleet_memory}
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {"figures": figures}
 OF_README = "peers"
 """The result that README's figures come from."""
@@ -266,5 +278,5 @@ FIVE = {
 
 
 if __name__ == "__main__":
-    for page in (README, PAGE):
+    for page in (README, PAGE, SIZING):
         page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")

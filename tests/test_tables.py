@@ -1,4 +1,4 @@
-"""The tables in docs/benchmarks.md and the figures in the README come from the results, and from nothing else."""
+"""The tables in docs/ and the figures in the README come from the results, and from nothing else."""
 
 import json
 import shutil
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tables import (
-    OF_README,
     OTHERS,
     PAGE,
     PLACE,
@@ -15,24 +14,24 @@ from benchmarks.tables import (
     README_TABLES,
     RESULTS,
     SENTENCES,
+    SIZING,
+    SIZING_TABLES,
     TABLES,
     block,
     faster,
+    result_of,
     written,
 )
 from tests.conftest import ROOT
 
-IN_PAGE, IN_README = (
-    [found[2] for found in PLACE.finditer(page.read_text(encoding="utf-8"))] for page in (PAGE, README)
+PAGES = [README, PAGE, SIZING]
+IN_README, IN_PAGE, IN_SIZING = (
+    [found[2] for found in PLACE.finditer(page.read_text(encoding="utf-8"))] for page in PAGES
 )
-NAMES = IN_PAGE + IN_README
+NAMES = IN_README + IN_PAGE + IN_SIZING
 
 
-def result(name: str) -> str:
-    return OF_README if name in IN_README else name
-
-
-@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_holds_what_the_results_say(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == written(text), "python -m benchmarks.tables regenerates it"
@@ -40,10 +39,11 @@ def test_a_page_holds_what_the_results_say(page: Path) -> None:
 
 def test_every_table_has_its_place() -> None:
     assert sorted(IN_PAGE) == sorted(TABLES | OTHERS)
+    assert sorted(IN_SIZING) == sorted(SIZING_TABLES)
     assert sorted(IN_README) == sorted([*README_TABLES, *SENTENCES])
 
 
-@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_figure_says_that_something_takes_x_as_long(page: Path) -> None:
     assert "as long |" not in page.read_text(encoding="utf-8")
 
@@ -69,10 +69,10 @@ def test_a_result_names_its_machine_and_date(path: Path) -> None:
     assert {"date", "cpu", "cores", "versions"} <= set(found["machine"])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{result(name)}.json").exists()])
+@pytest.mark.parametrize("name", [name for name in NAMES if (RESULTS / f"{result_of(name)}.json").exists()])
 def test_a_changed_figure_changes_the_table(name: str, tmp_path: Path) -> None:
     shutil.copytree(RESULTS, tmp_path / "results")
-    path = tmp_path / "results" / f"{result(name)}.json"
+    path = tmp_path / "results" / f"{result_of(name)}.json"
     found = json.loads(path.read_text())
     path.write_text(json.dumps(changed(found)))
     before, after = block(name, RESULTS).splitlines(), block(name, tmp_path / "results").splitlines()
@@ -91,7 +91,7 @@ def changed(value: object) -> object:
     return value
 
 
-@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_without_a_result_the_place_stays_empty(page: Path, tmp_path: Path) -> None:
     empty = written(page.read_text(encoding="utf-8"), tmp_path)
     assert {found[3] for found in PLACE.finditer(empty)} == {""}
