@@ -20,6 +20,7 @@ from realtime.commands import (
     engine,
     evaluate,
     features,
+    fleet,
     flow,
     run,
     site,
@@ -108,6 +109,18 @@ _add(site.init, "site init door=rtsp://camera/stream webcam:0", to=_site)
 _add(site.check, "site check site.toml", to=_site)
 _add(site.print_schema, "site schema > site.schema.json", name="schema", to=_site)
 app.add_typer(_site, name="site")
+
+_fleet = typer.Typer(
+    cls=fleet.StartsWithASite, help="Many cameras on many machines, on a Ray cluster.", no_args_is_help=True
+)
+_add(fleet.start, "fleet site.toml --log fleet.jsonl", to=_fleet)
+_add(fleet.status, "fleet status --watch", to=_fleet)
+_add(fleet.add, "fleet add yard=rtsp://camera/stream --priority 5", to=_fleet)
+_add(fleet.remove, "fleet remove yard", to=_fleet)
+_add(fleet.move, "fleet move yard node2", to=_fleet)
+_add(fleet.drain, "fleet drain node2", to=_fleet)
+_add(fleet.stop, "fleet stop", to=_fleet)
+app.add_typer(_fleet, name="fleet")
 
 
 def version(wanted: bool) -> None:

@@ -128,7 +128,7 @@ def _camera(
             zones.append(zone_of(name, at))
     except (UsageError, typer.BadParameter) as error:
         raise _Wrong((*place, *key), error) from error
-    return Named(address, table["name"], how, tuple(zones))
+    return Named(address, table["name"], how, tuple(zones), table.get("priority", 0))
 
 
 def _said(table: str, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -182,6 +182,10 @@ def schema() -> dict[str, Any]:
         "address_file": text | {"description": "File whose first line is the address."},
         "password_file": text | {"description": "File whose first line is the password of the address's user."},
         "zones": zones_schema(),
+        "priority": {
+            "type": "integer",
+            "description": "In a fleet that has not room for all: the higher, the more important.",
+        },
     } | camera["properties"]  # fmt: skip
     camera["required"] = ["name"]
     cameras = {"type": "array", "minItems": 1, "items": camera, "$comment": "at least one table [[camera]]"}

@@ -80,6 +80,8 @@ class Named:
     """For the lines of the log; None for a single source without a name."""
     how: SourceOptions = SourceOptions()
     zones: tuple[Zone, ...] = ()
+    priority: int = 0
+    """In a fleet that has not room for all: the higher, the more important."""
 
     def open(
         self, *, may_be_away: bool, later: bool = False, keep_packets: bool = False

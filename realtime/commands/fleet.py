@@ -1,0 +1,310 @@
+"""`i3d-live fleet`: many cameras on many machines."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from realtime.commands.flags import Given
+from realtime.commands.options import ModelOptions, RecognizerOptions
+from realtime.commands.outputs import LogOptions, OutputOptions
+from realtime.commands.prepare import PREPARE, Prepare
+from realtime.commands.sessions import Plan
+from realtime.commands.site_options import read_site
+from realtime.commands.sources import Named, parse_sources
+from realtime.errors import EngineError, I3DLiveError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PLACED_WITHIN_S = 180.0
+"""The first time, engines are built."""
+LOOK_S = 0.5
+
+Address = Annotated[
+    str, typer.Option("--cluster", metavar="ADDRESS", help="The Ray cluster: auto, or HOST:PORT of its head.")
+]
+
+
+class StartsWithASite(TyperGroup):
+    """`fleet site.toml` is `fleet start site.toml`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].endswith(".toml"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+def start(
+    file: Annotated[Path, typer.Argument(metavar="SITE", help="The site file.")],
+    cluster: Address = "auto",
+    log: LogOptions = LogOptions(),
+    *,
+    prepare: Prepare = PREPARE,
+    given: Given = Given(),
+) -> None:
+    """Watch the cameras of a site file on all machines of a Ray cluster, until i3d-live fleet stop.
+
+    All lines come into one log, on the machine where this was typed; [output] of the site file says where each machine
+    sends its own. A second time: the cameras are those of the file as it is now.
+    """
+    said = read_site(file, given)
+    plan = Plan(
+        said.cameras,
+        given.over(log, said.said),
+        OutputOptions(**{key: value for key, value in said.said.items() if key in vars(OutputOptions())}),
+        given.over(ModelOptions(), said.said),
+        given.over(RecognizerOptions(), said.said),
+    )
+    plan.check()
+    check_fleet(plan)
+    cameras = {named.name or named.text: named for named in plan.sources}
+    priorities = {name: named.priority for name, named in cameras.items()}
+    with in_cluster(cluster):
+        actor = supervisor()
+        if actor is None:
+            chosen = prepare.model(plan.model.model, plan.model.engine.streams).name
+            ready = replace(plan, model=replace(plan.model, model=chosen), sources=())
+            for name in ready.zone_models():
+                prepare.model(name, plan.model.engine.streams)
+            actor = new_supervisor(cameras, absolute(ready), priorities)
+        else:
+            call(actor.change.remote(cameras, priorities))
+            print("i3d-live: a fleet runs already; its cameras are now those of the file", file=sys.stderr)
+        show(wait_for_all(actor))
+    print("i3d-live: more: i3d-live fleet status; to end it: i3d-live fleet stop", file=sys.stderr)
+
+
+def status(
+    cluster: Address = "auto",
+    watch: Annotated[bool, typer.Option("--watch", help="Again every second, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show which machine watches which camera, how loaded each is, and what waits."""
+    with in_cluster(cluster):
+        actor = required()
+        if as_json:
+            print(json.dumps(call(actor.status.remote())))
+        elif not watch:
+            show(call(actor.status.remote()))
+        else:
+            follow(actor)
+
+
+def add(
+    camera: Annotated[str, typer.Argument(metavar="NAME=SOURCE", help="As for run, with a name.")],
+    cluster: Address = "auto",
+    priority: Annotated[int, typer.Option(help="The higher, the more important.")] = 0,
+) -> None:
+    """Watch one more camera. It is not written to the site file."""
+    (named,) = parse_sources([camera])
+    if named.name is None:
+        raise UsageError("give the camera a name, as in door=rtsp://camera/stream")
+    with in_cluster(cluster):
+        call(required().add.remote(named.name, named, priority))
+
+
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The camera.")], cluster: Address = "auto"
+) -> None:
+    """Watch a camera no more."""
+    with in_cluster(cluster):
+        call(required().remove.remote(name))
+
+
+def move(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The camera.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The machine, as fleet status names it.")],
+    cluster: Address = "auto",
+) -> None:
+    """Let another machine watch a camera."""
+    with in_cluster(cluster):
+        call(required().move.remote(name, node))
+
+
+def drain(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The machine, as fleet status names it.")],
+    cluster: Address = "auto",
+    undo: Annotated[bool, typer.Option("--undo", help="It may have cameras again.")] = False,
+) -> None:
+    """Move all cameras away from a machine, and give it none, so that it can be switched off."""
+    with in_cluster(cluster):
+        call(required().drain.remote(node, not undo))
+
+
+def stop(cluster: Address = "auto") -> None:
+    """End the fleet: all sessions, with their last lines written."""
+    import ray
+
+    with in_cluster(cluster):
+        actor = required()
+        call(actor.stop.remote())
+        ray.kill(actor)
+
+
+@contextmanager
+def in_cluster(address: str) -> Iterator[None]:
+    """Raises UsageError for a cluster that would end with the command."""
+    from realtime.cluster.connect import connected
+
+    if address == "local":
+        raise UsageError("--cluster local ends with this command; start a cluster with: ray start --head")
+    with connected(address):
+        yield
+
+
+def check_fleet(plan: Plan) -> None:
+    """Raises UsageError for what only a single machine can do."""
+    if plan.outputs.annotate or plan.outputs.timeline:
+        raise UsageError(
+            "a fleet draws no annotate and no timeline: its cameras move; leave them out of the site file"
+        )
+    if str(plan.log.log) == "-":
+        raise UsageError("the log of a fleet is a file: it goes on after this command; give --log FILE")
+    for named in plan.sources:
+        if not named.how.reconnect:
+            raise UsageError(
+                f"{named.name}: a fleet opens cameras again when they are lost; leave out reconnect"
+            )
+
+
+def absolute(plan: Plan) -> Plan:
+    """With the path of the log as it is for another process."""
+    path = plan.log.log
+    return plan if path is None else replace(plan, log=replace(plan.log, log=path.absolute()))
+
+
+def supervisor() -> Any:
+    """That of the fleet; None if there is none."""
+    import ray
+
+    from realtime.commands.fleet_supervisor import NAME, SPACE
+
+    try:
+        return ray.get_actor(NAME, SPACE)
+    except ValueError:
+        return None
+
+
+def required() -> Any:
+    """Raises EngineError if there is none."""
+    actor = supervisor()
+    if actor is None:
+        raise EngineError("no fleet runs on this cluster; start one: i3d-live fleet site.toml")
+    return actor
+
+
+def new_supervisor(cameras: Mapping[str, Named], plan: Plan, priorities: Mapping[str, int]) -> Any:
+    """On this machine, where the log and the models are; Ray starts it again where it ends."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from realtime.commands.fleet_supervisor import NAME, SPACE, SupervisorActor
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    made: Any = ray.remote(SupervisorActor).options(
+        name=NAME,
+        namespace=SPACE,
+        lifetime="detached",
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=3,
+        max_concurrency=8,
+        scheduling_strategy=here,
+    )
+    return made.remote(cameras, plan, priorities, round(time.time() * 1000))
+
+
+def call(reference: Any) -> Any:
+    """What the supervisor answers. Raises what it raised, EngineError if it is gone."""
+    import ray
+
+    try:
+        return ray.get(reference, timeout=60.0)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, I3DLiveError):
+            raise error.cause from None
+        raise
+    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+        raise EngineError("the supervisor of the fleet does not answer; see Ray's logs") from error
+
+
+def wait_for_all(actor: Any) -> dict[str, Any]:
+    """The status once every camera is watched or waits for room."""
+    from realtime.commands.progress import waiting
+
+    until_s = time.monotonic() + PLACED_WITHIN_S
+    with waiting("Waiting for the machines; the first time, their engines are built"):
+        while True:
+            found: dict[str, Any] = call(actor.status.remote())
+            ready = any(node["ready"] for node in found["nodes"].values())
+            stuck = bool(found["nodes"]) and all(node["error"] for node in found["nodes"].values())
+            settled = ready and all(
+                c["node"] or name in found["waiting"] for name, c in found["cameras"].items()
+            )
+            if stuck or settled or time.monotonic() > until_s:
+                return found
+            time.sleep(LOOK_S)
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """The tables, on stdout."""
+    from rich.console import Console
+
+    console = Console()
+    for table in tables(found):
+        console.print(table)
+
+
+def follow(actor: Any) -> None:
+    """The tables, again and again."""
+    from rich.console import Group
+    from rich.live import Live
+
+    with Live(Group(*tables(call(actor.status.remote()))), refresh_per_second=4) as live:
+        while True:
+            time.sleep(1.0)
+            live.update(Group(*tables(call(actor.status.remote()))))
+
+
+def tables(found: Mapping[str, Any]) -> "list[Table]":
+    """Machines, and cameras."""
+    from rich.table import Table
+    from rich.text import Text
+
+    nodes = Table("machine", "cores used", "behind", "", box=None, pad_edge=False)
+    for name, node in sorted(found["nodes"].items()):
+        state = node["error"] or (
+            "drains" if node["draining"] else "" if node["ready"] else "loads its engine"
+        )
+        used = f"{node['used']:.2f} of {node['cores']:.0f}"
+        nodes.add_row(
+            Text(name, "bold"),
+            used,
+            f"{node['behind_s']:.1f} s",
+            Text(state, "red" if node["error"] else "dim"),
+        )
+    cameras = Table(
+        "camera", "machine", "fps", "cores", "lag", "now", "last event", "", box=None, pad_edge=False
+    )
+    for name, camera in sorted(found["cameras"].items()):
+        state = camera["error"] or camera["lost"] or found["waiting"].get(name) or camera["why"]
+        bad = bool(camera["error"] or camera["lost"] or name in found["waiting"])
+        cameras.add_row(
+            Text(name, "bold"),
+            camera["node"] or "waits",
+            f"{camera['fps']:.1f}",
+            f"{camera['cores']:.2f}",
+            f"{camera['lag_s']:.1f} s",
+            Text(camera["label"] or ""),
+            Text(camera["event"] or ""),
+            Text(state, "red" if bad else "dim"),
+        )
+    return [nodes, cameras]
