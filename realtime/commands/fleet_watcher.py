@@ -139,7 +139,8 @@ class Watcher:
             if not then_s:
                 kept.measured = now_s, figures.busy_s
             elif now_s - then_s >= LOAD_OVER_S:
-                kept.cores = self._cores * (figures.busy_s - busy_s) / (now_s - then_s)
+                share = min(1.0, (figures.busy_s - busy_s) / (now_s - then_s))  # work counts when it is done
+                kept.cores = self._cores * share
                 kept.measured = now_s, figures.busy_s
         ended = figures.ended if figures is not None and figures.failed else None
         return Watched(kept.term, figures, kept.cores, kept.label, kept.event, kept.error or ended)

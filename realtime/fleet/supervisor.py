@@ -20,6 +20,8 @@ SETTLED_S = 20.0
 """A camera that has run for less is not moved for balance: what it costs is not known yet."""
 LATE_FOR_S = 3600.0
 """For this long after a node was behind, it counts with the cores that were too few then."""
+MEASURED_AFTER_S = 10.0
+"""How late a node is counts from so long after a camera came to it or left it: until then it catches up."""
 UNKNOWN_CORES = 0.3
 """What a camera is taken to cost before any has been measured."""
 
@@ -47,6 +49,8 @@ class Known:
     """When it was behind last, and what its cameras cost then."""
     late_cores: float = 0.0
     behind_s: float = 0.0
+    changed_s: float = float("-inf")
+    """When a camera came or left."""
 
 
 @dataclass
@@ -171,7 +175,8 @@ class Supervisor:
             for camera, watched in known.report.cameras.items()
             if watched.figures is not None and self._settled(camera, name, now_s)
         ]
-        known.behind_s = max(lags, default=0.0)
+        caught_up = now_s - known.changed_s >= MEASURED_AFTER_S
+        known.behind_s = max(lags, default=0.0) if caught_up else 0.0
         if known.behind_s > 1.0:
             known.late_s = now_s
             known.late_cores = sum(watched.cores for watched in known.report.cameras.values())
@@ -225,6 +230,8 @@ class Supervisor:
         if before is not None:
             self.counts.moves += 1
         self.counts.why[camera] = why
+        for name in {node, holder} & self._nodes.keys():
+            self._nodes[name].changed_s = now_s
         self._waiting.pop(camera, None)
         place = Place(node, max(term, before.term + 1 if before else 0), now_s)
         if holder in self.nodes:
