@@ -38,6 +38,7 @@ CARRIED_OUT = ("run", "classify", "list", "info", "flow")
 `check`, `demo`, `bundle`, `view` and `weights` have their own tests; here their calls are only parsed."""
 ELSEWHERE = ("webcam:", "rtsp://", "http://", "https://", "mqtt://")
 OF_THE_SYSTEM = {
+    ".venv/bin/ray",
     "docker", "export", "journalctl", "scp", "sudo", "ssh", ".", "venv/bin/pip", ".venv/bin/pip", "python3",
 }  # fmt: skip
 FILES_AT_HAND = ("video.mp4", "pictures", "videos", "mine.pt", "mine.txt")

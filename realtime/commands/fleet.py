@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from realtime.commands.flags import Given
+from realtime.commands.fleet_tables import follow, show
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.outputs import LogOptions, OutputOptions
 from realtime.commands.prepare import PREPARE, Prepare
@@ -20,9 +21,6 @@ from realtime.commands.sessions import Plan
 from realtime.commands.site_options import read_site
 from realtime.commands.sources import Named, parse_sources
 from realtime.errors import EngineError, I3DLiveError, UsageError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 PLACED_WITHIN_S = 180.0
 """The first time, engines are built."""
@@ -95,7 +93,7 @@ def status(
         elif not watch:
             show(call(actor.status.remote()))
         else:
-            follow(actor)
+            follow(lambda: call(actor.status.remote()))
 
 
 def add(
@@ -252,59 +250,3 @@ def wait_for_all(actor: Any) -> dict[str, Any]:
             if stuck or settled or time.monotonic() > until_s:
                 return found
             time.sleep(LOOK_S)
-
-
-def show(found: Mapping[str, Any]) -> None:
-    """The tables, on stdout."""
-    from rich.console import Console
-
-    console = Console()
-    for table in tables(found):
-        console.print(table)
-
-
-def follow(actor: Any) -> None:
-    """The tables, again and again."""
-    from rich.console import Group
-    from rich.live import Live
-
-    with Live(Group(*tables(call(actor.status.remote()))), refresh_per_second=4) as live:
-        while True:
-            time.sleep(1.0)
-            live.update(Group(*tables(call(actor.status.remote()))))
-
-
-def tables(found: Mapping[str, Any]) -> "list[Table]":
-    """Machines, and cameras."""
-    from rich.table import Table
-    from rich.text import Text
-
-    nodes = Table("machine", "cores used", "behind", "", box=None, pad_edge=False)
-    for name, node in sorted(found["nodes"].items()):
-        state = node["error"] or (
-            "drains" if node["draining"] else "" if node["ready"] else "loads its engine"
-        )
-        used = f"{node['used']:.2f} of {node['cores']:.0f}"
-        nodes.add_row(
-            Text(name, "bold"),
-            used,
-            f"{node['behind_s']:.1f} s",
-            Text(state, "red" if node["error"] else "dim"),
-        )
-    cameras = Table(
-        "camera", "machine", "fps", "cores", "lag", "now", "last event", "", box=None, pad_edge=False
-    )
-    for name, camera in sorted(found["cameras"].items()):
-        state = camera["error"] or camera["lost"] or found["waiting"].get(name) or camera["why"]
-        bad = bool(camera["error"] or camera["lost"] or name in found["waiting"])
-        cameras.add_row(
-            Text(name, "bold"),
-            camera["node"] or "waits",
-            f"{camera['fps']:.1f}",
-            f"{camera['cores']:.2f}",
-            f"{camera['lag_s']:.1f} s",
-            Text(camera["label"] or ""),
-            Text(camera["event"] or ""),
-            Text(state, "red" if bad else "dim"),
-        )
-    return [nodes, cameras]

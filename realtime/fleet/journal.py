@@ -16,8 +16,8 @@ from realtime.outputs.rotating_log import is_part
 
 TAIL_BYTES = 64_000_000
 """Of a log is read when it is opened again: hours of a large fleet."""
-NOT_WATCHED = ("session", "connection", "level", "moved")
-"""Kinds of lines that come before a camera is seen."""
+NOT_WATCHED = ("session", "connection", "level", "summary")
+"""Kinds of lines that also a camera has that is not seen."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Journal:
         """`last`: by camera, of what `write` adds to; see `read_last`."""
         self._write = write
         self._last = dict(last or {})
+        self._seen = set(self._last)
         self._left: dict[str, Last] = {}
         """Cameras that are not seen in their new term yet: where they were watched before."""
         self._why: dict[str, str] = {}
@@ -45,7 +46,7 @@ class Journal:
     def begin(self, camera: str, term: int, node: str, why: str) -> None:
         """From now on lines of older terms are refused: a `moved` line says that nobody watched."""
         last = self._last.get(camera)
-        if last is not None and last.number and term > last.term:
+        if last is not None and camera in self._seen and term > last.term:
             self._left.setdefault(camera, last)
         self._why[camera] = why
         self._last[camera] = Last(term, 0, node, last.at_s if last else 0.0)
@@ -81,7 +82,11 @@ class Journal:
         return self._last[camera].term if camera in self._last else 0
 
     def _tell_moved(self, node: str, each: Numbered) -> None:
-        if each.line["kind"] in NOT_WATCHED or (before := self._left.pop(each.camera, None)) is None:
+        if each.line["kind"] in NOT_WATCHED:
+            return
+        self._seen.add(each.camera)
+        before = self._left.pop(each.camera, None)
+        if before is None:
             return
         self._write(
             {

@@ -230,8 +230,9 @@ class Supervisor:
         if before is not None:
             self.counts.moves += 1
         self.counts.why[camera] = why
-        for name in {node, holder} & self._nodes.keys():
-            self._nodes[name].changed_s = now_s
+        for name, known in self._nodes.items():
+            if name in (node, holder):
+                known.changed_s = now_s
         self._waiting.pop(camera, None)
         place = Place(node, max(term, before.term + 1 if before else 0), now_s)
         if holder in self.nodes:
