@@ -81,7 +81,6 @@ async function draw() {
     say("Start a source first; then draw on its picture.");
     return before;
   }
-  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
   const drawn = await drawRegion(find("marks"), find("stage"), size_px, mirrored);
   return drawn ? stored(drawn, size_px, turn).join(",") : before;
 }

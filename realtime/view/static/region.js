@@ -63,6 +63,7 @@ export function drawRegion(svg, stage, size, mirrored) {
       document.removeEventListener("keydown", key);
       resolve(rect && rect[2] >= 16 && rect[3] >= 16 ? rect : null);
     };
+    stage.scrollIntoView({ behavior: "instant", block: "nearest" }); // else it would still move under the pointer
     stage.classList.add("drawing");
     stage.addEventListener("pointerdown", down);
     stage.addEventListener("pointermove", move);

@@ -143,7 +143,6 @@ function add() {
 async function drawOne(stage) {
   if (stage.classList.contains("drawing")) return document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
   stage.classList.add("zoning");
-  stage.scrollIntoView({ behavior: "smooth", block: "nearest" });
   const box = await drawRegion(find("marks"), stage, told.size_px, view.mirrored);
   stage.classList.remove("zoning");
   if (!box) return;
