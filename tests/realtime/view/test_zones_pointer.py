@@ -125,3 +125,13 @@ def test_a_drag_right_after_an_arrow_key_counts(page: Any) -> None:
     wait_for(page, {"zone 1": (114, 50, 80, 80)})
     page.wait_for_timeout(500)  # the key is told of after 300 ms
     wait_for(page, {"zone 1": (114, 50, 80, 80)})
+
+
+def test_a_name_that_is_typed_at_the_edge_does_not_scroll_the_picture(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    press(page, "Draw a zone")
+    drag(page, (240, 60), (300, 140))
+    page.keyboard.type("a long name at the right edge")
+    assert page.evaluate("document.getElementById('stage').scrollLeft") == 0
+    page.keyboard.press("Enter")
+    wait_for(page, {"a long name at the right edge": (240, 60, 60, 80)})
