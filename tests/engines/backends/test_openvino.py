@@ -296,11 +296,12 @@ def test_golden_logits_of_a_window(
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("length", [64, 120])
+@pytest.mark.parametrize("length", [pytest.param(64, marks=pytest.mark.slow), 120])
 def test_golden_logits_of_the_reference_without_torch(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], length: int
 ) -> None:
-    """The plain graph over the whole video, against which engines are checked when they are built."""
+    """The plain graph over the whole video, against which engines are checked when they are built. One length tells of
+    the other: a window of 64 ticks is held to the same figures above."""
     model = openvino_build.read(float_ticks(window(RGB, kinetics, length)))
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
     cells = device.core().compile_model(model, "CPU", hints)([golden_input(length)])[0][0]
@@ -321,7 +322,9 @@ def test_black_and_white_are_as_far_apart_as_frechet_video_distance_says(
     assert float(((black.astype(float) - white) ** 2).sum()) == pytest.approx(151.392, abs=0.005)
 
 
+# That bfloat16 is near is tested on a window of the trained network above, and step by step on a narrow one.
 @pytest.mark.weights
+@pytest.mark.parametrize("hint", ["f32", pytest.param("bf16", marks=pytest.mark.slow)], indirect=True)
 def test_golden_logits_per_position(
     kinetics: dict[str, np.ndarray], golden: dict[str, np.ndarray], hint: str
 ) -> None:
