@@ -30,7 +30,7 @@ LONG_FILES = (
     "realtime/test_many.py",
     "live/test_soak.py",
     "engines/test_cells.py",
-    "engines/backends/test_int8.py",
+    "engines/backends/test_few_bits.py",
     "test_docker.py",
 )
 """They run first: otherwise one of two processes would still be busy with one of them when the other has nothing left

@@ -25,11 +25,10 @@ TENSORS = {3: random_tensors(3), 2: random_tensors(2, seed=1)}
 TICKS = {channels: noise(LENGTH, channels, px=PX) for channels in (3, 2)}
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "int8": 0.1}
 """By precision, for scores of about 1: the largest difference in float32, else the mean. In int8, 0.055 was seen
-(`backends/test_int8.py`)."""
+(`backends/test_few_bits.py`)."""
 ENGINES = [
     ("torch", "float32"),
     ("openvino", "float32"),
-    ("openvino", "bfloat16"),
 ]
 
 
