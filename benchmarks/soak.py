@@ -1,7 +1,7 @@
 """Does it stay up? A day of video as fast as possible, half an hour of an RTSP camera, and a server killed 20 times.
 
     make soak                                                     about an hour; writes results/soak.json
-    python -m benchmarks.soak --media-hours 0.5 --rtsp-s 50 --kills 3 --out short.json     about two minutes
+    python -m benchmarks.soak --media-hours 0.5 --rtsp-s 25 --kills 3 --out short.json     a minute and a half
 
 The camera has every output: log, metrics, MQTT (needs mosquitto), annotated video, timeline, clips and snapshots of
 events. It fails where memory grows by 1 % after the warm-up, lag grows, a frame is dropped as late or not accounted

@@ -28,6 +28,10 @@ LONG_FILES = (
     "live/test_run_live.py",
     "realtime/commands/test_bundle_elsewhere.py",
     "realtime/test_many.py",
+    "live/test_soak.py",
+    "engines/test_cells.py",
+    "engines/backends/test_few_bits.py",
+    "test_docker.py",
 )
 """They run first: otherwise one of two processes would still be busy with one of them when the other has nothing left
 to do."""

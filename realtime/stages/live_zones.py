@@ -44,12 +44,18 @@ class LiveZones:
         self._lock = Lock()
         self._now = tuple(zones)
         self._changes: deque[Zone | ZoneRemoved] = deque()
+        self._changed = 0
         self._sight: Sight | None = None
 
     @property
     def now(self) -> tuple[Zone, ...]:
         """The zones in force, those included that the recogniser has not taken yet."""
         return self._now
+
+    @property
+    def changed(self) -> int:
+        """How often they have changed. If it is read before `now`, that holds all of these changes."""
+        return self._changed
 
     def put(self, zone: Zone) -> None:
         """Add a zone, or replace the one of that name: its open event ends, and the zone keeps its place in `now`.
@@ -65,6 +71,7 @@ class LiveZones:
             if self._sight is not None:
                 self._sight.check(zone)
             self._now = zones
+            self._changed += 1
             self._changes.append(zone)
 
     def remove(self, name: str) -> None:
@@ -78,6 +85,7 @@ class LiveZones:
                     + (f"name one of {names}" if names else "there is none at all")
                 )
             self._now = zones
+            self._changed += 1
             self._changes.append(ZoneRemoved(name))
 
     def seen_in(self, sight: Sight) -> None:

@@ -239,6 +239,7 @@ class Channel:
         }
         shown = [] if self._board.answer is None else [label for label, _ in self._board.answer.top]
         state |= {"where": glow_state(recognizer, dict.fromkeys([*shown, *self._asked.values()]))}
+        state |= {"zone_changes": self.zones.changed}
         state |= {"zones": zones_state(self.zones, self._board.in_zones, self._board.picture)}
         state |= {
             "level": figures.level,

@@ -8,8 +8,9 @@ WS   /live/TOKEN/camera         the pictures of the page's webcam: see `realtime
 POST /live/upload?name=NAME     a video file -> {"upload": ...}, to be started within a minute
 POST /live/start                {"source", "address", "upload", "settings"} -> {"token": ...}
 POST /live/TOKEN/stop           what was started is let go
-PUT  /live/TOKEN/zones?name=NAME    {"x", "y", "width", "height"}, and "was" for a new name: see `realtime.view.zones`
-DELETE /live/TOKEN/zones?name=NAME  the zone is gone
+PUT  /live/TOKEN/zones?name=NAME    {"x", "y", "width", "height", "of"}, and "was" for a new name: see
+                                    `realtime.view.zones` -> {"zone_changes": of the first state that tells of it}
+DELETE /live/TOKEN/zones?name=NAME  the zone is gone -> likewise
 
 Errors are answered with {"error": ...}, for the viewer to read.
 """
@@ -177,7 +178,7 @@ async def _zone(request: Request, channel: Channel) -> Response:
         return _problem(400, str(error))
     except (ValueError, RecursionError):
         return _problem(400, "a zone that is not JSON; load the page again")
-    return Response(status_code=204)
+    return JSONResponse({"zone_changes": channel.zones.changed})
 
 
 async def _upload(request: Request, hub: Hub) -> Response:

@@ -1,7 +1,7 @@
 """Zones in the page: drawn there in px of the picture that it shows, kept in px of the source. Only here one becomes
 the other."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,14 +26,15 @@ def zones_state(zones: LiveZones, answers: Mapping[str, Prediction], picture: Pi
 
 
 def put_zone(zones: LiveZones, name: str, given: Any, picture: Picture) -> None:
-    """Add or move a zone as a page wants it: an object of x, y, width and height in px of the picture that it shows
-    and, for a new name, `was`, the one before. What else a zone has does not change.
+    """Add or move a zone as a page wants it: an object of x, y, width and height in px of the picture that it shows,
+    `of`, the width and height of that if the source may have others by now, and, for a new name, `was`, the one before.
+    What else a zone has does not change.
 
     Raises UsageError for anything else, and for a zone that cannot be.
     """
-    if not isinstance(given, dict) or not given.keys() <= {*EDGES, "was"}:
+    if not isinstance(given, dict) or not given.keys() <= {*EDGES, "of", "was"}:
         raise UsageError(f"a zone is an object of {', '.join(EDGES)}; load the page again")
-    x, y, width, height = _in_source([given.get(edge) for edge in EDGES], picture, name)
+    x, y, width, height = _in_source([given.get(edge) for edge in EDGES], given.get("of"), picture, name)
     before = next((zone for zone in zones.now if zone.name == given.get("was", name)), None)
     zone = Zone(name, x, y, width, height)
     if before is not None:
@@ -54,18 +55,29 @@ def _swap(zones: LiveZones, before: Zone | None, zone: Zone) -> None:
         raise
 
 
-def _in_source(box: list[Any], picture: Picture, name: str) -> tuple[int, int, int, int]:
+def _in_source(box: list[Any], of: Any, picture: Picture, name: str) -> tuple[int, int, int, int]:
     """x, y, width and height in px of the source, cut at the edge of its picture."""
-    numbers = [float(edge) for edge in box if type(edge) in (int, float) and math.isfinite(edge)]
+    numbers = _numbers(box)
     if len(numbers) != len(EDGES):
         raise UsageError(f"a zone is an object of {', '.join(EDGES)}, each a number; load the page again")
+    size_px = _numbers([*picture.size_px[::-1]] if of is None else of)
+    if len(size_px) != 2 or min(size_px) < (of is not None):
+        raise UsageError("the size 'of' a zone's picture is [width, height] in px; load the page again")
     if 0 in picture.size_px:
         raise UsageError(f"zone {name[:60]!r}: there is no picture yet; draw a zone once it is there")
-    x, y, width, height = stored((numbers[0], numbers[1], numbers[2], numbers[3]), picture)
+    across, down = picture.size_px[1] / size_px[0], picture.size_px[0] / size_px[1]
+    x, y, width, height = numbers
+    x, y, width, height = stored((x * across, y * down, width * across, height * down), picture)
     wide, high = picture.stored_px
     left, right = (round(min(max(edge, 0), wide)) for edge in (x, x + width))
     top, bottom = (round(min(max(edge, 0), high)) for edge in (y, y + height))
     return left, top, max(right - left, 0), max(bottom - top, 0)
+
+
+def _numbers(given: Any) -> list[float]:
+    """Those of a list that are finite numbers; none of anything else."""
+    listed = given if isinstance(given, list) else []
+    return [float(each) for each in listed if type(each) in (int, float) and abs(each) <= sys.float_info.max]
 
 
 def _box(zone: Zone, picture: Picture) -> list[float] | None:

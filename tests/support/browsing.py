@@ -135,8 +135,6 @@ def draw(page: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
     """Draw a region; corners as shares of the stage."""
     press(page, "Draw on the picture")
     page.wait_for_function("document.getElementById('stage').classList.contains('drawing')")
-    page.locator("#stage").scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
     box = page.locator("#stage").bounding_box()
     at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
     page.mouse.move(*at[0])

@@ -76,14 +76,16 @@ function record(...given) {
 
 async function draw() {
   const before = document.querySelector("#region textarea, #region input").value;
-  const { size_px, turn, mirrored } = live.picture();
-  if (!size_px) {
+  let seen = live.picture();
+  if (!seen.size_px) {
     say("Start a source first; then draw on its picture.");
     return before;
   }
-  find("stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
-  const drawn = await drawRegion(find("marks"), find("stage"), size_px, mirrored);
-  return drawn ? stored(drawn, size_px, turn).join(",") : before;
+  const drawn = await drawRegion(find("marks"), find("stage"), () => {
+    if (live.picture().size_px) seen = live.picture(); // after a stop, the last one
+    return { size: seen.size_px, mirrored: seen.mirrored };
+  });
+  return drawn ? stored(drawn, seen.size_px, seen.turn).join(",") : before;
 }
 
 window.live = { open, choose, start, stop, withToken, record, drawRegion: draw };

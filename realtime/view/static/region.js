@@ -36,21 +36,28 @@ function box(kind, x, y, width, height) {
   return rect;
 }
 
-// Let the viewer draw; resolves to [x, y, w, h] in px of the shown picture, or null if they press Escape.
-export function drawRegion(svg, stage, size, mirrored) {
+// Where a pointer is, as shares of the picture's width and height. Asked again at every event: the page may be scrolled,
+// laid out anew, or show a picture of another size while a button is held.
+export function pointed({ clientX, clientY }, stage, { size, mirrored }) {
+  const edge = stage.getBoundingClientRect(), { scale, left, top } = place(stage, size);
+  const x = (clientX - edge.left - left) / (scale * size[0]), y = (clientY - edge.top - top) / (scale * size[1]);
+  return [mirrored ? 1 - x : x, y];
+}
+
+// Let the viewer draw; resolves to [x, y, w, h] in px of the picture that is shown at the end, or null if they press
+// Escape. `picture` tells { size, mirrored } of the one that is shown now.
+export function drawRegion(svg, stage, picture) {
   return new Promise((resolve) => {
-    const { scale, left, top } = place(stage, size);
     let from = null;
-    const at = (event) => {
-      const edge = stage.getBoundingClientRect();
-      const x = (event.clientX - edge.left - left) / scale, y = (event.clientY - edge.top - top) / scale;
-      return [Math.min(Math.max(mirrored ? size[0] - x : x, 0), size[0]), Math.min(Math.max(y, 0), size[1])];
+    const at = (event) => pointed(event, stage, picture()).map((share) => Math.min(Math.max(share, 0), 1));
+    const span = ([x, y]) => {
+      const [width, height] = picture().size;
+      return [Math.min(from[0], x) * width, Math.min(from[1], y) * height, Math.abs(from[0] - x) * width, Math.abs(from[1] - y) * height].map(Math.round);
     };
-    const span = (to) => [Math.min(from[0], to[0]), Math.min(from[1], to[1]), Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])].map(Math.round);
     const down = (event) => { from = at(event); stage.setPointerCapture(event.pointerId); event.preventDefault(); };
     const move = (event) => {
       if (!from) return;
-      const [x, y, w, h] = span(at(event));
+      const [x, y, w, h] = span(at(event)), { size, mirrored } = picture(), { scale, left, top } = place(stage, size);
       svg.replaceChildren(box("drawn", left + (mirrored ? size[0] - x - w : x) * scale, top + y * scale, w * scale, h * scale));
     };
     const up = (event) => { if (from) finish(span(at(event))); };
@@ -63,6 +70,7 @@ export function drawRegion(svg, stage, size, mirrored) {
       document.removeEventListener("keydown", key);
       resolve(rect && rect[2] >= 16 && rect[3] >= 16 ? rect : null);
     };
+    stage.scrollIntoView({ behavior: "instant", block: "nearest" }); // else it would still move under the pointer
     stage.classList.add("drawing");
     stage.addEventListener("pointerdown", down);
     stage.addEventListener("pointermove", move);

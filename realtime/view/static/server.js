@@ -33,7 +33,8 @@ export function socketAddress(token, name) {
   return address.href;
 }
 
-// `zone`: x, y, width and height in px of the picture, and `was`, its name before.
+// `zone`: x, y, width and height in px of a picture with the size `of`, and `was`, its name before. The answer's
+// `zone_changes` is that of the first state that includes the change.
 export const putZone = (token, name, zone) => ask("PUT", `live/${token}/zones?name=${encodeURIComponent(name)}`, zone);
 export const removeZone = (token, name) => ask("DELETE", `live/${token}/zones?name=${encodeURIComponent(name)}`);
 

@@ -1,7 +1,7 @@
 // Zones: drawn, named, moved, resized and deleted over the picture, by mouse, touch and keyboard; and a panel for each.
-// The server keeps them. What is changed here is shown at once, until the server says the same or refuses it.
+// The server keeps them. What is changed here is shown at once, until the server's words include it or it refuses it.
 
-import { place, drawRegion } from "./region.js";
+import { drawRegion, place, pointed } from "./region.js";
 import { say } from "./say.js";
 import { putZone, removeZone } from "./server.js";
 import { frame, panel } from "./zone_parts.js";
@@ -9,18 +9,18 @@ import { frame, panel } from "./zone_parts.js";
 const find = (id) => document.getElementById(id);
 const LEAST_PX = 16; // of a side, in px of the picture
 const STEP = 0.02; // of the picture, for an arrow key
-const AGREES_PX = 2;
-const PATIENCE_MS = 2000; // for the server to say the same
 const PAUSE_MS = 300; // after the last arrow key, until the server is told
 const HANDLES = { nw: [1, 1, 0, 0], ne: [0, 1, 1, 0], se: [0, 0, 1, 1], sw: [1, 0, 0, 1] }; // which of left, top, right, bottom moves
 
 let told = null; // the page's state
 let token = "";
 let view = null; // { scale, left, top, size, mirrored }
-const mine = new Map(); // by name: { box, until }, changed here; box null: deleted
+// By name: { box, from }, changed here; box null: deleted. `from`: the number of changes from which the server's words
+// include this one; Infinity until it has answered. However late they come, what was changed here does not jump back.
+const mine = new Map();
 const shown = new Map(); // by name: { node, row, box }
 const pauses = new Map();
-let held = null; // what a pointer holds: { name, edges, from, box }
+let held = null; // what a pointer holds: { name, edges, from, box }, with places as shares of the picture
 let focusNext = "";
 let asked = Promise.resolve(); // the last request: the server gets them in order
 let complained = false;
@@ -57,10 +57,9 @@ export function draw(stage, mirrored) {
 // What the server says, but for what has been changed here since.
 function present() {
   const zones = (told.zones ?? []).map((zone) => ({ ...zone }));
-  for (const [name, { box, until }] of mine) {
+  for (const [name, { box, from }] of mine) {
     const zone = zones.find((zone) => zone.name === name);
-    const agrees = box ? zone?.box?.every((edge, i) => Math.abs(edge - box[i]) <= AGREES_PX) : !zone;
-    if (until < performance.now() || (agrees && until < Infinity)) mine.delete(name);
+    if (told.zone_changes >= from) mine.delete(name);
     else if (zone) zone.box = box, (zone.gone = !box);
     else if (box) zones.push({ name, box, answer: null });
   }
@@ -92,33 +91,37 @@ function forget(name) {
   shown.delete(name);
 }
 
+const change = (name, box) => mine.set(name, { box, from: Infinity });
+
 // Tell the server, and show it meanwhile.
 async function put(name, box, was = "") {
-  mine.set(name, { box, until: Infinity });
-  if (was) mine.set(was, { box: null, until: Infinity });
+  unpause(name);
+  change(name, box);
+  if (was) change(was, null);
   if (shown.has(was)) forget(was);
   show({ ...present().find((zone) => zone.name === name), name, box });
-  const [x, y, width, height] = box;
-  await settle([name, was], () => putZone(token, name, { x, y, width, height, ...(was && { was }) }));
+  const [x, y, width, height] = box, of = view.size;
+  await settle([name, was], () => putZone(token, name, { x, y, width, height, of, ...(was && { was }) }));
 }
 
 async function remove(name) {
-  clearTimeout(pauses.get(name));
+  unpause(name);
   const next = [...shown.keys()].filter((other) => other !== name).pop();
-  mine.set(name, { box: null, until: Infinity });
+  change(name, null);
   if (shown.get(name)?.node.contains(document.activeElement)) (shown.get(next)?.node ?? find("add-zone")).focus();
   await settle([name], () => removeZone(token, name));
 }
 
 async function settle(names, request) {
+  const changes = names.map((name) => mine.get(name)); // one that is newer by then waits for its own answer
   asked = asked.then(request, request);
   try {
-    await asked;
+    const { zone_changes } = await asked;
     if (complained) say("");
     complained = false;
-    for (const name of names) if (mine.has(name)) mine.get(name).until = performance.now() + PATIENCE_MS;
+    for (const each of changes) if (each) each.from = zone_changes;
   } catch (error) {
-    for (const name of names) mine.delete(name);
+    names.forEach((name, i) => mine.get(name) === changes[i] && mine.delete(name));
     if (names.includes(document.activeElement.dataset.name)) focusNext = names.at(-1); // the name before, if there was one
     complained = true;
     draw(find("stage"), view.mirrored);
@@ -143,10 +146,9 @@ function add() {
 async function drawOne(stage) {
   if (stage.classList.contains("drawing")) return document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
   stage.classList.add("zoning");
-  stage.scrollIntoView({ behavior: "smooth", block: "nearest" });
-  const box = await drawRegion(find("marks"), stage, told.size_px, view.mirrored);
+  const box = await drawRegion(find("marks"), stage, () => view);
   stage.classList.remove("zoning");
-  if (!box) return;
+  if (!box || !told) return; // it may have been stopped meanwhile
   const name = freeName();
   put(name, box);
   rename(name);
@@ -156,7 +158,7 @@ function rename(name) {
   const was = shown.get(name);
   was?.node.rename((wanted, byKey) => {
     const other = wanted && wanted !== name;
-    clearTimeout(other && pauses.get(name));
+    if (other) unpause(name);
     if (other) put(wanted, was.box, name);
     if (byKey) focus(other ? wanted : name);
   });
@@ -177,16 +179,24 @@ function nudge(name, [across, down], resize) {
   const { size, mirrored } = view, { box } = shown.get(name);
   const dx = across * STEP * size[0] * (mirrored ? -1 : 1), dy = down * STEP * size[1];
   const to = changed(box, resize ? [mirrored, 0, !mirrored, 1] : [1, 1, 1, 1], dx, dy, size);
-  mine.set(name, { box: to, until: Infinity });
+  change(name, to);
   shown.get(name).box = to;
-  clearTimeout(pauses.get(name));
+  unpause(name);
   pauses.set(name, setTimeout(() => put(name, to), PAUSE_MS));
+}
+
+// Whether something was still to be told of it.
+function unpause(name) {
+  clearTimeout(pauses.get(name));
+  return pauses.delete(name);
 }
 
 function grasp(event, node) {
   if (event.target.matches("input") || event.button) return;
-  const edges = HANDLES[event.target.dataset.handle] ?? [1, 1, 1, 1];
-  held = { name: node.dataset.name, edges: flipped(edges), from: [event.clientX, event.clientY], box: shown.get(node.dataset.name).box };
+  const name = node.dataset.name, { box } = shown.get(name), [width, height] = view.size;
+  held = { name, edges: flipped(HANDLES[event.target.dataset.handle] ?? [1, 1, 1, 1]), from: pointed(event, find("stage"), view) };
+  held.box = [box[0] / width, box[1] / height, box[2] / width, box[3] / height];
+  if (unpause(name)) held.to = box;
   node.setPointerCapture(event.pointerId);
   node.focus({ preventScroll: true });
   event.preventDefault();
@@ -196,9 +206,10 @@ const flipped = ([left, top, right, bottom]) => (view.mirrored ? [right, top, le
 
 function drag(event) {
   if (!held) return;
-  const dx = ((event.clientX - held.from[0]) / view.scale) * (view.mirrored ? -1 : 1), dy = (event.clientY - held.from[1]) / view.scale;
-  held.to = changed(held.box, held.edges, dx, dy, view.size);
-  mine.set(held.name, { box: held.to, until: Infinity });
+  const { edges, from, box: [x, y, w, h] } = held, [width, height] = view.size, now = pointed(event, find("stage"), view);
+  const box = [x * width, y * height, w * width, h * height];
+  held.to = changed(box, edges, (now[0] - from[0]) * width, (now[1] - from[1]) * height, view.size);
+  change(held.name, held.to);
   const zone = present().find((zone) => zone.name === held.name);
   if (zone) show({ ...zone, box: held.to });
 }

@@ -253,14 +253,18 @@ def test_where_no_file_can_be_classified_no_engine_is_loaded(invoke: Invoke, tmp
     ] * 2
 
 
+@pytest.fixture(scope="module")
+def two_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", every(FPS25, 3000))
+
+
 @pytest.fixture
-def long_run(tmp_path: Path, engines: object) -> Iterator[subprocess.Popen[str]]:
+def long_run(tmp_path: Path, two_minutes: Path, engines: object) -> Iterator[subprocess.Popen[str]]:
     """A long run in a separate process, with its log in log.jsonl and its first predictions written."""
-    clip = write_clip(tmp_path / "long.mp4", every(FPS25, 3000))
     command = [
         *I3D_LIVE,
         "run",
-        str(clip),
+        str(two_minutes),
         "--model",
         "kinetics",
         "--mode",

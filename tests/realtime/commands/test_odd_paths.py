@@ -78,7 +78,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "classify": ("classify", "{}"),
     "flow": ("flow", "{}", "out.mp4"),
     "flow, out": ("flow", "ok.mp4", "{}"),
-    "doctor": ("doctor", "{}"),
+    "doctor": ("doctor", "{}", "--seconds", "2"),  # an empty path is no path: it tries the demo clip
     "view --password-file": ("view", "--password-file", "{}"),
     "evaluate": ("evaluate", "{}"),
     "evaluate --videos": ("evaluate", "ok.csv", "--videos", "{}"),

@@ -75,7 +75,9 @@ def same_as_a_camera_of_the_crop(
     return of_zone(found, zone.name)
 
 
-@pytest.mark.parametrize("mode", ["continual", "preview"])
+# Previews go the same way through the recogniser as those of the double below, and no stream of an engine depends on
+# its neighbours in any mode (`engines/backends/test_openvino.py`).
+@pytest.mark.parametrize("mode", ["continual", pytest.param("preview", marks=pytest.mark.slow)])
 def test_with_trained_weights_in_float32_to_the_bit(engines: Callable[..., Any], mode: str) -> None:
     engine = engines(mode).rgb
     assert engine.precision == "float32"

@@ -31,6 +31,13 @@ def test_a_zone_that_reaches_over_the_edge_is_cut_there() -> None:
     assert zones.now == (Zone("all", 0, 0, 320, 240),)
 
 
+def test_a_zone_drawn_on_a_picture_of_another_size_is_where_it_was_drawn() -> None:
+    """A phone was turned, and the zone was on its way."""
+    zones = LiveZones()
+    put_zone(zones, "door", BOX | {"of": [640, 120]}, WIDE)
+    assert zones.now == (Zone("door", 5, 40, 50, 100),)
+
+
 def test_a_zone_in_percent_is_in_px_once_it_is_moved() -> None:
     zones = LiveZones([Zone("door", 10, 10, 20, 20, percent=True)])
     assert zones_state(zones, {}, WIDE)[0]["box"] == [32, 24, 64, 48]
@@ -59,6 +66,10 @@ def test_a_new_name_replaces_the_one_before_unless_it_cannot_be() -> None:
         ("door", BOX | {"x": "1"}, "each a number"),
         ("door", BOX | {"x": float("nan")}, "each a number"),
         ("door", BOX | {"x": True}, "each a number"),
+        ("door", BOX | {"x": 10**400}, "each a number"),
+        ("door", BOX | {"of": [320]}, "the size 'of' a zone's picture"),
+        ("door", BOX | {"of": [320, 0]}, "the size 'of' a zone's picture"),
+        ("door", BOX | {"of": "320x240"}, "the size 'of' a zone's picture"),
         ("door", BOX | {"width": -5}, "its width or height is 0"),
         ("door", BOX | {"x": 1e300}, "its width or height is 0"),
         ("", BOX, "give a name of at most 40"),
@@ -93,6 +104,7 @@ def test_the_page_is_told_of_each_zone_and_its_prediction_even_at_the_end() -> N
         channel.put_zone("edge", {"x": 0, "y": 0, "width": 4, "height": 64})
     source.put(RED, 40)
     until(lambda: state(channel)["zones"] and state(channel)["zones"][0]["answer"])
+    assert state(channel)["zone_changes"] == 1  # one that is refused changes nothing
     told = state(channel)["zones"][0]
     assert (told["name"], told["box"], told["answer"]["label"]) == (
         "middle",
@@ -106,3 +118,4 @@ def test_the_page_is_told_of_each_zone_and_its_prediction_even_at_the_end() -> N
     assert [zone["name"] for zone in state(channel)["zones"]] == ["middle", "late"]
     channel.remove_zone("middle")
     assert [zone["name"] for zone in state(channel)["zones"]] == ["late"]
+    assert state(channel)["zone_changes"] == channel.zones.changed == 3

@@ -7,19 +7,9 @@ import pytest
 
 from tests.support.browsing import CONTRAST, choose, page_of, press, wait_for_label
 from tests.support.serving import Served
+from tests.support.zoning import HEAR, at, drag, wait_for
 
 WEBCAM = "This browser's webcam"
-BOXES = "Object.fromEntries(window.told.map((zone) => [zone.name, zone.box.map(Math.round)]))"
-"""What the server holds: in px of the picture, which has 320 x 240."""
-HEAR = """
-window.told = [];
-const Plain = WebSocket;
-window.WebSocket = function (...given) {
-  const socket = new Plain(...given);
-  socket.addEventListener("message", ({ data }) => (window.told = JSON.parse(data).zones ?? window.told));
-  return socket;
-};
-"""
 
 
 @pytest.fixture
@@ -27,34 +17,6 @@ def page(chromium: Any, quiet_server: Served) -> Iterator[Any]:
     with page_of(chromium, quiet_server, lambda page: page.add_init_script(HEAR)) as page:
         wait_for_label(page, "painting red")
         yield page
-
-
-def at(page: Any, x: float, y: float) -> tuple[float, float]:
-    """Where a px of the picture is on the screen."""
-    box = page.locator("#stage").bounding_box()
-    scale = min(box["width"] / 320, box["height"] / 240)
-    left, top = (box["width"] - 320 * scale) / 2, (box["height"] - 240 * scale) / 2
-    return box["x"] + left + x * scale, box["y"] + top + y * scale
-
-
-def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*at(page, *start))
-    page.mouse.down()
-    page.mouse.move(*at(page, *end), steps=4)
-    page.mouse.up()
-
-
-def wait_for(page: Any, zones: dict[str, tuple[int, int, int, int]]) -> None:
-    """Until the server holds exactly these, to a px or two."""
-    near = "(a, b) => a.length === b.length && a.every((edge, i) => Math.abs(edge - b[i]) <= 2)"
-    page.wait_for_function(
-        f"""(wanted) => {{
-          const held = {BOXES}, near = {near};
-          return Object.keys(held).sort().join() === Object.keys(wanted).sort().join()
-            && Object.keys(wanted).every((name) => near(held[name], wanted[name]));
-        }}""",
-        arg={name: list(box) for name, box in zones.items()},
-    )
 
 
 def test_a_zone_is_drawn_named_moved_resized_and_deleted_by_mouse(page: Any) -> None:
