@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
+from benchmarks.tables_cluster import cluster, fleet
 from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
@@ -259,7 +260,9 @@ TABLES: Tables = {
     for table in (engines, latency, flow, end_to_end, peers, reaction, cameras, bundle, growth)
 }  # fmt: skip
 """Tables of what `make bench` and `make bench-long` measure."""
-OTHERS: Tables = {table.__name__: table for table in (soak, cameras_2, view, where, zones, idle, features)}
+OTHERS: Tables = {
+    table.__name__: table for table in (soak, cameras_2, view, where, zones, idle, features, cluster, fleet)
+}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
 SIMULATED: Tables = {table.__name__: table for table in (fleet_costs, fleet_sim, fleet_varied)}

@@ -93,6 +93,11 @@ class Workers:
                 self._wait()
             return self._hello
 
+    @property
+    def ready(self) -> int:
+        """How many are."""
+        return sum(each.ready for each in self._hired)
+
     @contextmanager
     def turn(self, stopping: Event = NEVER) -> Iterator["Turn"]:
         """Waits for a worker with little to do. Raises EngineError where there will be none, Stopped."""
