@@ -21,6 +21,7 @@ from realtime.commands import (
     evaluate,
     features,
     fleet,
+    fleet_page,
     flow,
     run,
     site,
@@ -115,6 +116,7 @@ _fleet = typer.Typer(
 )
 _add(fleet.start, "fleet site.toml --log fleet.jsonl", to=_fleet)
 _add(fleet.status, "fleet status --watch", to=_fleet)
+_add(fleet_page.view, "fleet view --host 0.0.0.0", to=_fleet)
 _add(fleet.add, "fleet add yard=rtsp://camera/stream --priority 5", to=_fleet)
 _add(fleet.remove, "fleet remove yard", to=_fleet)
 _add(fleet.move, "fleet move yard node2", to=_fleet)

@@ -1,6 +1,7 @@
 """The options of the page's server, and the password that it asks for."""
 
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,3 +68,10 @@ def find_password(file: Path | None, *, needed_for: str | None) -> str | None:
     if password is not None and len(password) < SHORTEST_PASSWORD:
         raise UsageError(f"the password has {len(password)} characters; take at least {SHORTEST_PASSWORD}")
     return password
+
+
+def shown_address(host: str, port: int) -> str:
+    """The address to type into a browser."""
+    if host in ("0.0.0.0", "::", ""):
+        host = socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"

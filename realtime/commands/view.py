@@ -2,7 +2,6 @@
 
 import functools
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from engines.load import EngineOptions, Engines
 from realtime.commands.flags import Given, Only
 from realtime.commands.options import ModelOptions, RecognizerOptions
 from realtime.commands.prepare import PREPARE, Prepare
-from realtime.commands.server import ServerOptions
+from realtime.commands.server import ServerOptions, shown_address
 from realtime.commands.site_options import read_site, site_path
 from realtime.commands.sources import Named, SourceOptions
 from realtime.outputs.apart import check_apart
@@ -122,7 +121,8 @@ def run_server(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        from realtime.view.server import bind, serve
+        from realtime.view.server import make_app
+        from realtime.view.web_server import bind, serve_app
     except ImportError as error:
         raise absent("the live view", error, "view") from error
 
@@ -132,22 +132,13 @@ def run_server(
         note = "" if password is None else ", with the password"
         address = shown_address(options.host, listener.getsockname()[1])
         line = f"Live view: {address}{note}    (Ctrl-C stops it)"
-        serve(
-            hub,
-            settings,
-            engines.labels,
+        serve_app(
+            make_app(hub, settings, engines.labels),
             listener=listener,
             local=is_local(options.host),
             password=password,
             started=lambda: print(line, flush=True),
         )
-
-
-def shown_address(host: str, port: int) -> str:
-    """The address to type into a browser."""
-    if host in ("0.0.0.0", "::", ""):
-        host = socket.gethostname()
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def fetch_demo_clip() -> Path:

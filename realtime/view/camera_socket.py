@@ -13,7 +13,6 @@ from realtime.errors import UsageError
 from realtime.view.hub import Hub
 
 TAKEN = struct.Struct("<d")
-LARGEST_PICTURE_BYTES = 8 * 2**20
 REFUSED = 4400
 """Close code: a message that is no picture."""
 GONE, ENDED = 4404, "this stream has ended; press Start"

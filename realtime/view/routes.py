@@ -23,7 +23,7 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -33,8 +33,8 @@ from realtime.view.camera_socket import ENDED, GONE, take_pictures
 from realtime.view.channel import Channel
 from realtime.view.hub import Hub
 from realtime.view.latest_value import Latest
+from realtime.view.static_files import problem, static
 
-STATIC = Path(__file__).with_name("static")
 BOUNDARY = b"--picture\r\n"
 LARGEST_UPLOAD_BYTES = 500 * 2**20
 LONGEST_WORD = 200
@@ -43,12 +43,6 @@ LONGEST_WORD = 200
 
 def routes(hub: Hub) -> list[BaseRoute]:
     """All of them, for the application that Gradio is mounted on."""
-
-    async def static(request: Request) -> Response:
-        path = STATIC / request.path_params["name"]
-        if path.parent != STATIC or not path.is_file():
-            return _problem(404, "there is no such file")
-        return FileResponse(path, headers={"cache-control": "no-cache"})
 
     async def picture(request: Request) -> Response:
         channel = hub.find(request.path_params["token"])
@@ -91,12 +85,8 @@ def routes(hub: Hub) -> list[BaseRoute]:
     ]
 
 
-def _problem(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status)
-
-
 def _gone() -> Response:
-    return _problem(404, ENDED)
+    return problem(404, ENDED)
 
 
 def _multipart(pictures: Latest[bytes]) -> Response:
@@ -156,13 +146,13 @@ async def _start(request: Request, hub: Hub) -> Response:
     try:
         given = json.loads(await request.body())
     except ClientDisconnect:
-        return _problem(400, "the start was broken off")
+        return problem(400, "the start was broken off")
     except (ValueError, RecursionError):
-        return _problem(400, "a start that is not JSON; load the page again")
+        return problem(400, "a start that is not JSON; load the page again")
     try:
         return JSONResponse({"token": await run_in_threadpool(actions.begin, hub, given)})
     except UsageError as error:
-        return _problem(400, str(error))
+        return problem(400, str(error))
 
 
 async def _zone(request: Request, channel: Channel) -> Response:
@@ -173,18 +163,18 @@ async def _zone(request: Request, channel: Channel) -> Response:
         else:
             channel.put_zone(name, json.loads(await request.body()))
     except ClientDisconnect:
-        return _problem(400, "the zone was broken off")
+        return problem(400, "the zone was broken off")
     except UsageError as error:
-        return _problem(400, str(error))
+        return problem(400, str(error))
     except (ValueError, RecursionError):
-        return _problem(400, "a zone that is not JSON; load the page again")
+        return problem(400, "a zone that is not JSON; load the page again")
     return JSONResponse({"zone_changes": channel.zones.changed})
 
 
 async def _upload(request: Request, hub: Hub) -> Response:
     too_large = f"at most {LARGEST_UPLOAD_BYTES // 2**20} MB can be uploaded; cut the video, or start the server with it"
     if int(request.headers.get("content-length", "0")) > LARGEST_UPLOAD_BYTES:
-        return _problem(413, too_large)
+        return problem(413, too_large)
     try:
         path = hub.uploads.new()
         try:
@@ -195,13 +185,13 @@ async def _upload(request: Request, hub: Hub) -> Response:
         name = request.query_params.get("name", "")
         return JSONResponse({"upload": await run_in_threadpool(hub.uploads.add, path, name)})
     except _TooLarge:
-        return _problem(413, too_large)
+        return problem(413, too_large)
     except UsageError as error:
-        return _problem(400, str(error))
+        return problem(400, str(error))
     except ClientDisconnect:
-        return _problem(400, "the upload was broken off")
+        return problem(400, "the upload was broken off")
     except OSError as error:
-        return _problem(507, f"the upload cannot be stored: {error.strerror}; free space on the server")
+        return problem(507, f"the upload cannot be stored: {error.strerror}; free space on the server")
 
 
 async def _store(request: Request, path: Path) -> None:

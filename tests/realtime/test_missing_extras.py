@@ -32,6 +32,7 @@ for folder, package, arguments in json.loads(sys.argv[1]):
 rest."""
 COMMANDS = [
     ("view", "gradio", 1, ("view",)),
+    ("view", "uvicorn", 1, ("fleet", "view")),
     ("teach", "sklearn", 1, ("teach", "clips", "--name", "mine")),
     ("train", "torch", 1, ("teach", "clips", "--name", "mine", "--finetune", "last")),
     ("train", "pytorch_lightning", 1, ("train", "clips", "--out", "out")),

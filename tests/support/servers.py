@@ -19,9 +19,14 @@ from typing import ClassVar
 
 RTSP = """
 import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
 import aio_rtsp_toolkit.server as server, aio_rtsp_toolkit.server_streaming as streaming
 streaming.QUEUE_PUT_POLL_INTERVAL = 60  # on a busy machine its 0.05 s run out, and it sends a packet twice
-asyncio.run(server.serve(sys.argv[1], "127.0.0.1", int(sys.argv[2])))
+async def main():
+    # A client that is gone holds a thread for that long, and asyncio has six on two cores.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
+    await server.serve(sys.argv[1], "127.0.0.1", int(sys.argv[2]))
+asyncio.run(main())
 """
 START_LIMIT_S = 20
 

@@ -145,8 +145,9 @@ def main() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     from realtime.view import access as guard
     from realtime.view import routes
-    from realtime.view.server import Server, bind, make_app, uvicorn_config
+    from realtime.view.server import make_app
     from realtime.view.settings import Settings
+    from realtime.view.web_server import Server, bind, uvicorn_config
     from tests.support.view_doubles import LABELS, hub
 
     guard.WRONG_PASSWORD_S = 0.05
