@@ -286,6 +286,6 @@ def post_on(node: dict[str, Any]) -> Post:
             max_concurrency=4,
             scheduling_strategy=NodeAffinitySchedulingStrategy(id_, soft=False),
         )
-        .remote(cores, this_code(), belongs)
+        .remote(this_code(), belongs)
     )
     return Post(id_, cores, actor)

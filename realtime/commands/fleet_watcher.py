@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import Model
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 KEPT_LINES = 100_000
 """While nobody writes them: hours of a few cameras."""
-LEASE_S = 15.0
-"""A watcher that hears nothing for this long asks whether its node still belongs to the cluster; if not, it stops."""
-ASKED_EVERY_S = 5.0
-LOAD_OVER_S = 4.0
+LEASE_S, ANSWERED_WITHIN_S = 3.0, 5.0
+"""A watcher that hears nothing for so long asks, every second, whether its node still belongs to the cluster; if not,
+or if it gets no answer within the other time, it stops, as others watch its cameras by then."""
+ASKED_EVERY_S = 1.0
+LOAD_OVER_S, LOAD_FROM_S, LOAD_WEIGHT = 4.0, 5.0, 0.3
+"""What a camera costs is measured over so long, not before it has run for so long, as a mean in which the newest value
+has this weight: it catches up first, and other programs start now and then."""
 IDLE_S = 0.05
 LONGEST_PX, JPEG_QUALITY = 320, 75
 
@@ -55,8 +58,8 @@ class Kept:
     error: str | None = None
     session: Session | None = None
     cores: float = 0.0
-    measured: tuple[float, float] = field(default=(0.0, 0.0))
-    """Time and busy seconds when its cost was measured last."""
+    busy_s: float = 0.0
+    """Seconds that were worked for it, when costs were measured last."""
 
 
 class Installed(Prepare):
@@ -74,12 +77,10 @@ class Installed(Prepare):
 class Watcher:
     """One for each node. `tell` comes from the supervisor, twice a second."""
 
-    def __init__(
-        self, cores: float, code: str, belongs: Callable[[], bool], prepare: Prepare | None = None
-    ) -> None:
-        """`cores`: of the node. `code`: `this_code` of the supervisor. `belongs`: whether the node is part of the
-        cluster; may take long, or raise."""
-        self._cores, self._belongs, self._prepare = cores, belongs, prepare
+    def __init__(self, code: str, belongs: Callable[[], bool], prepare: Prepare | None = None) -> None:
+        """`code`: `this_code` of the supervisor. `belongs`: whether this node is part of the cluster; may take long, or
+        raise."""
+        self._belongs, self._prepare = belongs, prepare
         self._error = (
             None if this_code() == code else f"it has {this_code()}, not {code}; install the same there"
         )
@@ -93,6 +94,8 @@ class Watcher:
         self._plan: Plan | None = None
         self._running: dict[str, int] = {}
         """Cameras that have a session, and their terms."""
+        self._measured = time.monotonic(), time.process_time()
+        """When costs were measured last, and the processor time of this process by then."""
         self._closing = threading.Event()
         self._pictures: dict[str, Newest] = {}
         threading.Thread(target=self._work, name="i3d-live watcher", daemon=True).start()
@@ -106,6 +109,7 @@ class Watcher:
                 self._orders = orders
             self._heard_s = time.monotonic()
             self._forget_written(orders.written)
+            self._measure()
             cameras = {name: self._watched(kept) for name, kept in self._kept.items()}
             assert self._orders is not None
             return Report(
@@ -134,16 +138,27 @@ class Watcher:
 
     def _watched(self, kept: Kept) -> Watched:
         figures = kept.session.figures() if kept.session else None
-        if figures is not None:
-            now_s, (then_s, busy_s) = time.monotonic(), kept.measured
-            if not then_s:
-                kept.measured = now_s, figures.busy_s
-            elif now_s - then_s >= LOAD_OVER_S:
-                share = min(1.0, (figures.busy_s - busy_s) / (now_s - then_s))  # work counts when it is done
-                kept.cores = self._cores * share
-                kept.measured = now_s, figures.busy_s
         ended = figures.ended if figures is not None and figures.failed else None
         return Watched(kept.term, figures, kept.cores, kept.label, kept.event, kept.error or ended)
+
+    def _measure(self) -> None:
+        """What each camera costs: of the processor time of this process, its share of the time that was worked."""
+        now_s, cpu_s = time.monotonic(), time.process_time()
+        then_s, then_cpu_s = self._measured
+        if now_s - then_s < LOAD_OVER_S:
+            return
+        self._measured = now_s, cpu_s
+        figures = {name: kept.session.figures() for name, kept in self._kept.items() if kept.session}
+        worked: dict[str, float] = {
+            name: each.busy_s - self._kept[name].busy_s for name, each in figures.items()
+        }
+        for name, each in figures.items():
+            kept = self._kept[name]
+            kept.busy_s = each.busy_s
+            if each.wall_s > LOAD_FROM_S + LOAD_OVER_S and sum(worked.values()) > 0:
+                share = worked[name] / sum(worked.values())
+                cores = (cpu_s - then_cpu_s) / (now_s - then_s) * share
+                kept.cores += (LOAD_WEIGHT if kept.cores else 1.0) * (cores - kept.cores)
 
     def _write(self, line: Line) -> None:
         """A line of a session."""
@@ -262,7 +277,7 @@ class Watcher:
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
-        asking.join(ASKED_EVERY_S)
+        asking.join(ANSWERED_WITHIN_S)
         return found == [True]
 
 

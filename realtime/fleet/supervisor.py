@@ -4,6 +4,7 @@ It holds nothing that cannot be lost: the watchers know the site, and which came
 knows what is written. A new supervisor listens first.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from realtime.fleet.journal import Journal
 from realtime.fleet.orders import Orders, Report, Site, Watched
 from realtime.fleet.placement import decide
 from realtime.fleet.plan import FULL, Camera, Node
+from realtime.overload import LATE_S
 
 SILENT_S = 2.5
 """A node that does not answer for this long is taken for gone, and its cameras go to others."""
@@ -18,10 +20,19 @@ LISTEN_S = 3.0
 """For this long a new supervisor waits for nodes before it places cameras."""
 SETTLED_S = 20.0
 """A camera that has run for less is not moved for balance: what it costs is not known yet."""
-LATE_FOR_S = 3600.0
-"""For this long after a node was behind, it counts with the cores that were too few then."""
+LATE_FOR_S, AT_LEAST = 600.0, 0.5
+"""For this long after a node was behind, it counts with the cores that were too few then, but at least with this share
+of what it has: why it was behind may have been something that passes."""
+COSTS = 4
+"""What a camera costs is the least of so many measurements: starting cameras make each other slow for a while, and
+none must wait for that."""
 MEASURED_AFTER_S = 10.0
 """How late a node is counts from so long after a camera came to it or left it: until then it catches up."""
+BEHIND_FOR_S = 3.0
+"""A node is late if it has been for so long: any program makes a machine stop for a moment."""
+READY_WITHIN_S = 60.0
+"""For this long after the fleet began its cameras wait for machines that still load their engines: otherwise the first
+one that is ready gets them all."""
 UNKNOWN_CORES = 0.3
 """What a camera is taken to cost before any has been measured."""
 
@@ -51,6 +62,8 @@ class Known:
     behind_s: float = 0.0
     changed_s: float = float("-inf")
     """When a camera came or left."""
+    on_time_s: float = float("-inf")
+    """When it was not late for the last time."""
 
 
 @dataclass
@@ -76,7 +89,7 @@ class Supervisor:
         self._begun_s = now_s()
         self._nodes: dict[str, Known] = {}
         self._places: dict[str, Place] = {}
-        self._costs: dict[str, float] = {}
+        self._costs: dict[str, deque[float]] = {}
         self._waiting: dict[str, str] = {}
 
     def beat(self, there: Mapping[str, float], reports: Mapping[str, Report]) -> dict[str, Orders]:
@@ -141,8 +154,9 @@ class Supervisor:
             return
         known.report = report
         for camera, watched in report.cameras.items():
-            if watched.cores:
-                self._costs[camera] = watched.cores
+            costs = self._costs.setdefault(camera, deque(maxlen=COSTS))
+            if watched.cores and (not costs or costs[-1] != watched.cores):
+                costs.append(watched.cores)
             self._adopt(name, camera, watched, now_s)
         self._journal.offer(
             name, (each for each in report.lines if each.term == self._term(each.camera, each.term))
@@ -175,11 +189,13 @@ class Supervisor:
             for camera, watched in known.report.cameras.items()
             if watched.figures is not None and self._settled(camera, name, now_s)
         ]
-        caught_up = now_s - known.changed_s >= MEASURED_AFTER_S
-        known.behind_s = max(lags, default=0.0) if caught_up else 0.0
-        if known.behind_s > 1.0:
+        lag_s = max(lags, default=0.0)
+        if lag_s <= LATE_S or now_s - known.changed_s < MEASURED_AFTER_S:
+            known.on_time_s = now_s
+        known.behind_s = lag_s if now_s - known.on_time_s >= BEHIND_FOR_S else 0.0
+        if known.behind_s:
             known.late_s = now_s
-            known.late_cores = sum(watched.cores for watched in known.report.cameras.values())
+            known.late_cores = sum(self._camera(camera).cores for camera in known.report.cameras)
 
     def _let_go(self, name: str, report: Report, now_s: float) -> None:
         """Cameras that this node has ended, with all their lines written, begin at their new place."""
@@ -203,6 +219,8 @@ class Supervisor:
                 del self._places[camera]
             elif not place.begun and place.leaving not in usable:
                 self._begin(camera, place, now_s)
+        if self._early(usable, now_s):
+            return
         nodes = [
             self._node(name, known, now_s)
             for name, known in usable.items()
@@ -221,6 +239,12 @@ class Supervisor:
             if camera not in self._places:
                 self._waiting.setdefault(camera, "no node has room" if nodes else "no node is ready")
         self._waiting = {name: why for name, why in self._waiting.items() if name in self.site.cameras}
+
+    def _early(self, usable: Mapping[str, Known], now_s: float) -> bool:
+        """Whether cameras that nobody has watched yet still wait for machines."""
+        reports = [known.report for known in usable.values()]
+        loading = any(report is None or not (report.ready or report.error) for report in reports)
+        return not self._places and loading and now_s - self._begun_s < READY_WITHIN_S
 
     def _send(self, camera: str, node: str, why: str, now_s: float) -> None:
         """To a node, as soon as the one that watches it now has let go; at once if that one is gone."""
@@ -243,13 +267,14 @@ class Supervisor:
     def _node(self, name: str, known: Known, now_s: float) -> Node:
         cores = known.cores
         if now_s - known.late_s < LATE_FOR_S and known.late_cores:
-            cores = min(cores, known.late_cores / FULL)
+            cores = min(cores, max(known.late_cores / FULL, AT_LEAST * cores))
         return Node(name, cores, known.behind_s, name in self.site.draining)
 
     def _camera(self, name: str) -> Camera:
-        known = list(self._costs.values())
+        known = [min(costs) for costs in self._costs.values() if costs]
         typical = sum(known) / len(known) if known else UNKNOWN_CORES
-        return Camera(name, self.site.priorities.get(name, 0), self._costs.get(name, typical))
+        costs = self._costs.get(name)
+        return Camera(name, self.site.priorities.get(name, 0), min(costs) if costs else typical)
 
     def _orders(self, name: str) -> Orders:
         terms = {

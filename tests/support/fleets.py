@@ -56,9 +56,14 @@ def read(log: Path) -> list[Line]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
+def unix_s(text: str) -> float:
+    """Of a time in the log."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def at_s(line: Line) -> float:
     """Unix time."""
-    return datetime.fromisoformat(line["at"]).timestamp()
+    return unix_s(line["at"])
 
 
 def wait(until: Callable[[], Any], seconds: float, what: str) -> Any:
