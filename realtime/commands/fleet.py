@@ -183,7 +183,8 @@ def supervisor() -> Any:
     """That of the fleet; None if there is none."""
     import ray
 
-    from realtime.commands.fleet_supervisor import NAME, SPACE
+    from realtime.commands.fleet_posts import SPACE
+    from realtime.commands.fleet_supervisor import NAME
 
     try:
         return ray.get_actor(NAME, SPACE)
@@ -204,7 +205,8 @@ def new_supervisor(cameras: Mapping[str, Named], plan: Plan, priorities: Mapping
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    from realtime.commands.fleet_supervisor import NAME, SPACE, SupervisorActor
+    from realtime.commands.fleet_posts import SPACE
+    from realtime.commands.fleet_supervisor import NAME, SupervisorActor
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     made: Any = ray.remote(SupervisorActor).options(

@@ -4,44 +4,26 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import find_model
 from realtime.cluster.connect import alive_nodes, this_code
 from realtime.cluster.model_copy import copy_of
-from realtime.commands.fleet_watcher import Settings, Watcher
+from realtime.commands.fleet_posts import Post, named, post_on
+from realtime.commands.fleet_watcher import Settings
 from realtime.commands.outputs import log_writer
-from realtime.errors import I3DLiveError, UsageError, one_line
+from realtime.errors import I3DLiveError, OutputError, UsageError, one_line
 from realtime.fleet.journal import Journal, read_last
 from realtime.fleet.orders import Orders, Report, Site
 from realtime.fleet.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from realtime.commands.sessions import Plan
+    from realtime.outputs.fleet_metrics import Snapshot
 
-SPACE, NAME = "i3d-live", "supervisor"
+NAME = "supervisor"
 BEAT_S = 0.25
-
-
-@dataclass
-class Post:
-    """A watcher."""
-
-    id: str
-    """Of its node."""
-    cores: float
-    actor: Any
-    asked: Any = None
-    """A reference to the report that is awaited."""
-
-
-def belongs() -> bool:
-    """Whether this node is part of the cluster."""
-    import ray
-
-    mine = ray.get_runtime_context().get_node_id()
-    return any(node["NodeID"] == mine for node in alive_nodes())
 
 
 class SupervisorActor:
@@ -66,6 +48,10 @@ class SupervisorActor:
         self._moved_at: dict[str, float] = {}
         self._closing = threading.Event()
         self._failed: str | None = None
+        self._unserved: str | None = None
+        """Why there are no metrics."""
+        if plan.outputs.metrics is not None:
+            self._serve(plan.outputs.metrics)
         threading.Thread(target=self._run, name="i3d-live supervisor", daemon=True).start()
 
     def site(self) -> Site:
@@ -132,7 +118,7 @@ class SupervisorActor:
             "waiting": dict(waiting),
             "moves": counts.moves,
             "lost_nodes": counts.lost_nodes,
-            "error": self._failed,
+            "error": self._failed or self._unserved,
         }
 
     def thumbnail(self, name: str) -> bytes | None:
@@ -200,6 +186,34 @@ class SupervisorActor:
             "figures": None if figures is None else asdict(figures),
         }
 
+    def _serve(self, where: str) -> None:
+        from realtime.outputs.fleet_metrics import FleetMetrics
+
+        try:
+            self._stack.callback(FleetMetrics(where, self._snapshot).close)
+        except OutputError as error:  # the cameras are more important
+            self._unserved = str(error)
+
+    def _snapshot(self) -> "Snapshot":
+        from realtime.outputs.fleet_metrics import Snapshot
+
+        with self._lock:
+            places, waiting = self._supervisor.places, len(self._supervisor.waiting)
+            watched = {name: self._supervisor.watched(name) for name in places}
+            cameras = {
+                name: (places[name].node, each.figures)
+                for name, each in watched.items()
+                if each is not None and each.figures is not None
+            }
+            used = dict.fromkeys(self._supervisor.nodes, 0.0)
+            for name, each in watched.items():
+                if each is not None and places[name].node in used:
+                    used[places[name].node] += each.cores
+            nodes = {
+                name: (each.cores, used[name], each.behind_s) for name, each in self._supervisor.nodes.items()
+            }
+            return Snapshot(cameras, nodes, waiting, self._supervisor.counts.moves)
+
     def _run(self) -> None:
         while not self._closing.wait(BEAT_S):
             try:
@@ -255,37 +269,3 @@ class SupervisorActor:
         post = self._posts.get(name)
         if post is not None and post.asked is None:
             post.asked = post.actor.tell.remote(orders)
-
-
-def named(nodes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By a name for people: the one that was given to Ray, or the host's; made unique where two are the same."""
-    names = [
-        node["NodeName"] if node["NodeName"] != node["NodeManagerAddress"] else node["NodeManagerHostname"]
-        for node in nodes
-    ]
-    return {
-        name if names.count(name) == 1 else f"{name}-{node['NodeID'][:6]}": node
-        for name, node in zip(names, nodes, strict=True)
-    }
-
-
-def post_on(node: dict[str, Any]) -> Post:
-    """The watcher of a node, also one that an earlier supervisor has left."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    id_, cores = node["NodeID"], float(node["Resources"]["CPU"])
-    actor: Any = (
-        ray.remote(Watcher)
-        .options(
-            name=f"watcher {id_}",
-            namespace=SPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            num_cpus=0,
-            max_concurrency=4,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(id_, soft=False),
-        )
-        .remote(this_code(), belongs)
-    )
-    return Post(id_, cores, actor)

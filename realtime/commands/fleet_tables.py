@@ -61,4 +61,6 @@ def tables(found: Mapping[str, Any]) -> "list[Table]":
             Text(camera["event"] or ""),
             Text(state, "red" if bad else "dim"),
         )
+    if found["error"]:
+        cameras.caption = found["error"]
     return [nodes, cameras]

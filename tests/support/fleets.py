@@ -12,7 +12,8 @@ import av
 import ray
 from jsonschema import Draft202012Validator
 
-from realtime.commands.fleet_supervisor import NAME, SPACE
+from realtime.commands.fleet_posts import SPACE
+from realtime.commands.fleet_supervisor import NAME
 from realtime.fleet.journal import NOT_WATCHED
 from realtime.outputs.log import SCHEMA
 from realtime.sources.open import open_video

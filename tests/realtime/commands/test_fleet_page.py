@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from realtime.commands.fleet_supervisor import NAME, SPACE
+from realtime.commands.fleet_posts import SPACE
+from realtime.commands.fleet_supervisor import NAME
 from realtime.view.fleet_state import key_of
 from tests.conftest import ROOT
 from tests.support.fleet_doubles import ServedFleet, camera, status

@@ -3,7 +3,9 @@ are killed."""
 
 import json
 import os
+import re
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from tests.support.fleets import (
     write_site,
 )
 from tests.support.ray_nodes import Nodes, nodes
-from tests.support.servers import Server, rtsp_server
+from tests.support.servers import Server, free_port, rtsp_server
 
 pytestmark = [
     pytest.mark.weights,
@@ -43,7 +45,12 @@ class Fleet:
 
     def __init__(self, folder: Path, there: Nodes, server: Server) -> None:
         self.folder, self.there, self.server, self.log = folder, there, server, folder / "fleet.jsonl"
-        self.site = write_site(folder / "site.toml", [server.url(f"{i}.mp4") for i in range(CAMERAS)])
+        self.metrics_port = free_port()
+        urls, served = (
+            [server.url(f"{i}.mp4") for i in range(CAMERAS)],
+            f"[output]\nmetrics = {str(self.metrics_port)!r}",
+        )
+        self.site = write_site(folder / "site.toml", urls, output=served)
         self.invoke: Invoke
 
     def run(self, *arguments: str | Path) -> tuple[int, str, str]:
@@ -89,6 +96,8 @@ def test_a_fleet_starts_and_all_lines_come_into_one_log(fleet: Fleet) -> None:
     assert sorted(status["nodes"]) == ["n1", "n2"]
     assert set(fleet.where().values()) <= {"n1", "n2"}
     assert status["cameras"]["cam1"]["label"] is not None
+    with urllib.request.urlopen(f"http://127.0.0.1:{fleet.metrics_port}/metrics") as answer:
+        assert re.search(rb'i3d_live_predictions_total{node="n[12]",source="cam1"} [1-9]', answer.read())
     check_log(read(fleet.log))
 
 
