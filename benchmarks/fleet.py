@@ -1,7 +1,7 @@
 """What happens to a fleet of cameras when machines die: a real Ray cluster of three nodes on this machine, six cameras
 from a real RTSP server, and SIGKILL.
 
-    python -m benchmarks.fleet [--kills 10] [--quick]      results/fleet.json
+    python -m benchmarks.fleet [--kills 10] [--cameras 6] [--quick]      results/fleet.json, results/fleet_4.json of four
 
 Nodes are killed one after another, whichever has cameras; each time a new one joins. The supervisor is killed. A node
 is stopped for 20 s and goes on (to the others it is cut off). One is slowed down by busy loops. In the end the log is
@@ -211,6 +211,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--cameras", type=int, default=CAMERAS)
     parser.add_argument("--precision", default="int8")
     parser.add_argument("--quick", action="store_true", help="two kills; the results are not stored")
     options = parser.parse_args()
@@ -219,22 +220,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         fleets.write_camera(demo_clip(), folder / "camera.mp4", 1500)
-        for i in range(CAMERAS):  # the server sends one file to all at the pace of the slowest
+        for i in range(options.cameras):  # the server sends one file to all at the pace of the slowest
             os.link(folder / "camera.mp4", folder / f"{i}.mp4")
         server = stack.enter_context(rtsp_server(folder))
         there = stack.enter_context(nodes(NODES, CORES))
-        urls = [server.url(f"{i}.mp4") for i in range(CAMERAS)]
+        urls = [server.url(f"{i}.mp4") for i in range(options.cameras)]
         site = fleets.write_site(folder / "site.toml", urls, precision=options.precision)
         fleet = Fleet(there, server.port, folder / "fleet.jsonl")
         fleet.run("start", site, "--log", fleet.log)
-        fleets.wait_for_answers(fleet.log, CAMERAS, time.time(), LIMIT_S)
+        fleets.wait_for_answers(fleet.log, options.cameras, time.time(), LIMIT_S)
         with connected(there.address):
             figures = measured(fleet, kills, supervisor_kills)
         fleet.run("stop")
         lines = fleets.read(fleet.log)
         fleets.check_log(lines)
         figures |= {
-            "cameras": CAMERAS,
+            "cameras": options.cameras,
             "nodes": NODES,
             "precision": options.precision,
             "lines": len(lines),
@@ -242,7 +243,7 @@ def main() -> None:
             "lines_doubled": 0,
         }
     if not options.quick:
-        card.report("fleet", figures)
+        card.report("fleet" if options.cameras == CAMERAS else f"fleet_{options.cameras}", figures)
 
 
 if __name__ == "__main__":

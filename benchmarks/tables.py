@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
-from benchmarks.tables_cluster import cluster, fleet
+from benchmarks.tables_cluster import cluster, fleet, fleet_4
 from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
@@ -261,7 +261,8 @@ TABLES: Tables = {
 }  # fmt: skip
 """Tables of what `make bench` and `make bench-long` measure."""
 OTHERS: Tables = {
-    table.__name__: table for table in (soak, cameras_2, view, where, zones, idle, features, cluster, fleet)
+    table.__name__: table
+    for table in (soak, cameras_2, view, where, zones, idle, features, cluster, fleet, fleet_4)
 }
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}

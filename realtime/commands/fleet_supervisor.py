@@ -14,7 +14,7 @@ from realtime.commands.fleet_posts import Post, named, post_on
 from realtime.commands.fleet_watcher import Settings
 from realtime.commands.outputs import log_writer
 from realtime.errors import I3DLiveError, OutputError, UsageError, one_line
-from realtime.fleet.journal import Journal, read_last
+from realtime.fleet.journal import Journal, read_log
 from realtime.fleet.orders import Orders, Report, Site
 from realtime.fleet.supervisor import Supervisor
 
@@ -36,12 +36,12 @@ class SupervisorActor:
         settings = Settings(replace(plan, sources=()), models)
         self._lock = threading.Lock()
         self._stack = ExitStack()
-        last, write = {}, (lambda line: None)
+        known, write = None, (lambda line: None)
         if plan.log.log is not None:
-            last = read_last(plan.log.log)
+            known = read_log(plan.log.log)
             write = log_writer(self._stack, plan.log.log, plan.log)
         site = Site(version, dict(cameras), settings, dict(priorities))
-        self._supervisor = Supervisor(site, Journal(write, last), time.monotonic, time.time)
+        self._supervisor = Supervisor(site, Journal(write, known), time.monotonic, time.time)
         self._posts: dict[str, Post] = {}
         self._errors: dict[str, str] = {}
         """By node: why it has no watcher."""

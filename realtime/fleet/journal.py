@@ -31,16 +31,25 @@ class Last:
     """Unix time when it was known to be watched."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a log says, by camera."""
+
+    last: dict[str, Last]
+    left: dict[str, Last]
+    """Of those that are not seen in their newest term yet: where they were watched before."""
+    seen: set[str]
+    """Those that were ever seen."""
+
+
 class Journal:
     """Writes lines with the node that they come from, and a line of kind `moved` where a camera begins anew."""
 
-    def __init__(self, write: Callable[[Line], None], last: dict[str, Last] | None = None) -> None:
-        """`last`: by camera, of what `write` adds to; see `read_last`."""
+    def __init__(self, write: Callable[[Line], None], known: "Known | None" = None) -> None:
+        """`known`: of what `write` adds to; see `read_log`."""
+        known = known or Known({}, {}, set())
         self._write = write
-        self._last = dict(last or {})
-        self._seen = set(self._last)
-        self._left: dict[str, Last] = {}
-        """Cameras that are not seen in their new term yet: where they were watched before."""
+        self._last, self._left, self._seen = dict(known.last), dict(known.left), set(known.seen)
         self._why: dict[str, str] = {}
 
     def begin(self, camera: str, term: int, node: str, why: str) -> None:
@@ -102,18 +111,23 @@ class Journal:
         )
 
 
-def read_last(path: Path) -> dict[str, Last]:
-    """By camera: the newest of its lines in a log that may be in parts. An unfinished line counts for nothing."""
-    found: dict[str, Last] = {}
+def read_log(path: Path) -> Known:
+    """What a log that may be in parts says. An unfinished line counts for nothing."""
+    of_terms: dict[str, dict[int, Last]] = {}
+    seen: dict[str, int] = {}
     for part in _newest_parts(path):
         with open(part, "rb") as file:
             file.seek(max(0, os.stat(part).st_size - TAIL_BYTES))
             for text in file:
-                last = _parsed(text)
-                if last is not None:
-                    name, one = last
-                    found[name] = max(found.get(name, one), one, key=lambda each: (each.term, each.number))
-    return found
+                if (found := _parsed(text)) is not None:
+                    name, last, kind = found
+                    terms = of_terms.setdefault(name, {})
+                    terms[last.term] = max(terms.get(last.term, last), last, key=lambda each: each.number)
+                    if kind not in NOT_WATCHED:
+                        seen[name] = max(seen.get(name, 0), last.term)
+    newest = {name: terms[max(terms)] for name, terms in of_terms.items()}
+    left = {name: of_terms[name][term] for name, term in seen.items() if newest[name].term > term}
+    return Known(newest, left, set(seen))
 
 
 def _newest_parts(path: Path) -> list[Path]:
@@ -121,11 +135,11 @@ def _newest_parts(path: Path) -> list[Path]:
     return sorted(parts, key=lambda each: each.stat().st_mtime)[-2:]
 
 
-def _parsed(text: bytes) -> tuple[str, Last] | None:
+def _parsed(text: bytes) -> tuple[str, Last, str] | None:
     try:
         line = json.loads(text)
         at_s = datetime.fromisoformat(line["at"]).timestamp()
-        return line["name"], Last(line["term"], line["number"], line["node"], at_s)
+        return line["name"], Last(line["term"], line["number"], line["node"], at_s), line["kind"]
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from realtime.fleet.journal import Journal, read_last
+from realtime.fleet.journal import Journal, read_log
 from realtime.fleet.orders import Numbered
 from realtime.outputs.log import Log
 
@@ -74,7 +74,7 @@ def test_who_opens_the_log_again_knows_what_is_written(tmp_path: Path) -> None:
     with open(path, "a") as file:
         file.write('{"kind": "prediction", "name": "yard", "node": "n1", "term": 5, "num')
     with Log(path) as log:
-        again = Journal(log.write, read_last(path))
+        again = Journal(log.write, read_log(path))
         assert again.written(["door", "yard"]) == {"door": (5, 2), "yard": (5, 1)}
         again.offer("n1", [line("door", 5, 2), line("door", 5, 3), line("yard", 5, 2)])
         again.offer("n2", [line("door", 6, 1)])
@@ -90,4 +90,20 @@ def test_who_opens_the_log_again_knows_what_is_written(tmp_path: Path) -> None:
         ("door", 6, 1),
     ]
     (moved,) = [each for each in read if each["kind"] == "moved"]
+    assert (moved["from"], moved["to"]) == ("n1", "n2")
+
+
+def test_a_gap_outlives_whoever_writes_the_log(tmp_path: Path) -> None:
+    """The camera has begun at its new place, and was not seen there, when the program is killed."""
+    path = tmp_path / "fleet.jsonl"
+    with Log(path) as log:
+        journal = Journal(log.write)
+        journal.begin("door", 5, "n1", "")
+        journal.offer("n1", [line("door", 5, 1)])
+        journal.begin("door", 6, "n2", "n1 is gone")
+        journal.offer("n2", [line("door", 6, 1, "session")])
+    with Log(path) as log:
+        again = Journal(log.write, read_log(path))
+        again.offer("n2", [line("door", 6, 2, "connection"), line("door", 6, 3), line("door", 6, 4)])
+    (moved,) = [each for each in lines(path) if each["kind"] == "moved"]
     assert (moved["from"], moved["to"]) == ("n1", "n2")
