@@ -32,6 +32,8 @@ LONG_FILES = (
     "engines/test_cells.py",
     "engines/backends/test_few_bits.py",
     "test_docker.py",
+    "realtime/cluster/test_archives.py",
+    "realtime/fleet/test_fleet.py",
 )
 """They run first: otherwise one of two processes would still be busy with one of them when the other has nothing left
 to do."""

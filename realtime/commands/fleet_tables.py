@@ -61,6 +61,6 @@ def tables(found: Mapping[str, Any]) -> "list[Table]":
             Text(camera["event"] or ""),
             Text(state, "red" if bad else "dim"),
         )
-    if found["error"]:
-        cameras.caption = found["error"]
+    moved = f"{found['moves']} moves, {len(found['waiting'])} cameras wait"
+    cameras.caption = f"{moved}; {found['error']}" if found["error"] else moved
     return [nodes, cameras]
