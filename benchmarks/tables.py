@@ -70,7 +70,8 @@ def caption(name: str, machine: dict[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     where = f"{machine['cpu']}, {machine['cores']} cores{gpu}, {machine['date']}"
     simulated = "Simulated by " if name == OF_SIMULATED else ""
-    return f"<sub>{simulated}`python -m benchmarks.{name.removesuffix('_2')}`: {where}; {told}.</sub>"
+    script = name.removesuffix("_2").replace("fleet_4", "fleet --cameras 4")
+    return f"<sub>{simulated}`python -m benchmarks.{script}`: {where}; {told}.</sub>"
 
 
 def faster(times: float) -> str:

@@ -14,10 +14,13 @@ def cluster(found: dict[str, Any]) -> Rows:
     one_s = wall_s["1 workers"]
     for name, seconds in wall_s.items():
         count = int("".join(each for each in name if each.isdigit()))
-        alone = wall_s.get(f"no cluster, {count} at a time")
+        alone = wall_s.get(f"no cluster, {count} at a time") if count > 1 else None
         against = f"{seconds / alone - 1:+.1%}" if alone and "workers" in name else ""
         efficiency = f"{one_s / seconds / count:.0%}" if "workers" in name else ""
-        said = "one worker" if name == "1 workers" else name
+        said = {
+            "1 workers": "one worker, on one core",
+            "no cluster, 1 at a time": "no cluster, one at a time on all cores",
+        }.get(name, name)
         rows.append((said, f"{seconds:.1f}", against, efficiency))
     return rows
 

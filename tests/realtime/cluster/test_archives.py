@@ -129,7 +129,9 @@ def test_a_video_that_ends_every_process_fails_and_others_are_done(three: Nodes)
                 turn.result("bad.mp4", lambda actor: actor.__ray_call__.remote(lambda worker: os._exit(1)))
             with workers.turn() as turn:
                 assert turn.result("good.mp4", lambda actor: actor.__ray_call__.remote(lambda worker: 7)) == 7
-    assert str(error.value) == f"bad.mp4: {TRIES} processes ended that read it; see Ray's logs, and try it alone"
+    assert (
+        str(error.value) == f"bad.mp4: {TRIES} processes ended that read it; see Ray's logs, and try it alone"
+    )
 
 
 def test_another_version_on_the_machines_is_one_line(three: Nodes) -> None:
