@@ -57,7 +57,7 @@ def start(
     plan = Plan(
         said.cameras,
         given.over(log, said.said),
-        OutputOptions(**{key: value for key, value in said.said.items() if key in vars(OutputOptions())}),
+        given.over(OutputOptions(), said.said),
         given.over(ModelOptions(), said.said),
         given.over(RecognizerOptions(), said.said),
     )
@@ -139,9 +139,9 @@ def drain(
 
 def stop(cluster: Address = "auto") -> None:
     """End the fleet: all sessions, with their last lines written."""
-    import ray
-
     with in_cluster(cluster):
+        import ray
+
         actor = required()
         call(actor.stop.remote())
         ray.kill(actor)

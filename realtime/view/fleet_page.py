@@ -41,8 +41,8 @@ def fleet_app(fleet: Fleet) -> Starlette:
     async def picture(request: Request) -> Response:
         try:
             jpeg = await answers.picture(request.path_params["key"])
-        except KeyError:
-            return problem(404, "there is no such camera")
+        except KeyError:  # gone since the page asked last
+            jpeg = None
         return Response(jpeg, 204 if jpeg is None else 200, NEVER_KEPT, "image/jpeg")
 
     return Starlette(

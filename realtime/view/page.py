@@ -29,6 +29,8 @@ HEAD = """
 <link rel="stylesheet" href="live/static/over.css">
 <script type="module" src="live/static/controls.js"></script>
 """
+QUEUE_POLL_S = 0.02
+"""Gradio looks a thousand times a second whether a button was pressed, which takes 5 % of a core all the time."""
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -63,6 +65,7 @@ def mount(app: FastAPI, hub: Hub, defaults: Settings, labels: Sequence[str]) -> 
     with gr.Blocks(title="i3d-live", analytics_enabled=False, fill_width=True, delete_cache=(60, 60)) as page:
         _wire(page, hub, _layout(hub, defaults, labels))
     page.queue(default_concurrency_limit=16, max_size=256)
+    page._queue.sleep_when_free = QUEUE_POLL_S
     gr.mount_gradio_app(
         app,
         page,

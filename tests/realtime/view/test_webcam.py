@@ -44,9 +44,11 @@ async () => {
     });
   `;
   const script = await (await fetch("live/static/camera_sender.js")).text();
-  const worker = new Worker(URL.createObjectURL(new Blob([double, script], { type: "text/javascript" })));
+  const worker = new Worker(URL.createObjectURL(new Blob([double, script, "postMessage({ loaded: true });"], { type: "text/javascript" })));
   window.heard = [];
   worker.onmessage = ({ data }) => data !== "due" && heard.push(data);
+  await new Promise((go) => worker.addEventListener("message", go, { once: true }));
+  heard.splice(0);
   const wait = () => new Promise((go) => setTimeout(go, 400));
   window.ask = async (message) => { worker.postMessage(message); await wait(); return heard.splice(0); };
   window.give = async (count) => {
