@@ -1,6 +1,5 @@
 """Features that the workers of a cluster compute."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
@@ -10,7 +9,7 @@ from realtime.cluster.workers import Workers
 from realtime.features.compute import Advance, OfVideo
 from realtime.features.extract import Features
 from realtime.features.files import Settings
-from realtime.features.remote_files import is_remote
+from realtime.features.remote_files import absolute
 
 
 class OnCluster:
@@ -25,7 +24,7 @@ class OnCluster:
         with self._workers.turn() as turn:
 
             def of_video(source: str, advance: Advance, stopping: Event) -> Features:
-                path = source if is_remote(source) else os.path.abspath(source)
+                path = absolute(source)
                 features, media_s = turn.result(source, lambda actor: actor.features.remote(path), stopping)
                 advance(media_s, 1.0)
                 found: Features = features

@@ -16,7 +16,7 @@ from typing import Any
 
 import engines
 from engines.extras import require
-from realtime.errors import EngineError, UsageError, one_line
+from realtime.errors import EngineError, I3DLiveError, UsageError, one_line
 
 REACHED_WITHIN_S = 5.0
 ALLOWED = "auto, HOST:PORT of its head, or local for this machine alone"
@@ -56,6 +56,37 @@ def alive_nodes() -> list[dict[str, Any]]:
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def on_node(id_: str) -> Any:
+    """Ray's option for an actor that runs on this node and no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(id_, soft=False)
+
+
+def answer_of(reference: Any, within_s: float | None = None) -> Any:
+    """What an actor answers. Raises the I3DLiveError that it raised, Ray's errors if it ended or is late."""
+    import ray
+
+    try:
+        return ray.get(reference, timeout=within_s)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, I3DLiveError):
+            raise error.cause from None
+        raise
+
+
+def check_code(wanted: str) -> None:
+    """Raises EngineError, without the name of the machine, where this machine's code is another."""
+    if this_code() != wanted:
+        raise EngineError(f"it has {this_code()}, not {wanted}; install the same there")
+
+
+def without_code(error: Exception, wanted: str) -> str | None:
+    """What to say if an actor ended because its machine has no code at all; None if it ended for another reason."""
+    missing = "ModuleNotFoundError" in str(error)
+    return f"it has no i3d-live; install there: {wanted}, with the extra cluster" if missing else None
 
 
 def _check(address: str) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from engines.load import Bulk, EngineOptions
 from engines.spec import Weights
 from realtime.calibration import calibrated
-from realtime.cluster.connect import this_code
+from realtime.cluster.connect import check_code
 from realtime.cluster.model_copy import ModelCopy, installed
-from realtime.errors import EngineError, SourceError
+from realtime.errors import SourceError
 from realtime.features.compute import Here
 from realtime.features.extract import Features
 from realtime.features.files import Settings
@@ -65,8 +65,7 @@ class Worker:
     def begin(self) -> Hello:
         """Load the engines. Raises I3DLiveError, without the name of the machine."""
         recipe = self._recipe
-        if this_code() != recipe.code:
-            raise EngineError(f"it has {this_code()}, not {recipe.code}; install the same there")
+        check_code(recipe.code)
         if recipe.sample is not None and not os.path.exists(recipe.sample):
             raise SourceError(
                 f"it does not see {recipe.sample}; give a path that all machines share, or an address such as "

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
-from realtime.cluster.connect import alive_nodes
+from realtime.cluster.connect import alive_nodes, answer_of, on_node, without_code
 from realtime.cluster.worker import Hello, Recipe, Worker
-from realtime.errors import EngineError, I3DLiveError, SourceError, one_line
+from realtime.errors import EngineError, SourceError, one_line
 from realtime.worker_threads import Stopped
 
 Job = Callable[[Any], Any]
@@ -140,12 +140,7 @@ class Workers:
         while not ray.wait([reference], timeout=LOOK_S)[0]:
             if self._closing.is_set() or stopping.is_set():
                 raise Stopped
-        try:
-            return ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, I3DLiveError):
-                raise error.cause from None
-            raise
+        return answer_of(reference)
 
     def _wait(self) -> None:
         """With the lock held. Raises Stopped, or EngineError where there will be no worker."""
@@ -168,7 +163,6 @@ class Workers:
                 self._tell("waiting for a worker: a free core of the cluster, and its engine")
 
     def _look(self) -> None:
-
         nodes = {each["NodeID"]: each for each in alive_nodes()}
         for each in [each for each in self._hired if each.node not in nodes]:
             self.lose(each)
@@ -194,16 +188,14 @@ class Workers:
 
     def _hire(self, node: dict[str, Any]) -> None:
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         on_gpu = self._on_gpu(node)
         recipe = replace(
             self._recipe, on_gpu=on_gpu, step_ticks=self._hello.step_ticks if self._hello else None
         )
-        here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         actor: Any = (
             ray.remote(Worker)
-            .options(num_cpus=1, num_gpus=1 if on_gpu else 0, scheduling_strategy=here)
+            .options(num_cpus=1, num_gpus=1 if on_gpu else 0, scheduling_strategy=on_node(node["NodeID"]))
             .remote(recipe)
         )
         place = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
@@ -241,11 +233,8 @@ class Workers:
     def _fell(self, hired: Hired, error: Exception) -> None:
         self.lose(hired)
         self._machines.falls[hired.node] += 1
-        missing = "ModuleNotFoundError" in str(error)
-        if missing:
-            self._refuse(
-                hired, f"it has no i3d-live; install there: {self._recipe.code}, with the extra cluster"
-            )
+        if (missing := without_code(error, self._recipe.code)) is not None:
+            self._refuse(hired, missing)
         elif self._machines.falls[hired.node] >= FALLS:
             self._refuse(hired, f"{FALLS} processes ended before they were ready; see Ray's logs there")
 

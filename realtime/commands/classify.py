@@ -26,7 +26,7 @@ from realtime.commands.sources import SourceOptions
 from realtime.errors import SourceError
 from realtime.features.conventions import PRESETS
 from realtime.features.files import Settings
-from realtime.features.remote_files import is_remote, local_copy, videos_at, without_scheme
+from realtime.features.remote_files import absolute, is_remote, local_copy, videos_at, without_scheme
 from realtime.features.whole_clip import clip_logits
 from realtime.outputs.log import as_json
 from realtime.sources.open import open_video
@@ -116,7 +116,7 @@ def there(
         hello = workers.first()
 
         def of_file(path: str, stopping: Event) -> Answer:
-            seen = path if is_remote(path) else os.path.abspath(path)
+            seen = absolute(path)
             with workers.turn(stopping) as turn:
                 logits, length = turn.result(
                     path, lambda actor: actor.logits.remote(seen, square_pixels), stopping

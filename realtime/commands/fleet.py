@@ -20,7 +20,7 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.sessions import Plan
 from realtime.commands.site_options import read_site
 from realtime.commands.sources import Named, parse_sources
-from realtime.errors import EngineError, I3DLiveError, UsageError
+from realtime.errors import EngineError, UsageError
 
 PLACED_WITHIN_S = 180.0
 """The first time, engines are built."""
@@ -203,12 +203,11 @@ def required() -> Any:
 def new_supervisor(cameras: Mapping[str, Named], plan: Plan, priorities: Mapping[str, int]) -> Any:
     """On this machine, where the log and the models are; Ray starts it again where it ends."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    from realtime.cluster.connect import on_node
     from realtime.commands.fleet_posts import SPACE
     from realtime.commands.fleet_supervisor import NAME, SupervisorActor
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     made: Any = ray.remote(SupervisorActor).options(
         name=NAME,
         namespace=SPACE,
@@ -217,7 +216,7 @@ def new_supervisor(cameras: Mapping[str, Named], plan: Plan, priorities: Mapping
         max_restarts=-1,
         max_task_retries=3,
         max_concurrency=8,
-        scheduling_strategy=here,
+        scheduling_strategy=on_node(ray.get_runtime_context().get_node_id()),
     )
     return made.remote(cameras, plan, priorities, round(time.time() * 1000))
 
@@ -226,12 +225,10 @@ def call(reference: Any) -> Any:
     """What the supervisor answers. Raises what it raised, EngineError if it is gone."""
     import ray
 
+    from realtime.cluster.connect import answer_of
+
     try:
-        return ray.get(reference, timeout=60.0)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, I3DLiveError):
-            raise error.cause from None
-        raise
+        return answer_of(reference, 60.0)
     except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
         raise EngineError("the supervisor of the fleet does not answer; see Ray's logs") from error
 

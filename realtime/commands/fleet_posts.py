@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from realtime.cluster.connect import alive_nodes, this_code
+from realtime.cluster.connect import alive_nodes, on_node, this_code
 from realtime.commands.fleet_watcher import Watcher
 
 SPACE = "i3d-live"
@@ -45,7 +45,6 @@ def named(nodes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def post_on(node: dict[str, Any]) -> Post:
     """The watcher of a node, also one that an earlier supervisor has left."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     id_, cores = node["NodeID"], float(node["Resources"]["CPU"])
     actor: Any = (
@@ -57,7 +56,7 @@ def post_on(node: dict[str, Any]) -> Post:
             get_if_exists=True,
             num_cpus=0,
             max_concurrency=4,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(id_, soft=False),
+            scheduling_strategy=on_node(id_),
         )
         .remote(this_code(), belongs)
     )

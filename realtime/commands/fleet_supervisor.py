@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import find_model
-from realtime.cluster.connect import alive_nodes, this_code
+from realtime.cluster.connect import alive_nodes, this_code, without_code
 from realtime.cluster.model_copy import copy_of
 from realtime.commands.fleet_posts import Post, named, post_on
 from realtime.commands.fleet_watcher import Settings
@@ -45,7 +45,6 @@ class SupervisorActor:
         self._posts: dict[str, Post] = {}
         self._errors: dict[str, str] = {}
         """By node: why it has no watcher."""
-        self._moved_at: dict[str, float] = {}
         self._closing = threading.Event()
         self._failed: str | None = None
         self._unserved: str | None = None
@@ -257,10 +256,8 @@ class SupervisorActor:
                 found[name] = ray.get(reference)
                 self._posts[name].asked = None
             except ray.exceptions.RayError as error:
-                if "ModuleNotFoundError" in str(error):
-                    self._errors[name] = (
-                        f"it has no i3d-live; install there: {this_code()}, with the extra cluster"
-                    )
+                if (missing := without_code(error, this_code())) is not None:
+                    self._errors[name] = missing
                 ray.kill(self._posts[name].actor)
                 del self._posts[name]
         return found

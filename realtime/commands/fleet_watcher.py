@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import Model
-from realtime.cluster.connect import this_code
+from realtime.cluster.connect import check_code
 from realtime.commands.outputs import LogOptions, Write, together, webhook_writer
 from realtime.commands.prepare import Prepare
 from realtime.commands.run import mqtt_of
 from realtime.commands.sessions import Loaded, Plan, Sessions, load
-from realtime.errors import I3DLiveError, UsageError, one_line
+from realtime.errors import EngineError, I3DLiveError, UsageError, one_line
 from realtime.fleet.orders import Line, Numbered, Orders, Report, Watched
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
@@ -75,15 +75,17 @@ class Installed(Prepare):
 
 
 class Watcher:
-    """One for each node. `tell` comes from the supervisor, twice a second."""
+    """One for each node. `tell` comes from the supervisor, four times a second."""
 
     def __init__(self, code: str, belongs: Callable[[], bool], prepare: Prepare | None = None) -> None:
         """`code`: `this_code` of the supervisor. `belongs`: whether this node is part of the cluster; may take long, or
         raise."""
         self._belongs, self._prepare = belongs, prepare
-        self._error = (
-            None if this_code() == code else f"it has {this_code()}, not {code}; install the same there"
-        )
+        self._error: str | None = None
+        try:
+            check_code(code)
+        except EngineError as error:
+            self._error = str(error)
         self._orders: Orders | None = None
         self._heard_s = time.monotonic()
         self._lock = threading.Lock()

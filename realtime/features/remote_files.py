@@ -1,5 +1,6 @@
 """Videos in object stores, by addresses that fsspec knows, such as s3://bucket/folder."""
 
+import os
 import posixpath
 import re
 import tempfile
@@ -34,6 +35,11 @@ def without_scheme(text: str) -> str:
     """file:///videos/a.mp4 as a path; anything else as it is."""
     scheme = _SCHEME.match(text)
     return text[scheme.end() :] if scheme and scheme[1].lower() in _HERE else text
+
+
+def absolute(source: str) -> str:
+    """A path as it is for another process; an address as it is."""
+    return source if is_remote(source) else os.path.abspath(source)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from engines.spec import Modality
 from engines.text_files import read_text
 from engines.training.datasets import VIDEO_SUFFIXES
 from realtime.errors import SourceError, UsageError, reason_of
-from realtime.features.remote_files import is_remote, videos_at, without_scheme
+from realtime.features.remote_files import absolute, is_remote, videos_at, without_scheme
 from realtime.outputs.apart import identity
 from realtime.sources.address import parse_source
 
@@ -51,7 +51,7 @@ def targets(given: Sequence[str], out: Path) -> list[Target]:
     found: dict[Path, Target] = {}
     seen: set[str] = set()
     for source, inside in _videos(given):
-        if (path := source if is_remote(source) else os.path.abspath(source)) in seen:
+        if (path := absolute(source)) in seen:
             continue
         seen.add(path)
         target = Target(source, out / inside.with_name(inside.stem))

@@ -1,4 +1,4 @@
-"""Decides, twice a second, which node watches which camera; keeps the log; knows what people ask for.
+"""Decides, four times a second, which node watches which camera; keeps the log; knows what people ask for.
 
 It holds nothing that cannot be lost: the watchers know the site, and which cameras they watch in which terms; the log
 knows what is written. A new supervisor listens first.
@@ -195,7 +195,8 @@ class Supervisor:
         known.behind_s = lag_s if now_s - known.on_time_s >= BEHIND_FOR_S else 0.0
         if known.behind_s:
             known.late_s = now_s
-            known.late_cores = sum(self._camera(camera).cores for camera in known.report.cameras)
+            typical = self._typical()
+            known.late_cores = sum(self._camera(camera, typical).cores for camera in known.report.cameras)
 
     def _let_go(self, name: str, report: Report, now_s: float) -> None:
         """Cameras that this node has ended, with all their lines written, begin at their new place."""
@@ -226,7 +227,8 @@ class Supervisor:
             for name, known in usable.items()
             if known.report and known.report.ready
         ]
-        cameras = [self._camera(name) for name in self.site.cameras]
+        typical = self._typical()
+        cameras = [self._camera(name, typical) for name in self.site.cameras]
         placed = {name: place.node for name, place in self._places.items()}
         settled = [name for name, place in self._places.items() if self._settled(name, place.node, now_s)]
         for each in decide(cameras, nodes, placed, settled=settled):
@@ -270,9 +272,12 @@ class Supervisor:
             cores = min(cores, max(known.late_cores / FULL, AT_LEAST * cores))
         return Node(name, cores, known.behind_s, name in self.site.draining)
 
-    def _camera(self, name: str) -> Camera:
+    def _typical(self) -> float:
+        """What a camera costs that has not been measured."""
         known = [min(costs) for costs in self._costs.values() if costs]
-        typical = sum(known) / len(known) if known else UNKNOWN_CORES
+        return sum(known) / len(known) if known else UNKNOWN_CORES
+
+    def _camera(self, name: str, typical: float) -> Camera:
         costs = self._costs.get(name)
         return Camera(name, self.site.priorities.get(name, 0), min(costs) if costs else typical)
 

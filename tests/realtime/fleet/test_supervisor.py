@@ -56,9 +56,9 @@ class World:
         """Cameras that two nodes watched in the same beat, of those that can be reached."""
         self.supervisor = self.new_supervisor()
 
-    def new_supervisor(self, last: Any = None) -> Supervisor:
+    def new_supervisor(self) -> Supervisor:
         clock = lambda: self.now_s  # noqa: E731
-        return Supervisor(self.site, Journal(self.written.append, last), clock, clock)
+        return Supervisor(self.site, Journal(self.written.append), clock, clock)
 
     def go_on(self, seconds: float) -> None:
         for _ in range(round(seconds / BEAT_S)):
