@@ -102,7 +102,7 @@ class SupervisorActor:
                     "ready": bool(each.report and each.report.ready),
                     "error": each.report.error if each.report else None,
                     "behind_s": round(each.behind_s, 2),
-                    "used": round(sum(c["cores"] for c in cameras.values() if c["node"] == name), 3),
+                    "used": round(self._supervisor.used_cores(name), 3),
                     "draining": name in site.draining,
                 }
                 for name, each in known.items()
@@ -204,12 +204,9 @@ class SupervisorActor:
                 for name, each in watched.items()
                 if each is not None and each.figures is not None
             }
-            used = dict.fromkeys(self._supervisor.nodes, 0.0)
-            for name, each in watched.items():
-                if each is not None and places[name].node in used:
-                    used[places[name].node] += each.cores
             nodes = {
-                name: (each.cores, used[name], each.behind_s) for name, each in self._supervisor.nodes.items()
+                name: (each.cores, self._supervisor.used_cores(name), each.behind_s)
+                for name, each in self._supervisor.nodes.items()
             }
             return Snapshot(cameras, nodes, waiting, self._supervisor.counts.moves)
 

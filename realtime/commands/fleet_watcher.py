@@ -77,10 +77,10 @@ class Installed(Prepare):
 class Watcher:
     """One for each node. `tell` comes from the supervisor, four times a second."""
 
-    def __init__(self, code: str, belongs: Callable[[], bool], prepare: Prepare | None = None) -> None:
+    def __init__(self, code: str, belongs: Callable[[], bool]) -> None:
         """`code`: `this_code` of the supervisor. `belongs`: whether this node is part of the cluster; may take long, or
         raise."""
-        self._belongs, self._prepare = belongs, prepare
+        self._belongs = belongs
         self._error: str | None = None
         try:
             check_code(code)
@@ -98,7 +98,6 @@ class Watcher:
         """Cameras that have a session, and their terms."""
         self._measured = time.monotonic(), time.process_time()
         """When costs were measured last, and the processor time of this process by then."""
-        self._closing = threading.Event()
         self._pictures: dict[str, Newest] = {}
         threading.Thread(target=self._work, name="i3d-live watcher", daemon=True).start()
         threading.Thread(target=self._keep_lease, name="i3d-live lease", daemon=True).start()
@@ -114,18 +113,13 @@ class Watcher:
             self._measure()
             cameras = {name: self._watched(kept) for name, kept in self._kept.items()}
             assert self._orders is not None
-            return Report(
-                self._orders.site, cameras, tuple(self._lines), self._sessions is not None, self._error
-            )
+            newer = self._orders.site if self._orders.site.version > orders.site.version else None
+            return Report(newer, cameras, tuple(self._lines), self._sessions is not None, self._error)
 
     def thumbnail(self, camera: str) -> bytes | None:
         """The newest picture of a camera, as JPEG."""
         frame = self._pictures[camera].frame if camera in self._pictures else None
         return None if frame is None else to_jpeg(frame.rgb, LONGEST_PX, JPEG_QUALITY)
-
-    def stop(self) -> None:
-        """End all sessions; their lines can still be fetched."""
-        self._closing.set()
 
     def _forget_written(self, written: Mapping[str, tuple[int, int]]) -> None:
         self._lines = deque(
@@ -185,18 +179,18 @@ class Watcher:
 
     def _work(self) -> None:
         with ExitStack() as stack:
-            while not self._closing.is_set():
+            while True:
                 try:
                     self._obey(stack)
                     if self._sessions is None or not self._running:
-                        self._closing.wait(IDLE_S)
+                        time.sleep(IDLE_S)
                         continue
                     run_sessions(self._sessions.every, self._failed, lambda: self._obey(stack))
                     self._sessions.every.clear()
                     self._running.clear()
                 except I3DLiveError as error:
                     self._error = one_line(str(error))
-                    self._closing.wait(1.0)
+                    time.sleep(1.0)
 
     def _obey(self, stack: ExitStack) -> None:
         """Make what runs what was ordered."""
@@ -207,9 +201,6 @@ class Watcher:
         if self._sessions is None:
             self._begin(settings, stack)
         assert self._sessions is not None
-        if self._closing.is_set():
-            self._sessions.stop()
-            return
         wanted = dict(orders.terms)
         if wanted == self._running:
             return
@@ -218,7 +209,7 @@ class Watcher:
             self._follow(orders.site.cameras, terms)
 
     def _begin(self, settings: Settings, stack: ExitStack) -> None:
-        prepare = self._prepare or Installed(settings.models)
+        prepare = Installed(settings.models)
         self._plan = replace(settings.plan, log=LogOptions(), sources=())
         loaded: Loaded = load(prepare, self._plan)
         writers: list[Write] = [self._write]
@@ -264,7 +255,8 @@ class Watcher:
         return [picture]
 
     def _keep_lease(self) -> None:
-        while not self._closing.wait(ASKED_EVERY_S):
+        while True:
+            time.sleep(ASKED_EVERY_S)
             if time.monotonic() - self._heard_s > LEASE_S and not self._still_belongs():
                 with self._lock:
                     if self._orders is not None:

@@ -71,7 +71,7 @@ class Report:
     """From a watcher."""
 
     site: Site | None
-    """The newest that it has."""
+    """The one that it has, where that is newer than that of its orders."""
     cameras: Mapping[str, Watched]
     lines: tuple[Numbered, ...]
     """Those that are not known to be written, oldest first."""

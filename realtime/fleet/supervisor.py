@@ -133,6 +133,11 @@ class Supervisor:
         found = known.report.cameras.get(camera) if known and known.report else None
         return found if found is not None and place is not None and found.term == place.term else None
 
+    def used_cores(self, node: str) -> float:
+        """What its cameras cost."""
+        here = (self.watched(camera) for camera, place in self._places.items() if place.node == node)
+        return sum(watched.cores for watched in here if watched is not None)
+
     def _usable(self, known: Known) -> bool:
         return self._now_s() - known.heard_s < SILENT_S
 

@@ -63,6 +63,13 @@ class Fleet:
     def where(self) -> dict[str, str | None]:
         return {name: camera["node"] for name, camera in self.status()["cameras"].items()}
 
+    def kill_supervisor(self) -> None:
+        """Ray starts it again."""
+        import ray
+
+        with connected(self.there.address):
+            ray.kill(supervisor(), no_restart=False)
+
     def answers(self, cameras: int = CAMERAS) -> None:
         """All cameras do, from now on."""
         wait_for_answers(self.log, cameras, time.time(), ANSWER_S)
@@ -118,10 +125,7 @@ def test_the_cameras_of_a_node_that_is_killed_answer_from_another(fleet: Fleet) 
 
 
 def test_no_camera_notices_that_the_supervisor_dies(fleet: Fleet) -> None:
-    import ray
-
-    with connected(fleet.there.address):
-        ray.kill(supervisor(), no_restart=False)
+    fleet.kill_supervisor()
     fleet.answers()
     lines = read(fleet.log)
     check_log(lines)
@@ -133,6 +137,9 @@ def test_no_camera_notices_that_the_supervisor_dies(fleet: Fleet) -> None:
 def test_cameras_come_and_go_and_move_as_asked(fleet: Fleet) -> None:
     assert fleet.run("add", f"yard={fleet.server.url('camera.mp4')}", "--priority", "2")[0] == 0
     fleet.answers(CAMERAS + 1)
+    fleet.kill_supervisor()  # only the watchers know of it now
+    fleet.answers(CAMERAS + 1)
+    assert "yard" in fleet.status()["cameras"]
     assert fleet.run("remove", "yard")[0] == 0
     fleet.until(lambda: "yard" not in fleet.status()["cameras"], "it is still there")
     node = fleet.where()["cam1"]
