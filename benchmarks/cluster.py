@@ -68,8 +68,8 @@ def on_cluster(videos: Path, count: int) -> tuple[float, Contents]:
 
 def here(videos: Path, threads: int) -> tuple[float, Contents]:
     """Without a cluster."""
-    engines = engines_of(find_model(RGB_MODEL), OPTIONS, bulk=Bulk(threads))
-    computes = Here(engines.for_threads().by_stream, SETTINGS)
+    engines = engines_of(find_model(RGB_MODEL), OPTIONS, bulk=Bulk(), threads=threads)
+    computes = Here(engines.by_stream, SETTINGS)
     run(videos / "00.mp4", computes, 1)  # warm
     return run(videos, computes, threads)
 

@@ -38,7 +38,7 @@ from benchmarks.material import (
 from engines.load import load_engines
 from realtime.clock import Stopwatch
 from realtime.outputs.log import Log, session_line
-from realtime.reader_threads import End, read_or_idle
+from realtime.reader_threads import read_ahead
 from realtime.recognizer import Recognizer
 from realtime.session import WHOLE, Session
 from realtime.sources.open import open_video
@@ -71,13 +71,13 @@ def run(path: Path, precision: str, log: Path) -> dict[str, Any]:
         session = Session(video, recognizer, write=lines.write, stopwatch=stopwatch)
         session.write(session_line(video, engines, recognizer))
         began_s, began_cpu = time.perf_counter(), cpu_s()
-        with closing(read_or_idle([video], [session.mailbox], None)) as items:
+        with closing(read_ahead(video)) as frames:
             while True:
                 with stopwatch("wait for decode"):
-                    _, item, _ = next(items)
-                if isinstance(item, End):
+                    frame = next(frames, None)
+                if frame is None:
                     break
-                session.push(item)  # type: ignore[arg-type]
+                session.push(frame)
         session.end(WHOLE)
         wall_s, cores_s = time.perf_counter() - began_s, cpu_s() - began_cpu
     media_s = recognizer.counts.ticks / 25

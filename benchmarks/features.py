@@ -78,8 +78,8 @@ def archive(convention: Convention, precision: str) -> Engines:
     """Engines as the command loads them."""
     mode = "continual" if convention.clip is None else "window"
     options = EngineOptions("openvino", precision, mode, "rgb")  # type: ignore[arg-type]
-    bulk = Bulk(min(VIDEOS, cores()), convention.clip)
-    return engines_of(find_model(RGB_MODEL), options, clips=real_ticks(), bulk=bulk)
+    bulk, threads = Bulk(convention.clip), min(VIDEOS, cores())
+    return engines_of(find_model(RGB_MODEL), options, clips=real_ticks(), bulk=bulk, threads=threads)
 
 
 def features_ms(videos: Path, convention: Convention, engines: Engines) -> float:

@@ -38,9 +38,10 @@ from realtime.commands.sinks import SourceOutputs
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import keep_open
+from realtime.turns import run_sessions
 from realtime.worker_threads import submit
 from tests.support.made_clips import every, write_clip
 from tests.support.servers import free_port, rtsp_server

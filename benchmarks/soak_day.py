@@ -26,7 +26,8 @@ from realtime.outputs.log import Line
 from realtime.outputs.metrics import Metrics
 from realtime.outputs.rotating_log import RotatedLog
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
+from realtime.turns import run_sessions
 from realtime.types import Frame
 from tests.support.watching import resident_mb
 

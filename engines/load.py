@@ -77,8 +77,6 @@ class EngineOptions:
 class Bulk:
     """How engines for files differ from those of a live stream, where every step must be soon."""
 
-    parallel_steps: int = 1
-    """How many threads may step an engine at a time, each on its share of the CPU."""
     window_ticks: int | None = None
     """In `window` mode: the length of a window, if not the model's."""
     step_ticks: int | None = None
@@ -101,15 +99,6 @@ class Engines:
         """In the form that the recogniser takes."""
         both = {"rgb": self.rgb, "flow": self.flow}
         return {name: engine for name, engine in both.items() if engine is not None}
-
-    def for_threads(self) -> "Engines":
-        """The same engines, for several threads at a time: some serve them by themselves, others run one step at a
-        time."""
-        rgb, flow = (
-            each if each is None or each.backend in SERVE_THREADS else SharedEngine(each)
-            for each in (self.rgb, self.flow)
-        )
-        return Engines(rgb, flow, self.reason)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -161,10 +150,12 @@ def engines_of(
     concurrent: bool = False,
     trunks: Trunks | None = None,
     bulk: Bulk | None = None,
+    threads: int = 1,
 ) -> Engines:
     """`load_engines` for a model that has already been looked up. `trunks`: kept by the caller for models that run in
     one thread with the same options; those that were taught on one network then share its engine. `bulk`: engines for
-    files."""
+    files. `threads`: how many will step the engines at a time, each on its share of the CPU; where there are more than
+    one, as for several cameras, `concurrent` changes nothing."""
     _check_choice("mode", options.mode, MODES)
     _check_choice("streams", options.streams, get_args(Streams))
     name, why = choose_backend(options.backend)
@@ -173,22 +164,27 @@ def engines_of(
     precision = options.precision or allowed[0]
     _check_choice(f"precision of {name} on {module.device()}", precision, allowed)
     modalities, without = choose_streams(model, options.streams)
-    share = bulk.processes if bulk else len(modalities) if concurrent else 1
+    share = bulk.processes if bulk else len(modalities) if concurrent and threads == 1 else 1
     chosen = replace(options, backend=name, precision=precision)
     engines: dict[str, Engine] = {}
     notes = []
     for modality in modalities:
         clip = (clips or {}).get(modality)
         known = {} if trunks is None else trunks
-        plan_of = partial(_plan, options=chosen, engines_at_a_time=share, bulk=bulk)
+        plan_of = partial(_plan, options=chosen, engines_at_a_time=share, bulk=bulk, threads=threads)
         engine, note = _load_engine(model, modality, plan_of, name, clip, rebuild, known)
-        engines[modality] = engine
+        engines[modality] = engine if threads == 1 else for_threads(engine)
         steps = f", {engine.chunk_ticks} ticks a step" if bulk else ""
         notes.append(f"{modality} {note}{steps}")
     reason = "; ".join(
         [f"{name} {precision} on {module.device()} ({why})", f"weights {model.name}", *notes, *without]
     )
     return Engines(engines.get("rgb"), engines.get("flow"), reason)
+
+
+def for_threads(engine: Engine) -> Engine:
+    """The same engine, for several threads at a time: some serve them by themselves, others run one step at a time."""
+    return engine if engine.backend in SERVE_THREADS else SharedEngine(engine)
 
 
 def _check_choice(what: str, given: str, allowed: tuple[str, ...]) -> None:
@@ -208,11 +204,16 @@ def choose_streams(model: "Model", streams: Streams) -> tuple[tuple[Modality, ..
 
 
 def _plan(
-    spec: StreamSpec, weights: Weights, options: EngineOptions, engines_at_a_time: int, bulk: Bulk | None
+    spec: StreamSpec,
+    weights: Weights,
+    options: EngineOptions,
+    engines_at_a_time: int,
+    bulk: Bulk | None,
+    threads: int,
 ) -> Plan:
     """`options`: the precision is chosen."""
     assert options.precision is not None
-    plan = Plan(spec, weights, options.mode, options.precision, engines_at_a_time)
+    plan = Plan(spec, weights, options.mode, options.precision, engines_at_a_time, parallel_steps=threads)
     if bulk is None:
         return plan
     if options.mode == "window":
@@ -223,7 +224,6 @@ def _plan(
         spec=spec,
         long_steps=long_steps,
         step_ticks=bulk.step_ticks if long_steps else None,
-        parallel_steps=bulk.parallel_steps,
     )
 
 

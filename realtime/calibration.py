@@ -24,9 +24,10 @@ def calibrated(
     concurrent: bool = False,
     trunks: Trunks | None = None,
     bulk: Bulk | None = None,
+    threads: int = 1,
 ) -> Engines:
     """`engines_of`; an 8-bit engine that is not in the cache is calibrated on the demo's clip."""
-    how: dict[str, Any] = {"concurrent": concurrent, "trunks": trunks, "bulk": bulk}
+    how: dict[str, Any] = {"concurrent": concurrent, "trunks": trunks, "bulk": bulk, "threads": threads}
     with suppress(NoClip):
         return engines_of(model, options, **how)
     return engines_of(model, options, clips=calibration_clips(model, options.streams), **how)

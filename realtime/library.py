@@ -6,7 +6,8 @@ from contextlib import closing
 
 from realtime.reader_threads import Source
 from realtime.recognizer import Output, Recognizer
-from realtime.session import Session, take_turns
+from realtime.session import Session
+from realtime.turns import take_turns
 from realtime.types import Frame, Prediction
 
 

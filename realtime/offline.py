@@ -1,7 +1,6 @@
 """A file as a whole: the network inputs of all its ticks, through the same stages as a stream."""
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -10,22 +9,10 @@ from numpy.typing import NDArray
 
 from engines.spec import StreamSpec
 from realtime.pictures import resize_short_side
-from realtime.reader_threads import End, Source, mailbox_for, read_or_idle
 from realtime.stages.inputs import feed_for
 from realtime.stages.resample import Resample, Resampled
 from realtime.types import Frame, ResizedTick, Tick
 from realtime.worker_threads import submit
-
-
-def read_ahead(video: Source) -> Generator[Frame]:
-    """The frames of a video, decoded in a thread of its own a few frames ahead; re-raises what ends it. To be closed
-    where it is not read to its end."""
-    with closing(read_or_idle([video], [mailbox_for(video)], None)) as items:
-        for _, item, _ in items:
-            if isinstance(item, Frame):
-                yield item
-            elif isinstance(item, End) and item.error is not None:
-                raise item.error
 
 
 def ticks_of(frames: Iterable[Frame], fps: Fraction) -> Iterator[Tick]:

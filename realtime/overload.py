@@ -5,7 +5,7 @@ as before. So it gives fewer predictions first, in an order that keeps every pre
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 LATE_S = 0.75
@@ -17,6 +17,11 @@ CALM_S = 10.0
 """Seconds without a late frame before it tries a step up."""
 LONGEST_CALM_S = 300.0
 """A failed try doubles the time to the next one, up to this."""
+PAUSE_S = 10.0
+"""How long one of several recognisers is left out where nothing else helps: far longer than the start after it, which
+costs twice the usual work for 2.6 s."""
+PAUSE_SETTLES_S = 3.0
+"""Seconds for a pause to take effect: what waits has to be worked off first."""
 FEWER_PREVIEWS = 2
 STRIDE_FACTORS = (2, 4, 8)
 LONGEST_STRIDE_FACTOR = STRIDE_FACTORS[-1]
@@ -36,10 +41,14 @@ class Level:
     pieces: bool = False
     """In the other modes the stream is cut into pieces of a window's length, each a separate clip: frames dropped
     between pieces are not replaced by repeated ones in any prediction."""
+    pauses: bool = False
+    """Whenever it is late it is left out for `PAUSE_S`."""
 
 
-def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
-    """From everything that was asked for down to the least that still gives predictions."""
+def levels_of(mode: str, streams: Sequence[str], *, shared: bool = False) -> tuple[Level, ...]:
+    """From everything that was asked for down to the least that still gives predictions. `shared`: by several
+    recognisers on the same cores. A piece is twice the work of the same ticks in a stream, and leaves the others
+    without a core for a second: so they take turns to pause instead."""
     levels = [Level("all")]
     if mode == "preview":
         levels += [Level("fewer previews", FEWER_PREVIEWS), Level("no previews", 0)]
@@ -49,8 +58,10 @@ def levels_of(mode: str, streams: Sequence[str]) -> tuple[Level, ...]:
         levels += [
             replace(levels[-1], name=f"stride x {factor}", stride_factor=factor) for factor in STRIDE_FACTORS
         ]
-    else:
+    elif not shared:
         levels.append(replace(levels[-1], name="pieces", pieces=True))
+    if shared:
+        levels.append(replace(levels[-1], name="pauses", pauses=True))
     return tuple(levels)
 
 
@@ -74,14 +85,25 @@ class Ladder:
     def level(self) -> Level:
         return self._levels[self.place]
 
-    def update(self, lag_s: float, now_s: float) -> Level | None:
+    @property
+    def at_bottom(self) -> bool:
+        """Whether nothing more can be left out."""
+        return self.place + 1 == len(self._levels)
+
+    def settling(self, now_s: float) -> bool:
+        """Whether the last step has yet to show its effect."""
+        return now_s - self._changed_s < SETTLE_S
+
+    def update(
+        self, lag_s: float, now_s: float, gives_way: Callable[[float], bool] = lambda now_s: True
+    ) -> Level | None:
         """The new level, or None if it stays. `lag_s`: how long the next frame waited. `now_s`: of a monotonic
-        clock."""
+        clock. `gives_way`: asked before a step down that is due, whether it is taken now."""
         if self._tried_s is not None and now_s - self._tried_s >= self._patience_s:
             self._tried_s, self._patience_s = None, CALM_S
-        if lag_s > LATE_S and self.place + 1 < len(self._levels):
+        if lag_s > LATE_S and not self.at_bottom:
             self._late_s = now_s
-            if now_s - self._changed_s < SETTLE_S:
+            if self.settling(now_s) or not gives_way(now_s):
                 return None
             if self._tried_s is not None:
                 self._tried_s, self._patience_s = None, min(2 * self._patience_s, LONGEST_CALM_S)

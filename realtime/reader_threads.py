@@ -9,19 +9,18 @@ in the mailbox are dropped and counted, and the frame after them says how many t
 by all recognisers, compute the flow of two pairs of frames at a time; see `worker_threads`.
 """
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
-from realtime.overload import Ladder, levels_of
+from realtime.overload import LATE_S, PAUSE_SETTLES_S, SETTLE_S, Ladder, levels_of
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
 
-T = TypeVar("T")
 WhenFull = Literal["wait", "drop oldest"]
 
 FILE_MAILBOX = 4
@@ -57,10 +56,6 @@ class End:
         self.error, self.stopped = error, stopped
 
 
-class Idle:
-    """Nothing came for a while."""
-
-
 class Mailbox:
     """Bounded queue of frames between two threads."""
 
@@ -75,6 +70,7 @@ class Mailbox:
         self._end: End | None = None
         self._dropped_before = 0
         self._after_gap = False
+        self._skips_until_s = -math.inf
         self.received = 0
         """Frames that were put into it."""
         self.dropped = 0
@@ -95,6 +91,12 @@ class Mailbox:
             self._drop_late()
             self.changed.notify_all()
             return True
+
+    def skip(self, seconds: float) -> None:
+        """Drop the frames that wait, and those of a live source that come within so many seconds."""
+        with self.changed:
+            self._skips_until_s = self._now_s() + seconds
+            self._drop_late()
 
     def close(self, error: BaseException | None = None) -> None:
         """No more frames will come; those in the mailbox can still be taken."""
@@ -129,6 +131,12 @@ class Mailbox:
         """Whether `take` would return something."""
         return bool(self._frames) or self._end is not None
 
+    @property
+    def since_s(self) -> float:
+        """When the next frame was taken; an end, and a frame of which that is not known, cannot wait."""
+        first = next(iter(self._frames), None)
+        return -math.inf if first is None or first.taken_s is None else first.taken_s
+
     def __len__(self) -> int:
         return len(self._frames)
 
@@ -140,7 +148,7 @@ class Mailbox:
 
     def _drop_late(self) -> None:
         if self._when_full == "drop oldest":
-            earliest_s = self._now_s() - LIVE_WAIT_S
+            earliest_s = max(self._now_s() - LIVE_WAIT_S, self._skips_until_s)
             while self._frames and _taken_before(self._frames[0], earliest_s):
                 self._drop_oldest()
 
@@ -183,63 +191,65 @@ class Reader:
         self._thread.join()
 
 
-def read_or_idle(
-    videos: Sequence[Source],
-    mailboxes: Sequence[Mailbox],
-    idle_s: float | None,
-    joining: Callable[[], Iterable[tuple[Source, Mailbox]]] = tuple,
-) -> Generator[tuple[int, Frame | End | Idle, Mailbox]]:
-    """Frames of several videos as they come, each with the video's index in the list and its mailbox; finally an `End`
-    for each.
-
-    Videos take turns, so that one with many waiting frames does not hold up the others. An `Idle`, with an arbitrary
-    index, comes whenever none of them delivered anything for `idle_s`. `joining` is called before each round for more
-    videos, which get the indices behind the others.
-    """
-    changed = threading.Condition()
-    every: list[Mailbox] = []
-    open_places: list[int] = []
-    with ExitStack() as stack:
-
-        def begin(video: Source, mailbox: Mailbox) -> None:
-            mailbox.changed = changed
-            stack.enter_context(Reader(video, mailbox))
-            open_places.append(len(every))
-            every.append(mailbox)
-
-        for video, mailbox in zip(videos, mailboxes, strict=True):
-            begin(video, mailbox)
+def read_ahead(video: Source) -> Generator[Frame]:
+    """The frames of a video, decoded in a thread of its own a few frames ahead; re-raises what ends it. To be closed
+    where it is not read to its end."""
+    mailbox = mailbox_for(video)
+    with Reader(video, mailbox):
         while True:
-            for video, mailbox in joining():
-                begin(video, mailbox)
-            if not open_places:
+            with mailbox.changed:
+                mailbox.changed.wait_for(lambda: mailbox.ready)
+            item = mailbox.take()
+            if isinstance(item, Frame):
+                yield item
+            elif isinstance(item, End):
+                if item.error is not None:
+                    raise item.error
                 return
-            with changed:
-                came = any(every[i].ready for i in open_places) or changed.wait(idle_s)
-            if not came:
-                yield open_places[0], Idle(), every[open_places[0]]
-            for i in tuple(open_places):
-                item = every[i].take()
-                if item is not None:
-                    yield i, item, every[i]
-                if isinstance(item, End):
-                    open_places.remove(i)
 
 
 class Pace:
     """Keeps a recogniser at a level that it can sustain. Only for live sources: files wait."""
 
-    def __init__(self, recognizer: Recognizer, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        now_s: Callable[[], float] = time.monotonic,
+        gives_way: Callable[[float], bool] | None = None,
+    ) -> None:
+        """`gives_way`: of several that share the cores and are late, whether it is this one that leaves out work
+        next."""
         self._recognizer, self._now_s = recognizer, now_s
-        self.ladder = Ladder(levels_of(recognizer.mode, recognizer.streams))
+        self._gives_way = gives_way or (lambda now_s: True)
+        self.ladder = Ladder(levels_of(recognizer.mode, recognizer.streams, shared=gives_way is not None))
         self.lag_s = 0.0
         """How long the last frame waited."""
+        self.paused_s = -math.inf
+        """When it was last left out."""
+        self._seen_s = -math.inf
+
+    def late(self, now_s: float) -> bool:
+        """Whether it is late and could leave out work."""
+        can = self.ladder.level.pauses or not self.ladder.at_bottom
+        return can and self.lag_s > LATE_S and now_s - self._seen_s < SETTLE_S
+
+    def settling(self, now_s: float) -> bool:
+        """Whether what it left out last has yet to show its effect."""
+        return self.ladder.settling(now_s) or now_s - self.paused_s < PAUSE_SETTLES_S
 
     def before(self, frame: Frame) -> bool:
         """Call before each frame is pushed: whether the recogniser changed its level."""
-        now_s = self._now_s()
+        now_s = self._seen_s = self._now_s()
         self.lag_s = 0.0 if frame.taken_s is None else now_s - frame.taken_s
-        level = self.ladder.update(self.lag_s, now_s)
+        level = self.ladder.update(self.lag_s, now_s, self._gives_way)
         if level is not None:
             self._recognizer.level = level
         return level is not None
+
+    def pause(self) -> bool:
+        """Call after `before`: whether it is to be left out for `PAUSE_S` from now on."""
+        now_s = self._now_s()
+        due = self.ladder.level.pauses and self.late(now_s) and not self.settling(now_s)
+        if due and self._gives_way(now_s):
+            self.paused_s = now_s
+        return self.paused_s == now_s

@@ -67,9 +67,10 @@ def _check(folder: Path) -> None:
 def watch(folder: Path, source: str, log: Path | None) -> None:
     """Run one source to its end, writing JSON lines. A live one is opened again when it is lost."""
     from realtime.recognizer import Recognizer
-    from realtime.session import Session, run_sessions
+    from realtime.session import Session
     from realtime.signals import stop_on_signals
     from realtime.sources.reconnect import keep_open
+    from realtime.turns import run_sessions
     from realtime.worker_threads import submit
 
     check_apart([source], {"--log": log})

@@ -1,26 +1,29 @@
-"""The one driver behind files, cameras, the page, `doctor` and library calls: from sources to logs and sinks.
+"""A source, its recogniser and its sinks: behind files, cameras, the page, `doctor` and library calls.
 
-A session pushes frames to a recogniser and reports the outputs; `take_turns` delivers the frames of several sessions as
-they come. `figures` holds what each session has processed, produced and cost.
+A session pushes frames to a recogniser and reports the outputs; `realtime.turns` delivers the frames of several
+sessions. `figures` holds what each session has processed, produced and cost.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Protocol
+from typing import Any, Protocol
 
 from realtime.clock import StageName, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.outputs.log import Line, connection_line, level_line, output_line, summary_line
-from realtime.reader_threads import End, Mailbox, Pace, Source, mailbox_for, read_or_idle
+from realtime.overload import PAUSE_S
+from realtime.reader_threads import Pace, Source, mailbox_for
 from realtime.recognizer import Counts, Output, Recognizer
 from realtime.sources.reconnect import Connection, Reconnecting
 from realtime.stages.live_zones import LiveZones
 from realtime.types import Figures, Frame
 
-IDLE_S = 1.0
+Start = Callable[..., "Future[list[Output]]"]
+"""Begins a call with its arguments, here or in another thread."""
 WHOLE, STOPPED = "end of the video", "stopped"  # normal ends
 
 
@@ -52,11 +55,15 @@ class Session:
         renew: Callable[[], Recognizer | None] = lambda: None,
         frames: Source | None = None,
         left_out: Callable[[], Mapping[str, int]] = dict,
+        priority: int = 0,
     ) -> None:
         """`recognizer`: None if `renew` gives the first one. `name`: of the source, for each of its lines. `now_s`: the
         clock of `Frame.taken_s`. `renew`: called before each frame; if it returns a recogniser, that one takes over
-        from this frame on. `frames`: read in place of `video`, such as it at another pace. `left_out`: of `Figures`."""
+        from this frame on. `frames`: read in place of `video`, such as it at another pace. `left_out`: of `Figures`.
+        `priority`: the less important of several sessions give way first where not all can keep up."""
         self.video, self.frames, self.name = video, video if frames is None else frames, name
+        self.priority = priority
+        self._beside: Sequence[Session] | None = None
         self.stopwatch = stopwatch or Stopwatch()
         self.mailbox = mailbox_for(video, now_s)  # where frames wait
         self.recognizer: Recognizer | None = None
@@ -70,14 +77,26 @@ class Session:
         """Why nothing follows."""
         self._write, self._sinks, self._progress, self._now_s = write, sinks, progress, now_s
         self._renew, self._left_out = renew, left_out
+        self._begun: tuple[Frame | None, Future[list[Output]]] | None = None
+        """The frame that is being looked at; None: the end."""
         self._media_s = self._busy_s = 0.0
         self._counts_before, self._unseen_before = Counts(), 0
         """Totals of the recognisers before this one."""
         if recognizer is not None:
             self._use(recognizer)
 
+    def share(self, beside: "Sequence[Session]") -> None:
+        """From now on it has the cores together with these sessions, itself among them. Call before its first frame."""
+        self._beside = beside
+        self._set_pace()
+
     def push(self, frame: Frame) -> None:
         """The next frame."""
+        self.begin(frame, here)
+        self.finish()
+
+    def begin(self, frame: Frame, start: Start) -> None:
+        """Have the recogniser look at the next frame; `finish` follows, before anything else."""
         self.look()
         renewed = self._renew()
         if renewed is not None:
@@ -85,15 +104,47 @@ class Session:
         assert self.recognizer is not None
         if self.pace is not None and self.pace.before(frame):
             self._tell_level(self.pace, float(frame.pts))
-        began_s = self._now_s()
-        outputs = self.recognizer.push(frame)
+        if self.pace is not None and self.pace.pause():
+            self.mailbox.skip(PAUSE_S)
+        self._begun = frame, start(self._timed, self.recognizer, frame)
+
+    def begin_end(self, ended: str, start: Start) -> None:
+        """Have the recogniser finish; `finish` follows. `ended`: why nothing follows."""
+        self.ended = ended
+        flushed = start(self.recognizer.flush, whole=ended != STOPPED) if self.recognizer else here(list)
+        self._begun = None, flushed
+
+    @property
+    def busy(self) -> bool:
+        """Whether something was begun and not finished."""
+        return self._begun is not None
+
+    @property
+    def found(self) -> bool:
+        """Whether `finish` need not wait."""
+        return self._begun is not None and self._begun[1].done()
+
+    def finish(self) -> None:
+        """Report what the recogniser found in what was begun, if anything was."""
+        if self._begun is None:
+            return
+        (frame, outputs), self._begun = self._begun, None
+        if frame is None:
+            self._close(outputs)
+            return
+        found = outputs.result()
         with self.stopwatch(StageName.OUTPUTS):
             self.last_frame_s = self._now_s()
-            self._busy_s += self.last_frame_s - began_s
             self._media_s = float(frame.pts + frame.duration)
             self._progress(self._media_s)
             self._tell_sinks(frame)
-            self._emit(outputs, frame.taken_s)
+            self._emit(found, frame.taken_s)
+
+    def _timed(self, recognizer: Recognizer, frame: Frame) -> list[Output]:
+        began_s = self._now_s()
+        outputs = recognizer.push(frame)
+        self._busy_s += self._now_s() - began_s
+        return outputs
 
     def look(self) -> None:
         """Report a connection that was lost or is back. Call about once a second, even while no frames come."""
@@ -102,17 +153,21 @@ class Session:
 
     def end(self, ended: str) -> None:
         """Flush, report the end with its reason `ended`, and close. Calling it again does nothing."""
-        if self.ended is not None:
-            return
-        self.ended = ended
+        try:
+            self.finish()
+        finally:
+            if self.ended is None:
+                self.begin_end(ended, here)
+                self.finish()
+
+    def _close(self, outputs: "Future[list[Output]]") -> None:
         try:
             with ExitStack() as stack:
                 for sink in self._sinks:
                     stack.callback(sink.close)
-                if self.recognizer is not None:
-                    self._emit(self.recognizer.flush(whole=ended != STOPPED), None)
+                self._emit(outputs.result(), None)
         except I3DLiveError as error:
-            self.ended = str(error) if ended in (WHOLE, STOPPED) else ended
+            self.ended = str(error) if self.ended in (WHOLE, STOPPED) else self.ended
             raise
         finally:
             self.write(summary_line(self.figures()))
@@ -176,7 +231,24 @@ class Session:
             self._emit(self.recognizer.flush(), None)
             self._counts_before, self._unseen_before = self._totals()
         self.recognizer = recognizer
-        self.pace = Pace(recognizer, self._now_s) if self.video.live else None
+        self._set_pace()
+
+    def _set_pace(self) -> None:
+        gives_way = None if self._beside is None else self._gives_way
+        live = self.recognizer is not None and self.video.live
+        self.pace = Pace(self.recognizer, self._now_s, gives_way) if live and self.recognizer else None
+
+    def _gives_way(self, now_s: float) -> bool:
+        """Whether it is the one to leave out work next: of those that are late the least important, of these the one
+        that does most, and of these the one whose last pause is longest ago. Then the others wait for the effect."""
+        assert self.pace is not None
+        mine = self.priority, self.pace.ladder.place, self.pace.paused_s
+        others = [each for each in self._beside or () if each is not self]
+        paces = [(each.priority, each.pace) for each in others if each.pace is not None]
+        return not any(
+            pace.settling(now_s) or (pace.late(now_s) and (priority, pace.ladder.place, pace.paused_s) < mine)
+            for priority, pace in paces
+        )
 
     def _totals(self) -> tuple[Counts, int]:
         """Counts of all recognisers so far, and the frames that no tick showed."""
@@ -201,75 +273,11 @@ class Session:
             sink.push(item)
 
 
-def run_sessions(
-    sessions: list[Session],
-    failed: Callable[[Session, Exception], None] = lambda session, error: None,
-    after_turn: Callable[[], None] = lambda: None,
-) -> list[Exception]:
-    """Run all sources to their ends, in turns. One that fails ends alone: `failed` is called immediately, and the
-    errors are returned.
-
-    `after_turn` is called at least every second; it may append sessions and end others. However it ends (a stop, a
-    full disk), each log gets its summary and each file is closed first.
-    """
-    errors: list[Exception] = []
-
-    def keep(session: Session, error: Exception) -> None:
-        errors.append(error)
-        failed(session, error)
-
-    ended = STOPPED
+def here(call: Callable[..., list[Output]], *arguments: Any, **named: Any) -> "Future[list[Output]]":
+    """A `Start` that computes before it returns."""
+    done: Future[list[Output]] = Future()
     try:
-        for _ in take_turns(sessions, keep):
-            after_turn()
-    except I3DLiveError as error:
-        ended = str(error)
-        raise
-    finally:
-        end_all(sessions, ended)
-    return errors
-
-
-def take_turns(
-    sessions: list[Session], failed: Callable[[Session, Exception], None], *, idle_s: float = IDLE_S
-) -> Generator[None]:
-    """Drive all sessions to their ends. Yields after each frame, after each end, and after `idle_s` without either.
-
-    Sessions that are appended meanwhile take part. A session that fails is ended and passed to `failed`. A caller that
-    stops early has to end the sessions itself.
-    """
-    begun: list[Session] = []
-
-    def joining() -> list[tuple[Source, Mailbox]]:
-        new = sessions[len(begun) :]
-        begun.extend(new)
-        return [(session.frames, session.mailbox) for session in new]
-
-    with closing(read_or_idle([], [], idle_s, joining)) as items:
-        for place, item, _ in items:
-            if isinstance(item, Frame):
-                sessions[place].push(item)
-            elif isinstance(item, End):
-                _end(sessions[place], item, failed)
-            for session in sessions:
-                session.look()
-            yield
-
-
-def _end(session: Session, end: End, failed: Callable[[Session, Exception], None]) -> None:
-    error = end.error
-    if error is None:
-        session.end(STOPPED if end.stopped else WHOLE)
-        return
-    if not isinstance(error, Exception):
-        raise error
-    known = isinstance(error, I3DLiveError)
-    session.end(str(error) if known else f"a fault of this program ({type(error).__name__})")
-    failed(session, error)
-
-
-def end_all(sessions: Sequence[Session], ended: str) -> None:
-    """End every session, even where one of them cannot."""
-    with ExitStack() as stack:
-        for session in sessions:
-            stack.callback(session.end, ended)
+        done.set_result(call(*arguments, **named))
+    except BaseException as error:  # raised by whoever asks for the result
+        done.set_exception(error)
+    return done

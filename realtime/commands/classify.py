@@ -96,12 +96,11 @@ def here(
 ) -> Iterator[tuple[OfFile, int]]:
     """On this machine: how to classify a file, and how many at a time."""
     threads = min(cores(), len(paths))
-    engines = prepare.engines(options, bulk=Bulk(threads))
+    engines = prepare.engines(options, bulk=Bulk(), threads=threads)
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
-    ready = engines.for_threads()
 
     def of_file(path: str, stopping: Event) -> Answer:
-        return classify_file(path, ready, square_pixels=square_pixels, stopping=stopping)
+        return classify_file(path, engines, square_pixels=square_pixels, stopping=stopping)
 
     yield of_file, threads
 

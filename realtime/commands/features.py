@@ -162,13 +162,13 @@ def computing_here(
 ) -> Iterator[Work]:
     """With the cores of this machine."""
     threads = min(share.jobs or cores(), len(todo))
-    engines = prepare.engines(options, bulk=Bulk(threads, settings.convention.clip))
+    engines = prepare.engines(options, bulk=Bulk(settings.convention.clip), threads=threads)
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
     alone = threads >= cores()
     if alone:
         resize_on_one_thread()
     how = immediately if alone else submit
-    yield Work(Here(engines.for_threads().by_stream, settings, how), threads)
+    yield Work(Here(engines.by_stream, settings, how), threads)
 
 
 @contextmanager

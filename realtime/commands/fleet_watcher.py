@@ -18,8 +18,10 @@ from realtime.errors import EngineError, I3DLiveError, UsageError, one_line
 from realtime.fleet.orders import Line, Numbered, Orders, Report, Watched
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
-from realtime.session import Session, Sink, run_sessions
+from realtime.session import Session, Sink
+from realtime.turns import run_sessions
 from realtime.types import Frame
+from realtime.worker_threads import cores
 
 if TYPE_CHECKING:
     from realtime.commands.sources import Named
@@ -185,7 +187,9 @@ class Watcher:
                     if self._sessions is None or not self._running:
                         time.sleep(IDLE_S)
                         continue
-                    run_sessions(self._sessions.every, self._failed, lambda: self._obey(stack))
+                    run_sessions(
+                        self._sessions.every, self._failed, lambda: self._obey(stack), self._sessions.threads
+                    )
                     self._sessions.every.clear()
                     self._running.clear()
                 except I3DLiveError as error:
@@ -211,7 +215,7 @@ class Watcher:
     def _begin(self, settings: Settings, stack: ExitStack) -> None:
         prepare = Installed(settings.models)
         self._plan = replace(settings.plan, log=LogOptions(), sources=())
-        loaded: Loaded = load(prepare, self._plan)
+        loaded: Loaded = load(prepare, self._plan, threads=cores())
         writers: list[Write] = [self._write]
         if mqtt := mqtt_of(stack, self._plan, [True], True):
             writers.append(mqtt.push)

@@ -16,7 +16,7 @@ from realtime.recognizer import DEFAULT_STRIDE_TICKS, Recognizer
 from realtime.stages.events import EventOptions
 from realtime.stages.idle import LEAST_S
 from realtime.stages.region import parse_region
-from realtime.types import FlowRegion
+from realtime.types import FlowRegion, Submit
 from realtime.worker_threads import submit
 from realtime.zones import Zone, check_names, parse_zone
 
@@ -133,9 +133,10 @@ class RecognizerOptions:
         stopwatch: Stopwatch,
         zones: Sequence[Zone] = (),
         models: Mapping[str, Engines] | None = None,
+        submit: Submit | None = submit,
     ) -> Recognizer:
-        """A new recogniser with these options. `models`: those that zones name. Raises UsageError for labels that a
-        model does not have."""
+        """A new recogniser with these options. `models`: those that zones name. `submit`: as `Recognizer` has it.
+        Raises UsageError for labels that a model does not have."""
         return Recognizer(
             engines.by_stream,
             stride_ticks=self.stride,

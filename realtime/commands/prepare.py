@@ -60,10 +60,12 @@ class Prepare:
         concurrent: bool = False,
         trunks: Trunks | None = None,
         bulk: Bulk | None = None,
+        threads: int = 1,
     ) -> Engines:
         """Engines from the cache, or fetched and built behind a spinner.
 
-        `model`: if already chosen. `concurrent`: for a recogniser with `submit`. `trunks`, `bulk`: see `engines_of`.
+        `model`: if already chosen. `concurrent`: for a recogniser with `submit`. `trunks`, `bulk`, `threads`: see
+        `engines_of`.
         """
         from engines.backends.registry import choose_backend
         from realtime.calibration import calibrated
@@ -71,7 +73,9 @@ class Prepare:
         choose_backend(options.engine.backend)  # fail before the download
         model = model or self.model(options.model, options.engine.streams)
         with waiting("Loading the engine; the first time it is built, which takes up to a minute"):
-            return calibrated(model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk)
+            return calibrated(
+                model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk, threads=threads
+            )
 
     def demo_clip(self) -> Path:
         """The clip that engines are calibrated on, fetched if it is missing."""

@@ -33,9 +33,11 @@ from realtime.commands.terminal import Terminal
 from realtime.errors import I3DLiveError
 from realtime.outputs.log import Log
 from realtime.outputs.queued import Queued
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.signals import stop_on_signals
 from realtime.sources.reconnect import Reconnecting
+from realtime.turns import run_sessions
+from realtime.worker_threads import cores
 
 STALE_S = 2.0
 """A live source that waited longer than this for the engine is opened again."""
@@ -84,7 +86,7 @@ def run(
         writers = writers_of(stack, first, readable)
         mqtt = mqtt_of(stack, first, [each.video.live for each in opened], site is not None)
         server = metrics_server(stack, first.outputs.metrics) if first.outputs.metrics else None
-        loaded = load(prepare, first)
+        loaded = load(prepare, first, threads=cores() if len(first.sources) > 1 else 1)
         make_ready(opened, loaded.every)
         if time.monotonic() - began_s > STALE_S:
             opened = [without_old_pictures(each, first.outputs.keep_packets) for each in opened]
@@ -154,7 +156,7 @@ def watch_all(sessions: Sessions, read_again: Callable[[], Plan] | None) -> list
 
     reload = None if read_again is None else hung_up.set
     with stop_on_signals([sessions.stop], reload=reload) as came:
-        errors = run_sessions(sessions.every, tell_failed, after_turn)
+        errors = run_sessions(sessions.every, tell_failed, after_turn, sessions.threads)
     if signal.SIGINT in came:
         raise KeyboardInterrupt
     return errors + sessions.failures

@@ -26,6 +26,7 @@ from realtime.session import STOPPED, Session, Sink
 from realtime.sources.address import STALL_LIMIT_S, parse_source
 from realtime.stages.region import parse_region
 from realtime.stages.zone_predictions import check_seen
+from realtime.worker_threads import submit
 from realtime.zones import Zone, check_names
 
 if TYPE_CHECKING:
@@ -85,21 +86,25 @@ class Loaded:
     models: Mapping[str, Engines]
     """By name, of the other models that zones name."""
     trunks: Trunks
+    threads: int = 1
+    """How many may step them at a time."""
 
     @property
     def every(self) -> list[Engines]:
         return [self.engines, *self.models.values()]
 
 
-def load(prepare: Prepare, plan: Plan, before: Loaded | None = None) -> Loaded:
-    """`before`: engines for the same model options, which are kept."""
+def load(prepare: Prepare, plan: Plan, before: Loaded | None = None, *, threads: int = 1) -> Loaded:
+    """`before`: engines for the same model options, which are kept. `threads`: how many will step the engines at a
+    time, each on its share of the cores: best where there are several cameras."""
     if before is None:
         trunks: Trunks = {}
-        before = Loaded(prepare.engines(plan.model, concurrent=True, trunks=trunks), {}, trunks)
+        engines = prepare.engines(plan.model, concurrent=True, trunks=trunks, threads=threads)
+        before = Loaded(engines, {}, trunks, threads)
     models = {}
     for name in plan.zone_models():
         models[name] = before.models.get(name) or prepare.engines(
-            replace(plan.model, model=name), concurrent=True, trunks=before.trunks
+            replace(plan.model, model=name), concurrent=True, trunks=before.trunks, threads=threads
         )
     return replace(before, models=models)
 
@@ -130,13 +135,23 @@ class Sessions:
         self.failures: list[Exception] = []
         """Why sources of a later plan could not be opened."""
 
+    @property
+    def threads(self) -> int:
+        """How many frames may be in work at a time."""
+        return self._loaded.threads
+
     def begin(self, source: Opened) -> None:
         """Start the session of an open source and write its first line."""
         stopwatch = Stopwatch()
         look = standing(self._plan.look, source.named)
         engines = self._loaded.engines
         zones = zones_of(look, source, next(iter(engines.by_stream.values())).spec)
-        recognizer = look.recognizer(engines, stopwatch, zones, self._loaded.models)
+        several = (
+            self._loaded.threads > 1
+        )  # then each source has a core, and nothing is gained by sharing it out
+        recognizer = look.recognizer(
+            engines, stopwatch, zones, self._loaded.models, submit=None if several else submit
+        )
         outputs = SourceOutputs(self._plan.outputs, source.video, recognizer, source.name)
         session = Session(
             source.video,
@@ -147,6 +162,7 @@ class Sessions:
             left_out=lambda: outputs.left_out() | self._lines_left_out(source.name or ""),
             stopwatch=stopwatch,
             progress=self._progress,
+            priority=source.named.priority,
         )
         session.write(session_line(source.video, engines, recognizer))
         self.every.append(session)
@@ -177,7 +193,8 @@ class Sessions:
             or before.outputs.timeline
         ):
             raise UsageError("a picture or video of the whole cannot go on; leave out annotate and timeline")
-        loaded = load(self._prepare, plan, self._loaded if plan.model == before.model else None)
+        kept = self._loaded if plan.model == before.model else None
+        loaded = load(self._prepare, plan, kept, threads=self.threads)
         plan.look.recognizer(loaded.engines, Stopwatch())  # raises for labels that the model does not have
         same = plan.look == before.look and loaded.engines is self._loaded.engines
         if (plan.log, plan.outputs) != (before.log, before.outputs):

@@ -14,8 +14,9 @@ from engines.load import Engines
 from realtime.clock import ENGINE_STAGES, Clock, StageName, Stopwatch
 from realtime.errors import SourceError
 from realtime.recognizer import Recognizer
-from realtime.session import Session, take_turns
+from realtime.session import Session
 from realtime.sources.video import Video
+from realtime.turns import take_turns
 from realtime.types import Figures, Frame
 
 TICKS_PER_S = 25

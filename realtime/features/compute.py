@@ -9,8 +9,8 @@ from engines.engine import Engine
 from realtime.features.extract import FeatureRows, Features, extract
 from realtime.features.files import Settings
 from realtime.features.remote_files import local_copy
-from realtime.offline import read_ahead
 from realtime.outputs.feature_files import facts_of
+from realtime.reader_threads import read_ahead
 from realtime.sources.open import open_video
 from realtime.types import Frame, Submit
 from realtime.worker_threads import immediately, until

@@ -11,7 +11,8 @@ from engines.engine import Engine
 from realtime.errors import SourceError
 from realtime.features.conventions import PRESETS
 from realtime.features.extract import FeatureRows, extract
-from realtime.offline import count_ticks, read_ahead
+from realtime.offline import count_ticks
+from realtime.reader_threads import read_ahead
 from realtime.sources.open import frame_times, open_video
 from realtime.types import Submit
 from realtime.worker_threads import submit as on_worker_threads

@@ -13,9 +13,10 @@ from realtime.clock import Clock, Stopwatch
 from realtime.errors import I3DLiveError
 from realtime.reader_threads import Source
 from realtime.recognizer import Recognizer
-from realtime.session import Session, take_turns
+from realtime.session import Session
 from realtime.stages.events import EventOptions
 from realtime.stages.live_zones import LiveZones
+from realtime.turns import take_turns
 from realtime.types import Figures
 from realtime.view.browser_camera import BrowserCamera, Shown
 from realtime.view.glow import glow_state

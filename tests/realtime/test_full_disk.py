@@ -11,7 +11,8 @@ from realtime.errors import OutputError
 from realtime.outputs.log import Line, Log
 from realtime.outputs.why import why
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
+from realtime.turns import run_sessions
 from tests.realtime.outputs.test_event_clips import numbered
 from tests.realtime.test_many import Made
 from tests.support.doubles import SawTicks

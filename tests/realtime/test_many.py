@@ -24,8 +24,9 @@ from realtime.errors import SourceError, SourceLost, UsageError
 from realtime.library import outputs, stream, watch
 from realtime.outputs.log import SCHEMA, Line
 from realtime.recognizer import Output, Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.reconnect import Reconnecting
+from realtime.turns import run_sessions
 from realtime.types import Event, Frame, Gap, Picture, Prediction
 from tests.conftest import ROOT
 from tests.realtime.commands.test_cli import Invoke, invoke, text_file  # noqa: F401
@@ -203,16 +204,18 @@ def test_stopped_at_any_moment_all_counts_add_up(live: bool) -> None:
 
 
 def test_a_stop_right_away_counts_the_frames_that_were_never_looked_at() -> None:
+    class StopsAfterOne(Recognizer):
+        def push(self, frame: Frame) -> list[Output]:
+            time.sleep(0.2)  # meanwhile the camera goes on
+            slow.mailbox.stop()
+            return super().push(frame)
+
     lines: list[Line] = []
-    slow = session(Made(constant_rate(50, Fraction(25)), live=True), lines)
-    push = slow.push
-
-    def push_one(item: Frame) -> None:
-        time.sleep(0.2)  # meanwhile the camera goes on
-        push(item)
-        slow.mailbox.stop()
-
-    slow.push = push_one  # type: ignore[method-assign]
+    slow = Session(
+        Made(constant_rate(50, Fraction(25)), live=True),
+        StopsAfterOne({"rgb": SawTicks()}),
+        write=lines.append,
+    )
     run_sessions([slow])
     (summary,) = lines
     assert summary["frames"]["dropped"]["stopped"] == 49

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ import pytest
 
 from realtime.errors import SourceError
 from realtime.library import stream
-from realtime.reader_threads import End, Idle, Mailbox, Source, read_or_idle
+from realtime.reader_threads import End, Mailbox, Reader, read_ahead
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
 from tests.support.doubles import SawTicks, constant_rate, exact, frame
@@ -38,19 +38,6 @@ def reader_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "i3d-live reader"]
 
 
-Item = tuple[int, Frame | End | Idle, Mailbox]
-
-
-def read_all(videos: Sequence[Source], capacity: int = 4) -> Iterator[Item]:
-    mailboxes = [Mailbox(capacity, "wait") for _ in videos]
-    with closing(read_or_idle(videos, mailboxes, None)) as items:
-        yield from items
-
-
-def numbers_of(items: list[Item]) -> list[tuple[int, int]]:
-    return [(place, int(item.rgb[0, 0, 0])) for place, item, _ in items if isinstance(item, Frame)]
-
-
 def small(count: int) -> list[Frame]:
     return [frame(i, Fraction(i, 25), size_px=2) for i in range(count)]
 
@@ -64,14 +51,17 @@ def test_through_a_reader_thread_a_file_gives_what_it_gives_frame_by_frame() -> 
 
 
 def test_a_slow_consumer_loses_nothing_of_a_file_and_holds_few_frames() -> None:
-    items, most = [], 0
-    for item in read_all([MadeVideo(small(60))], capacity=3):
-        items.append(item)
-        most = max(most, len(item[2]))
-        time.sleep(0.001)
-    assert numbers_of(items) == [(0, i) for i in range(60)]
+    mailbox = Mailbox(3, "wait")
+    numbers, most = [], 0
+    with Reader(MadeVideo(small(60)), mailbox):
+        while not isinstance(item := mailbox.take(), End):
+            if item is not None:
+                numbers.append(int(item.rgb[0, 0, 0]))
+            most = max(most, len(mailbox))
+            time.sleep(0.001)
+    assert numbers == list(range(60))
     assert most <= 3
-    assert items[-1][2].dropped == 0
+    assert mailbox.dropped == 0
 
 
 def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
@@ -85,16 +75,6 @@ def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
     assert mailbox.dropped == 7
 
 
-def test_sources_take_turns_and_end_one_by_one() -> None:
-    error = SourceError("cable cut")
-    items = list(read_all([MadeVideo(small(20)), MadeVideo(small(5), error=error), MadeVideo(small(20))]))
-    for place, count in enumerate((20, 5, 20)):
-        assert [number for where, number in numbers_of(items) if where == place] == list(range(count))
-    ends = {place: item.error for place, item, _ in items if isinstance(item, End)}
-    assert ends == {0: None, 1: error, 2: None}
-    assert not reader_threads()
-
-
 def test_an_error_of_the_source_is_raised_after_the_predictions_before_it() -> None:
     video = MadeVideo(constant_rate(70, Fraction(25)), error=SourceError("cable cut"))
     found = []
@@ -103,12 +83,28 @@ def test_an_error_of_the_source_is_raised_after_the_predictions_before_it() -> N
     assert not reader_threads()
 
 
+def test_read_ahead_gives_all_frames_then_what_ended_them() -> None:
+    numbers = []
+
+    def consume() -> None:
+        video = MadeVideo(small(9), error=SourceError("cable cut"))
+        with closing(read_ahead(video)) as items:
+            for each in items:
+                numbers.append(int(each.rgb[0, 0, 0]))
+
+    with pytest.raises(SourceError, match="cable cut"):
+        consume()
+    assert numbers == list(range(9))
+    assert not reader_threads()
+
+
 def test_a_consumer_that_fails_does_not_leave_the_thread_behind() -> None:
     video = MadeVideo(small(100))
 
     def consume() -> None:
-        for _ in read_all([video], capacity=2):
-            raise RuntimeError("consumer")
+        with closing(read_ahead(video)) as items:
+            for _ in items:
+                raise RuntimeError("consumer")
 
     with pytest.raises(RuntimeError, match="consumer"):
         consume()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engines.load import Engines
+from engines.load import for_threads
 from engines.runtime.shared import SharedEngine
 from realtime.worker_threads import Stopped, several, until
 from tests.support.networks import random_tensors, small_engine
@@ -56,8 +56,6 @@ def test_a_stopped_iteration_says_so() -> None:
 
 def test_engines_that_cannot_serve_several_threads_run_one_step_at_a_time() -> None:
     one = small_engine(random_tensors(3), "continual")
-    shared = Engines(one, None, "a test").for_threads()
-    assert isinstance(shared.rgb, SharedEngine)
-    assert shared.flow is None
+    assert isinstance(for_threads(one), SharedEngine)
     serves = replace(one, backend="openvino")
-    assert Engines(serves, None, "a test").for_threads().rgb is serves
+    assert for_threads(serves) is serves

@@ -45,6 +45,7 @@ class Doubles(Stored):
         concurrent: bool = False,
         trunks: Trunks | None = None,
         bulk: Bulk | None = None,
+        threads: int = 1,
     ) -> Engines:
         self.asked.append(options.model)
         return self.made

@@ -12,9 +12,10 @@ from typing import Any
 
 from realtime.outputs.log import Line
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.reconnect import Reconnecting, keep_open
 from realtime.sources.video import Video
+from realtime.turns import run_sessions
 from realtime.types import Frame
 from tests.support.doubles import PositionTicks
 from tests.support.made_clips import read_number

@@ -33,13 +33,19 @@ class Small(Doubles):
 
     def __init__(self) -> None:
         super().__init__(Engines(None, None, "small, made for a test"))
-        self.bulk: list[Bulk] = []
+        self.bulk: list[tuple[Bulk, int]] = []
+        """With how many threads."""
 
     def engines(
-        self, options: ModelOptions, *arguments: object, bulk: Bulk | None = None, **how: object
+        self,
+        options: ModelOptions,
+        *arguments: object,
+        bulk: Bulk | None = None,
+        threads: int = 1,
+        **how: object,
     ) -> Engines:  # type: ignore[override]
         assert bulk is not None
-        self.bulk.append(bulk)
+        self.bulk.append((bulk, threads))
         if options.engine.mode == "continual":
             return replace(self.made, rgb=small_engine(TENSORS, "continual"))
         spec = replace(small_spec(3), window_ticks=bulk.window_ticks or 64)
@@ -76,7 +82,7 @@ def test_a_folder_of_videos_becomes_a_folder_of_features(invoke: Invoke, small: 
     assert "2 of 2 videos: 5 rows from 4 s of video in " in lines[-2]
     assert lines[-2].endswith("times as fast as they play; in features")
     assert lines[-1] == "10 ticks of 2 videos are in no row, as they fill no clip"
-    assert small.bulk == [Bulk(min(2, len(os.sched_getaffinity(0))), 16)]
+    assert small.bulk == [(Bulk(16), min(2, len(os.sched_getaffinity(0))))]
     code, out, err = invoke("features", "videos", "--out", "features", "--preset", "activitynet")
     assert (code, err.splitlines()[-1]) == (0, "2 were there already, or made by another run")
 
@@ -101,7 +107,7 @@ def test_by_hand(invoke: Invoke, small: Small) -> None:
     assert code == 0
     found = np.load("f/0.npy")
     assert (found.shape, found.dtype) == ((4, 5, 128), np.float16)
-    assert small.bulk == [Bulk(1, 20)]
+    assert small.bulk == [(Bulk(20), 1)]
     settings = json.loads(Path("f/0.json").read_text())["settings"]
     assert (settings["preset"], settings["clip"], settings["fps"]) == (None, 20, "own")
 

@@ -21,7 +21,7 @@ from realtime.commands.outputs import LogOptions, OutputOptions
 from realtime.commands.sessions import Loaded, Plan, Sessions
 from realtime.commands.sources import Named, Opened
 from realtime.outputs.log import Line
-from realtime.session import run_sessions
+from realtime.turns import run_sessions
 from tests.conftest import ROOT
 from tests.support.command_line import Doubles
 from tests.support.doubles import SawTicks

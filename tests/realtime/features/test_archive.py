@@ -466,7 +466,7 @@ def test_trained_features_are_those_of_the_network_in_torch(clips: Path, tmp_pat
         fetch("kinetics")
     convention = Convention(16, 40, None)
     options = EngineOptions("openvino", "float32", "window", "rgb")
-    engines = engines_of(find_model("kinetics"), options, bulk=Bulk(1, 16))
+    engines = engines_of(find_model("kinetics"), options, bulk=Bulk(16))
     todo = targets([str(clips / "v_Punch_g03_c01.avi")], tmp_path)
     with Claims() as claims:
         computes = Here(engines.by_stream, Settings(convention, None, "tvl1"))

@@ -22,9 +22,10 @@ from realtime.outputs.event_clips import EventClips, WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.open import open_video
 from realtime.stages.events import OpenEvent
+from realtime.turns import run_sessions
 from realtime.types import Event, Frame
 from tests.realtime.test_many import Made
 from tests.support.doubles import everywhere, no_head

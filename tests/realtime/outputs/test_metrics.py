@@ -19,8 +19,9 @@ from realtime.errors import OutputError, SourceLost, UsageError
 from realtime.outputs.log import SCHEMA, Line
 from realtime.outputs.metrics import Metrics, listen_at
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.reconnect import Reconnecting
+from realtime.turns import run_sessions
 from realtime.types import Frame
 from realtime.zones import Zone
 from tests.realtime.test_many import Made

@@ -27,11 +27,12 @@ from realtime.outputs.event_clips import EventClips, WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.video_file import VideoWriter
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.address import Rotation
 from realtime.sources.open import open_video
 from realtime.sources.packets import Kept, Layout, Packet, Packets
 from realtime.stages.events import OpenEvent
+from realtime.turns import run_sessions
 from realtime.types import Event, Frame
 from tests.conftest import ROOT
 from tests.realtime.outputs.test_event_clips import Brightness

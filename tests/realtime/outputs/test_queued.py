@@ -19,7 +19,8 @@ from realtime.errors import OutputError
 from realtime.outputs.log import SCHEMA, Line
 from realtime.outputs.queued import DRAIN_S, Limit, Queued
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
+from realtime.turns import run_sessions
 from realtime.types import Event, Frame, Prediction
 from tests.realtime.test_many import Made
 from tests.support.doubles import SawTicks, constant_rate, frame

@@ -19,9 +19,10 @@ from realtime.outputs.event_clips import WithOpenEvents
 from realtime.outputs.log import Line
 from realtime.outputs.snapshots import Snapshots, sparse
 from realtime.recognizer import Recognizer
-from realtime.session import Session, run_sessions
+from realtime.session import Session
 from realtime.sources.open import open_video
 from realtime.stages.events import OpenEvent
+from realtime.turns import run_sessions
 from realtime.types import Event, Frame, Prediction
 from tests.realtime.outputs.test_event_clips import Brightness
 from tests.support.made_clips import every, picture, read_number, write_clip
