@@ -9,9 +9,9 @@ important sessions count as taken later. A session has one frame in work at a ti
 number of threads, and one that is slow holds up no other as long as a thread is left.
 """
 
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -91,7 +91,7 @@ def take_turns(
             if not going and begun == len(sessions):
                 return
             with changed:
-                wait_s = idle_s if begun == len(sessions) else min(idle_s, START_S / 10)
+                wait_s = idle_s if begun == len(sessions) else min(idle_s, START_S / threads / 10)
                 next_one = changed.wait_for(lambda: _next(going, threads), wait_s)
             if next_one is not None:
                 going.remove(next_one)
@@ -107,20 +107,18 @@ def take_turns(
 
 
 class Starts:
-    """Which live sources may begin: a few at a time, because the first steps of a stream cost twice the usual work."""
+    """When live sources may begin: one after another, because the first steps of a stream cost twice the usual work."""
 
     def __init__(self, threads: int) -> None:
-        self._at_a_time = threads if threads > 1 else None
-        self._begun_s: deque[float] = deque()
+        self._apart_s = START_S / threads if threads > 1 else 0.0
+        self._last_s = -math.inf
 
     def may(self) -> bool:
         """Whether one begins now."""
         now_s = time.monotonic()
-        while self._begun_s and now_s - self._begun_s[0] > START_S:
-            self._begun_s.popleft()
-        if self._at_a_time is not None and len(self._begun_s) >= self._at_a_time:
+        if now_s - self._last_s < self._apart_s:
             return False
-        self._begun_s.append(now_s)
+        self._last_s = now_s
         return True
 
 
