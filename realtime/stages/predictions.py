@@ -48,10 +48,7 @@ class Predictions:
         them."""
         self._choice, self._spec, self._region = choice, spec, region
         self._heat, self._zone = heat, zone
-        self._heads = {
-            name: Head(head.kernel[choice.classes], head.bias[choice.classes])
-            for name, head in choice.heads.items()
-        }
+        self._heads = {name: head.of(choice.classes) for name, head in choice.heads.items()}
         self._logits, self._cells = Smooth(smooth), Smooth(smooth)
         self._dropped = DroppedFrames()
         self.newest: Reading | None = None
