@@ -173,7 +173,7 @@ class ZonePredictions:
     def _boxes(self, reading: Reading, parts: Floats, leading: NDArray[np.intp]) -> list[Box | None]:
         """Of the class that leads in each part (parts,), its box in it."""
         classes, which = np.unique(leading, return_inverse=True)
-        scores = np.moveaxis(reading.cells.scores_of(classes)[..., which], -1, 0)
+        scores = np.moveaxis(reading.cells.scores_of(classes.tolist())[..., which], -1, 0)
         inside = np.where(parts > 0, scores, np.minimum(scores, 0))
         return boxes_in_source(inside, reading.picture, self._region, self._spec)
 
