@@ -46,7 +46,7 @@ class Cells:
 
         `parts`: weight of each cell in each part, float32 (parts, 7, columns); the weights of a part sum to 1.
         """
-        # The heads are linear: the features of a part give its logits. There are fewer parts than cells.
+        # The heads are linear: the mean features of a part give its logits, and parts are mostly fewer than cells.
         # Not a matrix product: BLAS would start threads for it, see `engines.head`.
         return {
             name: self.heads[name](np.einsum("prc,rcf->pf", parts, cells))
