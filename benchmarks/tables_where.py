@@ -16,15 +16,22 @@ def where(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def zones(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows, the first being the header."""
     return [
-        (f"8 ticks of RGB, {found['precision']}", "median", "over none", "over none, time of the processor"),
+        (
+            f"8 ticks of RGB, {found['precision']}",
+            "median",
+            "over none",
+            "over none, time of the processor",
+            "lines of the log",
+        ),
         *(
             (
                 name,
                 f"{found[name]['chunk_ms']:.1f} ms",
                 f"{100 * found[name]['cost']:+.1f} %",
                 f"{100 * found[name]['cost_of_processor']:+.1f} %",
+                f"{found[name]['lines_ms']:.2f} ms",
             )
-            for name in ("none", "16 zones", "an own zone")
+            for name in ("none", "16 zones", "several actions", "an own zone")
         ),
     ]
 

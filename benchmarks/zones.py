@@ -1,11 +1,12 @@
-"""What zones cost: a recogniser without zones, one with 16 of them, and one with an own zone, on the same frames.
+"""What zones and several actions cost: recognisers without zones, with 16 of them, with `several`, and with an own
+zone, on the same frames.
 
     python -m benchmarks.zones [--chunks 100]      results/zones.json
 
 The recognisers take turns, chunk of 8 ticks by chunk, in changing order, so that whatever else slows the machine
 down slows all of them. The cost of zones is the median over the chunks of the time with them divided by the time
-without, both in wall-clock time and in time of the processor. RGB alone, `continual`, in the default precision of this
-machine.
+without, both in wall-clock time and in time of the processor. To make lines of the log from what comes out is timed
+apart. RGB alone, `continual`, in the default precision of this machine.
 
 Own zones are streams of their own for the engine. Whether a batch would be cheaper than one after another is measured
 on the engine alone: both in turn, on the same ticks.
@@ -24,6 +25,7 @@ from benchmarks.material import RGB_MODEL, checked_engines, precisions, real_tic
 from benchmarks.reaction import pictures
 from engines.engine import Engine
 from engines.weights.fetch import demo_clip
+from realtime.outputs.log import as_json, output_line
 from realtime.recognizer import Recognizer
 from realtime.types import Frame
 from realtime.zones import Zone
@@ -31,9 +33,14 @@ from realtime.zones import Zone
 CHUNK_TICKS, WARM_UP_CHUNKS = 8, 12
 SIXTEEN = [Zone(f"z{i}", 16 + 56 * (i % 4), 16 + 56 * (i // 4), 56, 56) for i in range(16)]
 """Two by two cells each, all of the 7 x 7 that the network sees being in one or another."""
-ZONES = {"none": [], "16 zones": SIXTEEN, "an own zone": [Zone("own", 64, 64, 128, 128, own=True)]}
-Times = dict[str, list[tuple[float, float]]]
-"""By recogniser, of each chunk: wall-clock seconds, and those of the processor."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "16 zones": {"zones": SIXTEEN},
+    "several actions": {"several": True},
+    "an own zone": {"zones": [Zone("own", 64, 64, 128, 128, own=True)]},
+}
+Times = dict[str, list[tuple[float, float, float]]]
+"""By recogniser, of each chunk: wall-clock seconds, those of the processor, and wall-clock seconds for the lines."""
 
 
 def timed(recognizers: dict[str, Recognizer], frames: list[Frame]) -> Times:
@@ -42,9 +49,13 @@ def timed(recognizers: dict[str, Recognizer], frames: list[Frame]) -> Times:
     for number, start in enumerate(range(0, len(frames), CHUNK_TICKS)):
         for name in orders[number % len(orders)]:
             began = time.perf_counter(), time.process_time()
-            for frame in frames[start : start + CHUNK_TICKS]:
-                recognizers[name].push(frame)
-            times[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
+            chunk = frames[start : start + CHUNK_TICKS]
+            outputs = [out for frame in chunk for out in recognizers[name].push(frame)]
+            ended = time.perf_counter(), time.process_time()
+            for out in outputs:
+                as_json(output_line(out))
+            lines_s = time.perf_counter() - ended[0]
+            times[name].append((ended[0] - began[0], ended[1] - began[1], lines_s))
     return times
 
 
@@ -53,11 +64,12 @@ def figures(times: Times) -> dict[str, dict[str, float]]:
     kept = {name: np.array(rows[WARM_UP_CHUNKS:]) for name, rows in times.items()}
     found = {}
     for name, rows in kept.items():
-        cost, of_processor = np.median(rows / kept["none"], axis=0) - 1
+        cost, of_processor, _ = np.median(rows / kept["none"], axis=0) - 1
         found[name] = {
             "chunk_ms": round(float(np.median(rows[:, 0])) * 1000, 2),
             "cost": round(float(cost), 4),
             "cost_of_processor": round(float(of_processor), 4),
+            "lines_ms": round(float(np.median(rows[:, 2])) * 1000, 3),
         }
     return found
 
@@ -96,7 +108,7 @@ def main() -> None:
     shown = pictures(demo_clip())
     ticks = (chunks + WARM_UP_CHUNKS) * CHUNK_TICKS
     frames = [Frame(shown[i % len(shown)], Fraction(i, 25), Fraction(1, 25)) for i in range(ticks)]
-    recognizers = {name: Recognizer(engines.by_stream, zones=zones) for name, zones in ZONES.items()}
+    recognizers = {name: Recognizer(engines.by_stream, **options) for name, options in OPTIONS.items()}
     found: dict[str, Any] = figures(timed(recognizers, frames))
     assert engines.rgb is not None
     found["batches"] = batches(engines.rgb, chunks // 2)

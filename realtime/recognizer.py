@@ -97,7 +97,7 @@ class Recognizer:
         each frame to look at, see `realtime.stages.region.views`; "full" costs three times as much. `watch`: labels to
         choose from, by default all; probabilities sum to 1 over these. `heat`, `several`: predictions
         have `heat`, and `actions` with their own events. `zones`: parts of the picture with their own predictions and
-        events, each at about 1 % of an engine step; own zones cost as much as another source; `Recognizer.zones`
+        events, sixteen at about 3 % of an engine step; own zones cost as much as another source; `Recognizer.zones`
         changes them while it runs. `models`: by name, engines of other models that own zones name, all in one mode.
         `idle_s`: rest when nothing has moved for so many seconds, at least `realtime.stages.idle.LEAST_S`; None: never.
         `flow`: a method of `realtime.flow.methods`, and `flow_region` the part of a resized frame that it takes.

@@ -1,12 +1,12 @@
 """What the engines compute for each cell of the picture, and what the classes score in one cell or in several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from engines.head import Floats, Head, cell_scores
+from engines.head import Floats, Head
 from realtime.stages.fuse import fuse, softmax
 from realtime.stages.run_engines import Scores
 from realtime.types import Picture, Prediction
@@ -34,28 +34,29 @@ class Cells:
 
     def scores(self, number: int) -> Floats:
         """Score of class `number` in each cell, float32 (7, columns). The mean over all cells is its fused logit."""
-        of_stream = {
-            name: cell_scores(cells, self.heads[name], number) for name, cells in self.by_stream.items()
-        }
-        return fuse(of_stream, self.weights)
+        return self.scores_of([number])[..., 0]
+
+    def scores_of(self, classes: Sequence[int]) -> Floats:
+        """Score of some classes in each cell, float32 (7, columns, classes)."""
+        heads = {name: head.of(classes) for name, head in self.heads.items()}
+        return fuse({name: heads[name](cells) for name, cells in self.by_stream.items()}, self.weights)
 
     def logits(self, parts: Floats) -> dict[str, Floats]:
         """Logits of parts of the picture by stream, float32 (parts, classes).
 
         `parts`: weight of each cell in each part, float32 (parts, 7, columns); the weights of a part sum to 1.
         """
+        # The heads are linear: the mean features of a part give its logits, and parts are mostly fewer than cells.
         # Not a matrix product: BLAS would start threads for it, see `engines.head`.
-        return {name: np.einsum("prc,rck->pk", parts, scores) for name, scores in self.of_all_classes.items()}
+        return {
+            name: self.heads[name](np.einsum("prc,rcf->pf", parts, cells))
+            for name, cells in self.by_stream.items()
+        }
 
     @cached_property
     def fused(self) -> Floats:
         """Score of each class in each cell, of all streams: float32 (7, columns, classes)."""
-        return fuse(self.of_all_classes, self.weights)
-
-    @cached_property
-    def of_all_classes(self) -> Mapping[str, Floats]:
-        """By stream, the score of each class in each cell: float32 (7, columns, classes)."""
-        return {name: self.heads[name](cells) for name, cells in self.by_stream.items()}
+        return fuse({name: self.heads[name](cells) for name, cells in self.by_stream.items()}, self.weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,12 +24,27 @@ def softmax(logits: Floats) -> Floats:
 def top_labels(
     probabilities: Floats, labels: tuple[str, ...], count: int = 5
 ) -> tuple[tuple[str, float], ...]:
-    """The most likely labels with their probabilities, in descending order; ties in the order of the classes."""
-    best = np.arange(len(labels))
-    if count < len(labels):  # sorting all of 400 takes ten times as long
-        best = np.flatnonzero(probabilities >= np.partition(probabilities, -count)[-count])
-    order = best[np.argsort(-probabilities[best], kind="stable")][:count]
-    return tuple((labels[i], float(probabilities[i])) for i in order)
+    """The most likely labels with their probabilities (classes,), in descending order; ties in the order of the
+    classes."""
+    return top_labels_of_each(probabilities[None], labels, count)[0]
+
+
+def top_labels_of_each(
+    probabilities: Floats, labels: tuple[str, ...], count: int = 5
+) -> list[tuple[tuple[str, float], ...]]:
+    """`top_labels` of each row of probabilities (rows, classes), for all rows together."""
+    count = min(count, len(labels))
+    # Few of 400 classes are among the likeliest: sorting all of them takes ten times as long.
+    least = np.partition(probabilities, -count, axis=-1)[:, -count]
+    rows, classes = np.nonzero(probabilities >= least[:, None])
+    values = probabilities[rows, classes]
+    order = np.lexsort((-values, rows))  # by row, then from the likeliest; stable, so ties stay as they are
+    found: list[list[tuple[str, float]]] = [[] for _ in probabilities]
+    for row, number, value in zip(
+        rows[order].tolist(), classes[order].tolist(), values[order].tolist(), strict=True
+    ):
+        found[row].append((labels[number], value))
+    return [tuple(each[:count]) for each in found]
 
 
 def watched_classes(labels: tuple[str, ...], watch: Sequence[str] | None) -> list[int]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from engines.head import Head
 from engines.spec import StreamSpec
 from realtime.stages.cells import Cells, Reading
@@ -48,10 +50,8 @@ class Predictions:
         them."""
         self._choice, self._spec, self._region = choice, spec, region
         self._heat, self._zone = heat, zone
-        self._heads = {
-            name: Head(head.kernel[choice.classes], head.bias[choice.classes])
-            for name, head in choice.heads.items()
-        }
+        self._classes = np.array(choice.classes)
+        self._heads = {name: head.of(choice.classes) for name, head in choice.heads.items()}
         self._logits, self._cells = Smooth(smooth), Smooth(smooth)
         self._dropped = DroppedFrames()
         self.newest: Reading | None = None
@@ -113,8 +113,7 @@ class Predictions:
         return start, mean, Cells(features, self._heads, self._choice.weights)
 
     def _watched(self, logits: Logits) -> Logits:
-        choice = self._choice
-        return {name: logits[name][choice.classes] for name in choice.weights if name in logits}
+        return {name: logits[name][self._classes] for name in self._choice.weights if name in logits}
 
     def _dropped_from(self, start: int, scores: Scores) -> int:
         if (

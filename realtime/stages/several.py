@@ -17,7 +17,7 @@ from realtime.stages.cells import Reading, calibrated
 from realtime.stages.events import EventOptions
 from realtime.stages.parts import SIDE, Parts, parts_of, together
 from realtime.stages.region import Region
-from realtime.stages.where import MeanBox, box_in_source, seen_squares
+from realtime.stages.where import MeanBox, boxes_in_source, seen_squares
 from realtime.types import Action, Box, Event, Prediction
 
 BEGINS, WHOLE_BEGINS = 0.9, 0.7
@@ -236,14 +236,13 @@ class Several:
         """The boxes around the scores of their classes. A cell counts for the one that scores most there; where there
         are parts, only those of the part and next to it."""
         maps = [reading.cells.fused[..., each.number] for each in found]
-        boxes = []
+        counted = []
         for each, scores in zip(found, maps, strict=True):
             own = scores >= np.max(maps, axis=0)
             if each.part is not None:
                 own &= parts.grown[each.part]
-            counted = np.where(own, scores, np.minimum(scores, 0))
-            boxes.append(box_in_source(counted, reading.picture, self._region, self._spec))
-        return boxes
+            counted.append(np.where(own, scores, np.minimum(scores, 0)))
+        return boxes_in_source(counted, reading.picture, self._region, self._spec)
 
 
 def best_cell(scores: Floats) -> tuple[int, int]:

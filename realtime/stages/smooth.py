@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ class Smooth:
     def _mean(spans: Sequence[tuple[int, Logits]]) -> tuple[int, Logits]:
         first, logits = spans[0][0], [each for _, each in spans]
         common = [stream for stream in logits[-1] if all(stream in each for each in logits)]
+        # Not `np.mean`, which would first copy them into one array.
         return first, {
-            stream: np.mean([each[stream] for each in logits], axis=0, dtype=np.float32) for stream in common
+            stream: reduce(np.add, [each[stream] for each in logits]) / np.float32(len(logits))
+            for stream in common
         }

@@ -4,6 +4,7 @@ A cell covers 32 px of the 224 that the network sees, but depends on far more th
 where the action is, not the outline of a person.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,35 +35,62 @@ class Heat:
     """Of the class in the whole picture."""
 
 
-def box_in_frame(scores: Floats, picture: Picture, region: Part, spec: StreamSpec) -> Box | None:
-    """The box of a class in a frame.
+def boxes_in_source(
+    maps: Iterable[Floats], picture: Picture, region: Part, spec: StreamSpec
+) -> list[Box | None]:
+    """The boxes of several classes.
 
     Args:
-        scores: of the cells, float32 (7, 7); if `region` is "full", those of the three views side by side, (7, 21).
+        maps: what each scores in the cells, float32 (7, 7); if `region` is "full", in those of the three views side by
+            side, (7, 21).
         picture: of the upright frame with square pixels that the recogniser was given.
         region: the part of it that was looked at.
 
     Returns:
-        The box in px of the frame, inside it; None if no cell scores above zero.
+        Boxes in px of the source as it stores its pictures, inside it; None where no cell scores above zero.
     """
     squares = seen_squares(picture, region, spec)
-    maps = [enlarged(one, spec.crop_px) for one in np.split(scores, len(squares), axis=1)]
+    boxes = [box_in_frame(scores, squares, picture.size_px) for scores in maps]
+    return [None if box is None else stored(box, picture) for box in boxes]
+
+
+def box_in_source(scores: Floats, picture: Picture, region: Part, spec: StreamSpec) -> Box | None:
+    """`boxes_in_source` of one class."""
+    return boxes_in_source([scores], picture, region, spec)[0]
+
+
+def box_in_frame(scores: Floats, squares: Sequence[Box], frame_px: tuple[int, int]) -> Box | None:
+    """The box of a class in px of a frame of (height, width) px, in which the cells cover these squares."""
     left, top = min(x for x, *_ in squares), min(y for _, y, *_ in squares)
     _, _, width, height = squares[0]
-    across, down = spec.crop_px / width, spec.crop_px / height
-    places = [(round((x - left) * across), round((y - top) * down)) for x, y, *_ in squares]
-    found = box_in_map(_joined(maps, places))
+    side = len(scores)
+    across, down = side * CELL_PX / width, side * CELL_PX / height
+    maps, places = [], []
+    for number, (x, y, *_) in enumerate(squares):
+        part, row, column = _above_zero(scores[:, number * side : (number + 1) * side])
+        if part.size:
+            maps.append(enlarged(part))
+            places.append(
+                (round((x - left) * across) + column * CELL_PX, round((y - top) * down) + row * CELL_PX)
+            )
+    if not maps:
+        return None
+    whole, (map_x, map_y) = _joined(maps, places)
+    found = box_in_map(whole)
     if found is None:
         return None
     x, y, width, height = found
-    return _inside((left + x / across, top + y / down, width / across, height / down), picture.size_px)
+    x, y = left + (map_x + x) / across, top + (map_y + y) / down
+    return _inside((x, y, width / across, height / down), frame_px)
 
 
-def enlarged(scores: Floats, crop_px: int) -> Floats:
-    """(7, 7) -> float32 (crop_px, crop_px), bilinear between the middles of the cells."""
+def enlarged(scores: Floats) -> Floats:
+    """Of cells (rows, columns) -> of px, float32, bilinear between the middles of the cells."""
     import cv2
 
-    return np.asarray(cv2.resize(scores.astype(np.float32), (crop_px, crop_px)), dtype=np.float32)
+    rows, columns = scores.shape
+    size_px = (columns * CELL_PX, rows * CELL_PX)
+    return np.asarray(cv2.resize(scores.astype(np.float32), size_px), dtype=np.float32)
 
 
 def box_in_map(scores: Floats) -> Box | None:
@@ -72,18 +100,14 @@ def box_in_map(scores: Floats) -> Box | None:
     """
     import cv2
 
-    peak = float(scores.max())
+    row, column = divmod(int(scores.argmax()), scores.shape[1])
+    peak = float(scores[row, column])
     if not peak > 0:
         return None
-    row, column = divmod(int(scores.argmax()), scores.shape[1])
-    above = scores > SHARE_OF_PEAK * peak
-    # Only the part that holds all of them: most of a picture has none, and there may be many zones.
-    rows, columns = (np.flatnonzero(above.any(axis=axis)) for axis in (1, 0))
-    top, left = int(rows[0]), int(columns[0])
-    part = above[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8)
-    _, numbers, boxes, _ = cv2.connectedComponentsWithStats(part)
-    x, y, width, height, _ = boxes[numbers[row - top, column - left]]
-    return (int(x) + left, int(y) + top, int(width), int(height))
+    above = (scores > SHARE_OF_PEAK * peak).view(np.uint8)
+    *_, box = cv2.floodFill(above, None, (column, row), 2, flags=8)
+    x, y, width, height = box
+    return (x, y, width, height)
 
 
 def seen_squares(picture: Picture, region: Part, spec: StreamSpec) -> list[Box]:
@@ -94,12 +118,6 @@ def seen_squares(picture: Picture, region: Part, spec: StreamSpec) -> list[Box]:
     return [
         _seen_square(view, spec) for view in view_boxes(picture.size_px, region_in_frame(region, picture))
     ]
-
-
-def box_in_source(scores: Floats, picture: Picture, region: Part, spec: StreamSpec) -> Box | None:
-    """`box_in_frame` in px of the source as it stores its pictures."""
-    box = box_in_frame(scores, picture, region, spec)
-    return None if box is None else stored(box, picture)
 
 
 def stored(box: Box, picture: Picture) -> Box:
@@ -207,15 +225,33 @@ def _seen_square(view: tuple[int, int, int, int], spec: StreamSpec) -> Box:
     )
 
 
-def _joined(maps: list[Floats], places: list[tuple[int, int]]) -> Floats:
-    """Several maps as one, each with its top left corner at its place; where they overlap, the higher score counts."""
-    side = len(maps[0])
-    width, height = (max(place[axis] for place in places) + side for axis in (0, 1))
+def _above_zero(scores: Floats) -> tuple[Floats, int, int]:
+    """The cells (rows, columns) that score above zero, with those around them, and the first row and column of these.
+
+    No other cell is in the box of a class. Zones are small: theirs are found in a fraction of the picture.
+    """
+    import cv2
+
+    x, y, width, height = cv2.boundingRect((scores > 0).view(np.uint8))
+    if not width:
+        return scores[:0], 0, 0
+    row, column = max(y - 1, 0), max(x - 1, 0)
+    return scores[row : y + height + 1, column : x + width + 1], row, column
+
+
+def _joined(maps: list[Floats], places: list[tuple[int, int]]) -> tuple[Floats, tuple[int, int]]:
+    """Several maps as one, each with its top left corner at its place, and the place of that one; where they overlap,
+    the higher score counts."""
+    if len(maps) == 1:
+        return maps[0], places[0]
+    left, top = (min(place[axis] for place in places) for axis in (0, 1))
+    width = max(x + scores.shape[1] for scores, (x, _) in zip(maps, places, strict=True)) - left
+    height = max(y + scores.shape[0] for scores, (_, y) in zip(maps, places, strict=True)) - top
     whole = np.full((height, width), -np.inf, np.float32)
     for scores, (x, y) in zip(maps, places, strict=True):
-        part = whole[y : y + side, x : x + side]
+        part = whole[y - top : y - top + scores.shape[0], x - left : x - left + scores.shape[1]]
         np.maximum(part, scores, out=part)
-    return whole
+    return whole, (left, top)
 
 
 def _inside(box: Box, frame_px: tuple[int, int]) -> Box:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engines.head import Floats
 from engines.spec import StreamSpec
@@ -11,12 +12,12 @@ from realtime.errors import UsageError
 from realtime.stages.cells import Reading, calibrated
 from realtime.stages.dropped_frames import Dropped
 from realtime.stages.events import Events, OpenEvent
-from realtime.stages.fuse import fuse, top_labels
+from realtime.stages.fuse import fuse, top_labels_of_each
 from realtime.stages.looks import Looks
 from realtime.stages.predictions import Predictions
 from realtime.stages.region import Region
-from realtime.stages.where import box_in_source, cell_boxes, zone_in_frame
-from realtime.types import Event, Picture, Prediction
+from realtime.stages.where import boxes_in_source, cell_boxes, zone_in_frame
+from realtime.types import Box, Event, Picture, Prediction
 from realtime.zones import Zone, ZoneRemoved
 
 
@@ -39,14 +40,6 @@ class Place(NamedTuple):
     """Weight of each cell, float32 (7, columns); their sum is 1."""
     cells: float
     """How many cells it is as sure as."""
-
-
-class Seen(NamedTuple):
-    """What the cells of one zone say, float32 (classes,) each."""
-
-    probabilities: Floats
-    by_stream: dict[str, Floats]
-    """Probabilities of each stream alone."""
 
 
 class ZonePredictions:
@@ -131,47 +124,63 @@ class ZonePredictions:
             self._place(reading.picture)
         out: list[Any] = [reading]
         common = [name for name in self._places if self._zones[name].predictions is None]
-        seen = dict(zip(common, _seen(reading, [self._places[name] for name in common]), strict=True))
+        predictions = self._predict(reading, common)
         for name, each in self._zones.items():
-            own = reading
             if each.predictions is not None:  # also where it is not seen now: it may be again
                 assert reading.scores is not None
                 (own,) = each.predictions.push(reading.scores)
-            place = self._places.get(name)
-            if place is not None:
-                found = seen[name] if name in seen else _seen(own, [place])[0]
-                out += each.events.push(self._predict(own, each, place, found))
+                if name in self._places:
+                    predictions |= self._predict(own, [name])
+            if name in predictions:
+                out += each.events.push(predictions[name])
         return out
 
-    def _predict(self, reading: Reading, each: CellZone, place: Place, seen: Seen) -> Prediction:
-        scores = reading.cells.fused[..., int(seen.probabilities.argmax())]
-        inside = np.where(place.part > 0, scores, np.minimum(scores, 0))
-        return replace(
-            reading.prediction,
-            probabilities=seen.probabilities,
-            top=top_labels(seen.probabilities, each.labels),
-            by_stream={name: top_labels(own, each.labels) for name, own in seen.by_stream.items()},
-            where=box_in_source(inside, reading.picture, self._region, self._spec),
-            heat=None,
-            actions=None,
-            zone=each.zone.name,
-        )
+    def _predict(self, reading: Reading, names: list[str]) -> dict[str, Prediction]:
+        """The predictions of zones that choose from the same labels, by name.
+
+        All in one call each: sixteen small calls take several times as long as one that does the work of sixteen.
+        """
+        if not names:
+            return {}
+        cells, labels = reading.cells, self._zones[names[0]].labels
+        places = [self._places[name] for name in names]
+        parts = np.stack([place.part for place in places])
+        sizes = np.array([[place.cells] for place in places], np.float32)
+        logits = cells.logits(parts)
+        probabilities = calibrated(fuse(logits, cells.weights), sizes)
+        tops = top_labels_of_each(probabilities, labels)
+        alone = {
+            stream: tops
+            if len(logits) == 1 and cells.weights[stream] == 1  # it is what was fused
+            else top_labels_of_each(calibrated(values, sizes), labels)
+            for stream, values in logits.items()
+        }
+        boxes = self._boxes(reading, parts, probabilities.argmax(axis=-1))
+        return {
+            name: replace(
+                reading.prediction,
+                probabilities=probabilities[i],
+                top=tops[i],
+                by_stream={stream: each[i] for stream, each in alone.items()},
+                where=boxes[i],
+                heat=None,
+                actions=None,
+                zone=name,
+            )
+            for i, name in enumerate(names)
+        }
+
+    def _boxes(self, reading: Reading, parts: Floats, leading: NDArray[np.intp]) -> list[Box | None]:
+        """Of the class that leads in each part (parts,), its box in it."""
+        classes, which = np.unique(leading, return_inverse=True)
+        scores = np.moveaxis(reading.cells.scores_of(classes.tolist())[..., which], -1, 0)
+        inside = np.where(parts > 0, scores, np.minimum(scores, 0))
+        return boxes_in_source(inside, reading.picture, self._region, self._spec)
 
 
 def _placed(shares: Floats) -> Place:
     part = shares / shares.sum()
     return Place(part, float(1 / np.square(part).sum()))
-
-
-def _seen(reading: Reading, places: list[Place]) -> list[Seen]:
-    """What is seen at each place."""
-    if not places:
-        return []
-    logits = reading.cells.logits(np.stack([place.part for place in places]))
-    cells = np.array([[place.cells] for place in places], np.float32)
-    fused = calibrated(fuse(logits, reading.cells.weights), cells)
-    alone = {name: calibrated(values, cells) for name, values in logits.items()}
-    return [Seen(fused[i], {name: values[i] for name, values in alone.items()}) for i in range(len(places))]
 
 
 def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> Floats:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engines.spec import RGB
 from realtime.pictures import centre_crop, resize_short_side
 from realtime.stages.events import EventOptions, Events, OpenEvent
-from realtime.stages.fuse import fuse, softmax, top_labels
+from realtime.stages.fuse import fuse, softmax, top_labels, top_labels_of_each
 from realtime.stages.region import rgb_input
 from realtime.stages.ring import Ring
 from realtime.stages.schedule import Schedule
@@ -88,6 +88,15 @@ def test_softmax_survives_large_logits() -> None:
 def test_top_labels_are_ordered() -> None:
     top = top_labels(np.array([0.2, 0.5, 0.3], np.float32), ("a", "b", "c"), 2)
     assert [label for label, _ in top] == ["b", "c"]
+
+
+def test_of_equal_probabilities_the_first_classes_are_on_top_in_every_row() -> None:
+    labels, random = tuple(map(str, range(30))), np.random.default_rng(1)
+    rows = np.round(random.random((50, 30), np.float32), 1)
+    tops = top_labels_of_each(rows, labels)
+    for row, top in zip(rows, tops, strict=True):
+        wanted = np.argsort(-row, kind="stable")[:5]
+        assert top == tuple((labels[i], float(row[i])) for i in wanted) == top_labels(row, labels)
 
 
 def test_smooth_averages_the_newest_logits_and_says_where_they_begin() -> None:

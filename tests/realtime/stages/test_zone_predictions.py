@@ -1,6 +1,7 @@
 """Zones are read from the cells that they cover, and each has its own predictions and events."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -8,17 +9,21 @@ import jsonschema
 import numpy as np
 import pytest
 
-from engines.spec import RGB
+from engines.head import Head
+from engines.spec import RGB, Weights
 from realtime.errors import UsageError
 from realtime.outputs.log import SCHEMA, output_line
 from realtime.recognizer import Output, Recognizer
-from realtime.stages.events import OpenEvent
+from realtime.stages.cells import ENOUGH_CELLS, Cells, Reading
+from realtime.stages.events import EventOptions, OpenEvent
+from realtime.stages.looks import Looks, Terms
 from realtime.stages.region import Region
-from realtime.stages.zone_predictions import check_seen, shares_of_cells
-from realtime.types import Event, Frame, Picture, Prediction, of_whole
+from realtime.stages.where import box_in_source
+from realtime.stages.zone_predictions import ZonePredictions, check_seen, shares_of_cells
+from realtime.types import Box, Event, Frame, Picture, Prediction, of_whole
 from realtime.zones import Zone
 from tests.support.colours import SeesColours, coloured
-from tests.support.doubles import exact
+from tests.support.doubles import PositionTicks, exact
 
 LEFT, RIGHT = Zone("left", 16, 16, 96, 224), Zone("right", 144, 16, 96, 224)
 RED, BLUE = {"red": (16.0, 16.0, 96.0, 224.0)}, {"blue": (144.0, 16.0, 96.0, 224.0)}
@@ -137,3 +142,78 @@ def test_a_camera_that_gives_smaller_pictures_has_no_prediction_of_a_zone_outsid
     items = [coloured(i, RED, size_px=(400, 400) if i < 100 else (256, 256)) for i in range(160)]
     outputs = run((far,), items)
     assert 0 < len(of_zone(outputs, far, Prediction)) < len(of_zone(outputs, None, Prediction))
+
+
+CLASSES, FEATURES = 40, 64
+
+
+class KnowsForty(PositionTicks):
+    """Double of an engine of forty classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        labels = tuple(f"class {i}" for i in range(CLASSES))
+        self.weights = Weights("made", "rgb", labels, "0" * 64, "made for a test", "none")
+        made = np.random.default_rng(0)
+        self.head = Head(
+            made.standard_normal((CLASSES, FEATURES), np.float32), made.standard_normal(CLASSES, np.float32)
+        )
+
+
+def plain(zone: Zone, each: Reading, region: Region) -> tuple[np.ndarray, dict[str, np.ndarray], Box | None]:
+    """Probabilities of a zone, those of each stream, and the box of its action, one cell and one zone at a time."""
+    shares = shares_of_cells(zone, each.picture, region, RGB).astype(np.float64)
+    part = shares / shares.sum()
+    sure = min(1.0, 1 / np.square(part).sum() / ENOUGH_CELLS)
+    cells, weights = each.cells, each.cells.weights
+    scores = {
+        name: own.astype(np.float64) @ cells.heads[name].kernel.T + cells.heads[name].bias
+        for name, own in cells.by_stream.items()
+    }
+    fused = sum(weights[name] * own for name, own in scores.items())
+
+    def likely(of_cells: np.ndarray) -> np.ndarray:
+        powers = np.exp(sure * (part[..., None] * of_cells).sum(axis=(0, 1)))
+        return np.asarray(powers / powers.sum())
+
+    leading = fused[..., likely(fused).argmax()]
+    inside = np.where(part > 0, leading, np.minimum(leading, 0)).astype(np.float32)
+    box = box_in_source(inside, each.picture, region, RGB)
+    return likely(fused), {name: likely(own) for name, own in scores.items()}, box
+
+
+def a_reading(seed: int, columns: int, picture: Picture) -> Reading:
+    """One of random cells."""
+    rng, engine = np.random.default_rng(seed), KnowsForty()
+    by_stream = {name: rng.standard_normal((7, columns, FEATURES), np.float32) for name in ("rgb", "flow")}
+    cells = Cells(by_stream, dict.fromkeys(by_stream, engine.head), {"rgb": 1.0, "flow": 0.5})
+    whole = Prediction(0, 16, 0.0, 0.64, np.zeros(CLASSES, np.float32), (), ("rgb", "flow"), "continual")
+    return Reading(whole, cells, picture)
+
+
+@pytest.mark.parametrize(("region", "columns"), [(None, 7), ("full", 21)])
+def test_zones_together_are_as_each_computed_plainly(region: Region, columns: int) -> None:
+    engine, picture = KnowsForty(), Picture((256, 640))
+    terms = Terms(1, EventOptions(), None)
+    stopwatch, never = lambda stage: nullcontext(), lambda spec: pytest.fail("no frame is looked at")
+    looks = Looks({None: {"rgb": engine}}, terms, {}, 8, False, never, stopwatch, None)
+    stage = ZonePredictions(looks, RGB, region)
+    zones = [Zone(f"z{i}", 220 + 50 * (i % 4), 20 + 55 * (i // 4), 45, 50) for i in range(16)]
+    for zone in [*zones, Zone("all", 0, 0, 100, 100, percent=True)]:
+        stage.push(zone)
+        zones += [zone] if zone.percent else []
+    for seed in range(3):
+        given = a_reading(seed, columns, picture)
+        found = [out for out in stage.push(given) if isinstance(out, Prediction)]
+        assert [prediction.zone for prediction in found] == [zone.name for zone in zones]
+        for zone, prediction in zip(zones, found, strict=True):
+            probabilities, by_stream, box = plain(zone, given, region)
+            assert prediction.probabilities == pytest.approx(probabilities, abs=1e-6)
+            assert prediction.where == box
+            for top, wanted in [
+                (prediction.top, probabilities),
+                *((prediction.by_stream[name], own) for name, own in by_stream.items()),
+            ]:
+                best = np.argsort(-wanted, kind="stable")[:5]
+                assert [label for label, _ in top] == [engine.weights.labels[i] for i in best]
+                assert [p for _, p in top] == pytest.approx(wanted[best], abs=1e-6)
