@@ -11,12 +11,13 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from engines.backends.graphs import Faster, Graph, graphs, window
+from engines.backends.graphs import Graph, graphs, window
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.run import SHARED
 from engines.backends.registry import Plan
 from engines.head import head_of, load_head, mean_of_cells, save_head
+from engines.nets.folded import Faster
 from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
 from engines.spec import StreamSpec, Tensors
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from engines.backends.graphs import Faster, graphs
+from engines.backends.graphs import graphs
 from engines.backends.openvino.build import read, remembering
 from engines.backends.openvino.device import core, hint
 from engines.backends.registry import Plan
 from engines.engine import POSITION_TICKS
+from engines.nets.folded import Faster
 from engines.spec import Tensors
 
 CANDIDATES = (8, 16, 32, 64)
