@@ -146,8 +146,7 @@ class _Writer:
         front, behind = [pad[0] for pad in pads], [max(0, pad[1]) for pad in pads]
         if not any(front) and not any(behind):
             return x
-        sides = zip(front, x.shape[2:], behind, strict=True)
-        shape = (*x.shape[:2], *map(sum, sides))
+        shape = [*x.shape[:2], *(a + n + b for a, n, b in zip(front, x.shape[2:], behind, strict=True))]
         return self._node("Pad", [x, self._array(np.array([0, 0, *front, 0, 0, *behind], np.int64))], shape)
 
     def relu(self, x: Value) -> Value:

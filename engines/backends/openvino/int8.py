@@ -70,6 +70,18 @@ def quantised(models: Mapping[str, Any], clip: NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def interior_steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
+    """Inputs of some steps of the clip for the graphs that know no bounds. `boundary`: that graph in float32."""
+    return [[chunk, *memories] for chunk, _, *memories in _steps(boundary, clip)]
+
+
+def roughly_quantised(name: str, model: Any, samples: list[list[Any]]) -> Any:
+    """To be timed only: its ranges come from one step, and its bias is not corrected."""
+    rough = nncf.AdvancedQuantizationParameters(overflow_fix=OVERFLOW, disable_bias_correction=True)
+    dataset = nncf.Dataset(samples[-1:])
+    return nncf.quantize(model, dataset, subset_size=1, ignored_scope=KEPT[name], advanced_parameters=rough)
+
+
 def _quantised(name: str, model: Any, samples: list[list[Any]]) -> Any:
     return nncf.quantize(
         model,
