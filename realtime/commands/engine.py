@@ -146,7 +146,8 @@ def built_engines() -> dict[str, str]:
     found = {}
     for path in sorted(cache_dir().glob("engines/*/manifest.json")):
         with suppress(OSError, ValueError):  # it is being replaced
-            found[path.parent.name] = told_form(path.parent)
+            if form := told_form(path.parent):
+                found[path.parent.name] = form
     return found
 
 

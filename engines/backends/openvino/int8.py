@@ -28,11 +28,12 @@ RANGES = RangeEstimatorParametersSet.MINMAX
 """Over all samples, not of the average one: a user's clip may move faster than the one that sets the ranges. Logits of
 a clip of boxing were off by 0.17 on average instead of 0.28, those of two others by as much as before."""
 SUMS = ["Add", "Subtract", "Multiply"]
-MASKED = nncf.IgnoredScope(patterns=[r".*Mixed_[45].*"], types=SUMS)
+"""Not all of them are in every form of a graph, so NNCF must not ask for them: `validate`."""
+MASKED = nncf.IgnoredScope(patterns=[r".*Mixed_[45].*"], types=SUMS, validate=False)
 KEPT = {
     "window": nncf.IgnoredScope(patterns=[r".*Conv3d_[12].*", r".*Mixed_3b.*", r".*\.b3b/.*"]),
-    "interior": nncf.IgnoredScope(types=SUMS),
-    "preview": nncf.IgnoredScope(types=SUMS),
+    "interior": nncf.IgnoredScope(types=SUMS, validate=False),
+    "preview": nncf.IgnoredScope(types=SUMS, validate=False),
     "boundary": MASKED,
     "end": MASKED,
 }
