@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from numpy.typing import NDArray
 
 from engines.backends.registry import LoadedEngine, Plan, backend_module, choose_backend
-from engines.build import build_engine, engine_folder, manifest, stale_field
+from engines.build import build_engine, engine_folder, manifest, stale_field, told_form
+from engines.cache_folder import Progress
 from engines.engine import Engine
 from engines.errors import UsageError
 from engines.head import head_of
@@ -151,11 +152,13 @@ def engines_of(
     trunks: Trunks | None = None,
     bulk: Bulk | None = None,
     threads: int = 1,
+    tune: Progress | None = None,
 ) -> Engines:
     """`load_engines` for a model that has already been looked up. `trunks`: kept by the caller for models that run in
     one thread with the same options; those that were taught on one network then share its engine. `bulk`: engines for
     files. `threads`: how many will step the engines at a time, each on its share of the CPU; where there are more than
-    one, as for several cameras, `concurrent` changes nothing."""
+    one, as for several cameras, `concurrent` changes nothing. `tune`: told of the progress where forms of a new engine
+    are timed; without it the one known to be best is taken."""
     _check_choice("mode", options.mode, MODES)
     _check_choice("streams", options.streams, get_args(Streams))
     name, why = choose_backend(options.backend)
@@ -171,7 +174,8 @@ def engines_of(
     for modality in modalities:
         clip = (clips or {}).get(modality)
         known = {} if trunks is None else trunks
-        plan_of = partial(_plan, options=chosen, engines_at_a_time=share, bulk=bulk, threads=threads)
+        how = {"engines_at_a_time": share, "parallel_steps": threads, "tell": tune}
+        plan_of = partial(_plan, options=chosen, bulk=bulk, how=how)
         engine, note = _load_engine(model, modality, plan_of, name, clip, rebuild, known)
         engines[modality] = engine if threads == 1 else for_threads(engine)
         steps = f", {engine.chunk_ticks} ticks a step" if bulk else ""
@@ -207,13 +211,12 @@ def _plan(
     spec: StreamSpec,
     weights: Weights,
     options: EngineOptions,
-    engines_at_a_time: int,
     bulk: Bulk | None,
-    threads: int,
+    how: Mapping[str, Any],
 ) -> Plan:
-    """`options`: the precision is chosen."""
+    """`options`: the precision is chosen. `how`: further fields of the plan."""
     assert options.precision is not None
-    plan = Plan(spec, weights, options.mode, options.precision, engines_at_a_time, parallel_steps=threads)
+    plan = Plan(spec, weights, options.mode, options.precision, **how)
     if bulk is None:
         return plan
     if options.mode == "window":
@@ -292,4 +295,6 @@ def _load_plan(
         stale = "asked to" if rebuild else stale_field(folder, wanted)
         if stale is None:
             return module.load(plan, folder, None), "from the cache"
-        return build_engine(plan, backend, tensors(), folder, clip), f"built now ({stale})"
+        engine = build_engine(plan, backend, tensors(), folder, clip)
+        form = f", {told_form(folder)}" if plan.tell else ""
+        return engine, f"built now ({stale}){form}"

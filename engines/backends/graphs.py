@@ -6,7 +6,7 @@ step in which a video ends: it gives all positions that are left, which would el
 Only the batch size may vary. Imports no torch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,23 +14,11 @@ from numpy.typing import NDArray
 
 from engines.engine import POSITION_TICKS, SEEN_TICKS
 from engines.nets.continual import Step
-from engines.nets.folded import fold, in_fewer_multiplications
+from engines.nets.folded import Faster, fold
 from engines.nets.network import Network, Whole
 from engines.nets.operations import Operations, V
 from engines.nets.winograd import MinimalConvolution
 from engines.spec import Mode, StreamSpec, Tensors
-
-
-@dataclass(frozen=True)
-class Faster:
-    """Which convolutions along time are computed with fewer multiplications: see `engines.nets.winograd`."""
-
-    points: int
-    """The largest number of points to use."""
-    layers: Collection[str] | None = None
-    """Names of the layers; None for all."""
-    halves: bool = True
-    """As `MinimalConvolution.halves`."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +111,7 @@ def _weights(
     tensors: Tensors, faster: Faster | None
 ) -> tuple[dict[str, NDArray[Any]], dict[str, MinimalConvolution]]:
     weights = fold(tensors)
-    replaced = in_fewer_multiplications(faster.points, faster.layers, halves=faster.halves) if faster else {}
+    replaced = faster.convolutions() if faster else {}
     for layer, convolution in replaced.items():
         weights |= convolution.kernels(weights[f"{layer}.weight"])
     return weights, replaced

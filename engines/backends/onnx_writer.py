@@ -140,14 +140,14 @@ class _Writer:
         bounds = [self._array(np.array([value], np.int64)) for value in (start, stop, axis, step)]
         return self._node("Slice", [x, *bounds], shape)
 
-    def pad_time(self, x: Value, front: int, behind: int) -> Value:
-        if behind < 0:
-            x, behind = self.slice(x, 2, 0, x.shape[2] + behind), 0
-        if not front and not behind:
+    def pad(self, x: Value, pads: Pads) -> Value:
+        for axis, (_, behind) in enumerate(pads, start=2):
+            x = self.slice(x, axis, 0, x.shape[axis] + min(0, behind))
+        front, behind = [pad[0] for pad in pads], [max(0, pad[1]) for pad in pads]
+        if not any(front) and not any(behind):
             return x
-        shape = (*x.shape[:2], front + x.shape[2] + behind, *x.shape[3:])
-        pads = self._array(np.array([0, 0, front, 0, 0, 0, 0, behind, 0, 0], np.int64))
-        return self._node("Pad", [x, pads], shape)
+        shape = [*x.shape[:2], *(a + n + b for a, n, b in zip(front, x.shape[2:], behind, strict=True))]
+        return self._node("Pad", [x, self._array(np.array([0, 0, *front, 0, 0, *behind], np.int64))], shape)
 
     def relu(self, x: Value) -> Value:
         return self._node("Relu", [x], x.shape)

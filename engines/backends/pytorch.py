@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.backends.graphs import Graph, graphs
-from engines.backends.registry import LoadedEngine, Plan
+from engines.backends.registry import Forms, LoadedEngine, Plan
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.engine import SEEN_TICKS
 from engines.errors import UsageError, WeightsError
@@ -41,6 +41,10 @@ def device() -> str:
 
 def versions() -> dict[str, str]:
     return {"torch": torch.__version__}
+
+
+def forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
+    return Forms(("",))
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:

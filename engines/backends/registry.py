@@ -3,13 +3,14 @@
 import importlib
 import importlib.util
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
+from engines.cache_folder import Progress
 from engines.errors import EngineError, UsageError
 from engines.extras import install
 from engines.runtime.continual import StreamingEngine
@@ -50,6 +51,21 @@ class Plan:
     """Of how many ticks long steps are, if that is not to be measured."""
     parallel_steps: int = 1
     """How many threads may step it at a time, each on an equal share of the CPU. Does not affect the build."""
+    form: str = ""
+    """One of the backend's `forms`; "": what is best by experience."""
+    tell: Progress | None = field(default=None, compare=False)
+    """If given, the forms are timed on this machine, which is told of the progress."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Forms of a network that give the same result up to rounding, in the order in which to try them."""
+
+    names: tuple[str, ...]
+    ms: Mapping[str, float] = field(default_factory=dict)
+    """What a step of each took, if that was measured."""
+    tuned: bool = False
+    """Whether the order is that of a measurement on this machine."""
 
 
 class Backend(Protocol):
@@ -72,6 +88,9 @@ class Backend(Protocol):
 
     def versions(self) -> dict[str, str]:
         """Versions of everything that shapes a built engine or its predictions."""
+
+    def forms(self, plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
+        """Those that `build` may be asked for. `clip`: as `calibration`."""
 
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
         """Write the engine's files into the empty `folder`. `calibration`: ticks (N, 224, 224, C), for int8 only."""

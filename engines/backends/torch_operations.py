@@ -43,8 +43,8 @@ class TorchOperations:
         cut[axis] = slice(start, stop, step)
         return x[tuple(cut)]
 
-    def pad_time(self, x: Tensor, front: int, behind: int) -> Tensor:
-        return F.pad(x, (0, 0, 0, 0, front, behind))
+    def pad(self, x: Tensor, pads: Pads) -> Tensor:
+        return _padded(x, pads)
 
     def relu(self, x: Tensor) -> Tensor:
         return F.relu(x)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engines.backends.graphs import Graph
 from engines.backends.pytorch import engine
-from engines.backends.registry import LoadedEngine, Plan
+from engines.backends.registry import Forms, LoadedEngine, Plan
 from engines.backends.torch_operations import TorchGraph
 from engines.errors import EngineError
 from engines.spec import Tensors
@@ -43,6 +43,10 @@ def versions() -> dict[str, str]:
     import torch_tensorrt
 
     return {"torch": torch.__version__, "torch_tensorrt": torch_tensorrt.__version__}
+
+
+def forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
+    return Forms(("",))
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:

@@ -1,7 +1,8 @@
 """I3D's weights as inference needs them: every batch norm folded into the convolution before it."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +53,31 @@ def _check(tensors: Tensors) -> None:
         raise WeightsError(f"these weights are not I3D's: {faults[0]}; fetch or import them again")
 
 
-def in_fewer_multiplications(
-    points: int, layers: Collection[str] | None = None, *, halves: bool = True
-) -> dict[str, MinimalConvolution]:
-    """The convolutions along time to replace. `layers`: their names, by default all. `points`, `halves`:
-    see `engines.nets.winograd`."""
-    found = {}
-    for name, _, _, kernel in convolutions(in_channels=3):
-        if kernel[0] > 1 and (layers is None or name in layers):
-            stride = (2, 2, 2) if kernel[0] == 7 else (1, 1, 1)
-            found[name] = MinimalConvolution(name, kernel, stride, points, halves)
-    return found
+FIRST = LAYERS[0]
+"""The layer that sees the pixels: few channels, and a stride in space as well as in time."""
+
+
+@dataclass(frozen=True)
+class Faster:
+    """Which convolutions along time are computed with fewer multiplications: see `engines.nets.winograd`."""
+
+    points: int
+    """The largest number of points to use."""
+    layers: Collection[str] | None = None
+    """Names of the layers; None for all."""
+    halves: bool = True
+    """As `MinimalConvolution.halves`."""
+    first: Literal["time", "space", "both"] = "time"
+    """How the first layer is treated: fewer multiplications along time, or none but its stride in time and space turned
+    into channels, or both."""
+
+    def convolutions(self) -> dict[str, MinimalConvolution]:
+        """By layer, what replaces it."""
+        found = {}
+        for name, _, _, kernel in convolutions(in_channels=3):
+            if kernel[0] > 1 and (self.layers is None or name in self.layers):
+                stride = (2, 2, 2) if name == FIRST else (1, 1, 1)
+                in_space = name == FIRST and self.first != "time"
+                points = 0 if in_space and self.first == "space" else self.points
+                found[name] = MinimalConvolution(name, kernel, stride, points, self.halves, in_space)
+        return found

@@ -39,8 +39,8 @@ class Operations(Protocol[V]):
     def slice(self, x: V, axis: int, start: int, stop: int, step: int = 1) -> V:
         """[start, stop) of that axis."""
 
-    def pad_time(self, x: V, front: int, behind: int) -> V:
-        """Zeros in front and behind along T; a negative number behind crops."""
+    def pad(self, x: V, pads: Pads) -> V:
+        """Zeros around; a negative number behind crops."""
 
     def relu(self, x: V) -> V: ...
 

@@ -113,12 +113,17 @@ class MinimalConvolution:
     kernel: Triple
     stride: Triple
     points: int
-    """The largest number of `POINTS` to use."""
+    """The largest number of `POINTS` to use; 0: as many multiplications as ever, only folded into channels."""
     halves: bool = True
     """Whether a filter that is too long is taken in halves."""
+    in_space: bool = False
+    """Whether a stride of 2 in space is treated like that in time: four neighbouring pixels become one with four times
+    the channels, more multiplications in fewer positions."""
 
     @property
     def folds(self) -> int:
+        if not self.points:
+            return 1
         taps = -(-self.kernel[0] // self.stride[0])
         whole = taps % 2 or not self.halves or OUTPUTS[0] in possible_outputs(taps, self.points)
         return 1 if whole else 2
@@ -133,9 +138,12 @@ class MinimalConvolution:
         step = self.stride[0]
         missing = self.taps * self.folds * step - self.kernel[0]
         weight = np.pad(weight.astype(np.float64), [(0, 0), (0, 0), (0, missing), (0, 0), (0, 0)])
+        if self.in_space:
+            odd = [(0, 0), (0, 0), (0, 0), *((0, size % 2) for size in self.kernel[1:])]
+            weight = np.concatenate([np.pad(weight, odd)[..., y::2, x::2] for y in (0, 1) for x in (0, 1)], 1)
         weight = np.concatenate([weight[:, :, i::step] for i in range(step)], 1)
         weight = np.concatenate(np.split(weight, self.folds, 2), 1)
-        found = {}
+        found = {} if self.points else {self._name(1, 0): weight.astype(np.float32)}
         for outputs in possible_outputs(self.taps, self.points):
             g = np.array(minimal_filter(outputs, self.taps)[1], dtype=np.float64)
             for i, mixed in enumerate(np.einsum("nj,ocjhw->nochw", g, weight)):
@@ -156,9 +164,17 @@ class MinimalConvolution:
             return ops.relu(ops.conv(x, kernel, bias, self.stride, pads, self.layer))
         step, seen = self.stride[0], positions + self.taps - 1
         needed = step * (seen + (self.folds - 1) * self.taps)
-        x = ops.pad_time(x, front, needed - front - length)
+        in_time, stride = (front, needed - front - length), self.stride[1:]
+        if self.in_space:
+            x = _folded_in_space(ops, x, in_time, sides, self.kernel)
+            sides, stride = [(0, 0), (0, 0)], (1, 1)
+        else:
+            x = ops.pad(x, (in_time, (0, 0), (0, 0)))
         firsts = [step * self.taps * fold + i for fold in range(self.folds) for i in range(step)]
         x = ops.concat([ops.slice(x, 2, first, first + step * seen, step) for first in firsts], 1)
+        if not self.points:
+            kernel, bias = weight(self._name(1, 0)), weight(f"{self.layer}.bias")
+            return ops.relu(ops.conv(x, kernel, bias, (1, *stride), ((0, 0), *sides), self.layer))
         tiles = tiling(positions, self.taps, self.points)
         if len(tiles) > SEPARATE_TILES:
             groups = [(m, tiles.count(m)) for m in OUTPUTS if m in tiles]
@@ -166,19 +182,26 @@ class MinimalConvolution:
             groups = [(m, 1) for m in tiles]
         done, parts = 0, []
         for outputs, count in groups:
-            parts += self._tiles(ops, weight, x, ((0, 0), sides[0], sides[1]), (done, outputs, count))
+            pads = (0, 0), sides[0], sides[1]
+            parts += self._tiles(ops, weight, x, ((1, *stride), pads), (done, outputs, count))
             done += outputs * count
         return ops.concat(parts, 2)
 
     def _tiles(
-        self, ops: Operations[V], weight: Callable[[str], V], x: V, pads: Pads, tiles: tuple[int, int, int]
+        self,
+        ops: Operations[V],
+        weight: Callable[[str], V],
+        x: V,
+        window: tuple[Triple, Pads],
+        tiles: tuple[int, int, int],
     ) -> list[V]:
-        """`tiles`: the first position, the outputs per tile, and the number of tiles. Returns one part per position."""
+        """`window`: stride and padding. `tiles`: the first position, the outputs per tile, and the number of tiles.
+        Returns one part per position."""
         start, outputs, count = tiles
         a, _, b = minimal_filter(outputs, self.taps)
         last = outputs * (count - 1) + 1
         seen = [ops.slice(x, 2, start + i, start + i + last, outputs) for i in range(len(b))]
-        stride = (1, *self.stride[1:])
+        stride, pads = window
         products = [
             ops.conv(mix(ops, row, seen), weight(self._name(outputs, i)), None, stride, pads, self.layer)
             for i, row in enumerate(b)
@@ -188,3 +211,17 @@ class MinimalConvolution:
         if count == 1:
             return rows
         return [ops.slice(row, 2, tile, tile + 1) for tile in range(count) for row in rows]
+
+
+def _folded_in_space(
+    ops: Operations[V], x: V, in_time: tuple[int, int], sides: Sequence[tuple[int, int]], kernel: Triple
+) -> V:
+    """(N, C, T, H, W), padded, -> (N, 4 C, T, H / 2, W / 2)."""
+    around = []
+    for n, (front, behind), size in zip(ops.shape(x)[3:], sides, kernel[1:], strict=True):
+        outputs = (n + front + behind - size) // 2 + 1
+        around.append((front, 2 * (outputs + (size + 1) // 2 - 1) - n - front))
+    x = ops.pad(x, (in_time, around[0], around[1]))
+    height, width = ops.shape(x)[3:]
+    rows = [ops.slice(x, 3, y, height, 2) for y in (0, 1)]
+    return ops.concat([ops.slice(row, 4, first, width, 2) for row in rows for first in (0, 1)], 1)

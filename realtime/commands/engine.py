@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from realtime.commands.options import ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
-from realtime.commands.progress import waiting
+from realtime.commands.progress import telling, waiting
 from realtime.commands.tables import print_table
 
 ClipOption = Annotated[
@@ -23,6 +24,10 @@ def build(
     model: ModelOptions = ModelOptions(),
     clip: ClipOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the cache has it.")] = False,
+    tune: Annotated[
+        bool,
+        typer.Option(help="Time a few forms of the network on this machine and keep the fastest."),
+    ] = True,
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
@@ -35,8 +40,9 @@ def build(
     choose_backend(model.engine.backend)
     chosen = prepare.model(model.model, model.engine.streams)
     clips = calibration_clips(chosen, model.engine.streams, clip)
-    with waiting("Building and checking the engine"):
-        engines = engines_of(chosen, model.engine, clips=clips, rebuild=rebuild)
+    with telling() as tell:
+        tell("building and checking the engine", 0, None)
+        engines = engines_of(chosen, model.engine, clips=clips, rebuild=rebuild, tune=tell if tune else None)
         if engines.flow is not None:
             compile_ahead()
     print(engines.reason)
@@ -132,6 +138,19 @@ def print_architectures(*, as_json: bool) -> None:
     print_table([{"": what} | dict(zip(names, (r[what] for r in rows), strict=True)) for what in rows[0]])
 
 
+def built_engines() -> dict[str, str]:
+    """By folder, the form of the network in each engine that is in the cache."""
+    from engines.build import told_form
+    from engines.cache_folder import cache_dir
+
+    found = {}
+    for path in sorted(cache_dir().glob("engines/*/manifest.json")):
+        with suppress(OSError, ValueError):  # it is being replaced
+            if form := told_form(path.parent):
+                found[path.parent.name] = form
+    return found
+
+
 def machine_facts() -> dict[str, Any]:
     """Versions, backends, models and cache."""
     import os
@@ -156,5 +175,6 @@ def machine_facts() -> dict[str, Any]:
         "versions": {name: version(name) for name in VERSIONS},
         "backends": backends,
         "models": {m.name: m.summary for m in list_models()},
+        "engines": built_engines(),
         "cache": str(cache_dir()),
     }

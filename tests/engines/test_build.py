@@ -13,7 +13,7 @@ import pytest
 
 from engines import build, check
 from engines.backends.openvino import run as openvino
-from engines.backends.registry import Plan
+from engines.backends.registry import Forms, Plan
 from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
 from engines.load import load_engines
@@ -164,6 +164,9 @@ class Made:
 
     def versions(self) -> dict[str, str]:
         return {"made": "1"}
+
+    def forms(self, plan: Plan, tensors: Any, clip: Any) -> Forms:
+        return Forms(("",))
 
     def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
         self.builds += 1

@@ -11,13 +11,14 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from engines.backends.graphs import Faster, Graph, graphs, window
+from engines.backends.graphs import Graph, graphs, window
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
+from engines.backends.openvino.forms import forms, known_best, processor_kind
 from engines.backends.openvino.run import SHARED
 from engines.backends.registry import Plan
 from engines.head import head_of, load_head, mean_of_cells, save_head
-from engines.nets.winograd import LAYERS_IN_8_BITS, POINTS, POINTS_IN_FEW_BITS
+from engines.nets.folded import Faster
 from engines.spec import StreamSpec, Tensors
 
 ALIGNED_BYTES = 64
@@ -30,7 +31,8 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         from engines.backends.openvino.int8 import quantised, require_clip
 
         clip = require_clip(calibration)
-    faster, step_ticks = _faster(plan), plan.step_ticks
+    form = plan.form or known_best(plan, processor_kind())
+    faster, step_ticks = forms(plan)[form], plan.step_ticks
     if plan.long_steps and step_ticks is None:
         from engines.backends.openvino.step_length import best, step_times_ms
 
@@ -44,15 +46,6 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     for name, model in models.items():
         ov.save_model(remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
     save_head(head_of(tensors), folder)
-
-
-def _faster(plan: Plan) -> Faster | None:
-    """How to use fewer multiplications, at the price of more weights."""
-    if plan.precision == "float32":
-        return Faster(len(POINTS))
-    if plan.precision == "int8":
-        return None if plan.mode == "window" else Faster(POINTS_IN_FEW_BITS, LAYERS_IN_8_BITS)
-    return Faster(POINTS_IN_FEW_BITS, halves=plan.mode != "window" and not plan.long_steps)
 
 
 def _models(

@@ -19,7 +19,7 @@ from engines.backends.openvino.device import device as device
 from engines.backends.openvino.device import precisions as precisions
 from engines.backends.openvino.device import unavailable as unavailable
 from engines.backends.openvino.device import versions as versions
-from engines.backends.registry import LoadedEngine, Plan
+from engines.backends.registry import Forms, LoadedEngine, Plan
 from engines.engine import SEEN_TICKS
 from engines.errors import EngineError
 from engines.head import Floats, load_head
@@ -43,6 +43,18 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
     from engines.backends.openvino.build import build as build_here
 
     build_here(plan, tensors, folder, calibration)
+
+
+def forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
+    from engines.backends.openvino.forms import forms as every
+    from engines.backends.openvino.forms import known_best, processor_kind
+
+    if plan.tell is None or plan.long_steps:
+        best, usual = known_best(plan, processor_kind()), next(iter(every(plan)))
+        return Forms(tuple(dict.fromkeys((best, usual))))
+    from engines.backends.openvino.tune import tuned
+
+    return tuned(plan, tensors, clip, plan.tell)
 
 
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:

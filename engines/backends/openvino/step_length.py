@@ -6,16 +6,14 @@ it computes no longer fits in the caches. Which of the two weighs more differs f
 
 import time
 from functools import partial
-from typing import Any
 
-import numpy as np
-import openvino as ov
-
-from engines.backends.graphs import Faster, graphs
+from engines.backends.graphs import graphs
 from engines.backends.openvino.build import read, remembering
 from engines.backends.openvino.device import core, hint
+from engines.backends.openvino.tune import with_zeros
 from engines.backends.registry import Plan
 from engines.engine import POSITION_TICKS
+from engines.nets.folded import Faster
 from engines.spec import Tensors
 
 CANDIDATES = (8, 16, 32, 64)
@@ -38,7 +36,7 @@ def step_times_ms(plan: Plan, tensors: Tensors, faster: Faster | None) -> dict[i
         compiled = core().compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": hint(plan.precision), **ONE_THREAD}
         )
-        requests[ticks] = _with_zeros(compiled)
+        requests[ticks] = with_zeros(compiled)
     times: dict[int, list[float]] = {ticks: [] for ticks in CANDIDATES}
     for _ in range(ROUNDS + 1):  # the first is not counted
         for ticks, request in requests.items():
@@ -55,19 +53,3 @@ def best(times_ms: dict[int, float]) -> int:
         if times_ms[ticks] < ENOUGH * times_ms[chosen]:
             chosen = ticks
     return chosen
-
-
-def _with_zeros(compiled: Any) -> Any:
-    """A request whose inputs and memories are set."""
-    request = compiled.create_infer_request()
-    for i, port in enumerate(compiled.inputs):
-        request.set_input_tensor(i, _zeros(port))
-    for i, port in enumerate(compiled.outputs[1:]):
-        request.set_output_tensor(i + 1, _zeros(port))
-    return request
-
-
-def _zeros(port: Any) -> Any:
-    tensor = ov.Tensor(port.element_type, port.shape)
-    np.asarray(tensor.data)[...] = 0
-    return tensor

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.registry import LoadedEngine, Plan
+from engines.backends.registry import Forms, LoadedEngine, Plan
 from engines.backends.tensorrt.cuda import Cuda, open_driver
 from engines.backends.tensorrt.run import MAX_BATCH, Port, Program, ResidentGraphs, ResidentWindow
 from engines.errors import EngineError
@@ -79,6 +79,9 @@ class TensorRT:
             "compute_capability": _dotted(self._driver().capability),
             "batch": f"1 to {MAX_BATCH}, best at {USUAL_BATCH}",
         }
+
+    def forms(self, plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
+        return Forms(("",))  # TensorRT tries its own
 
     def build(self, plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
         from engines.backends.graphs import graphs

@@ -9,11 +9,12 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from engines.backends.graphs import Faster, Graph, graphs
+from engines.backends.graphs import Graph, graphs
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import check
 from engines.head import head_of, mean_of_cells
+from engines.nets.folded import Faster
 from engines.runtime.window import WindowEngine
 from engines.spec import RGB, Mode, Weights
 from tests.support.networks import noise, random_tensors, small_spec

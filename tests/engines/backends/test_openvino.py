@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.backends.graphs import Faster, Graph, Port, graphs, window
+from engines.backends.graphs import Graph, Port, graphs, window
 from engines.backends.openvino import build as openvino_build
 from engines.backends.openvino import device, step_length
 from engines.backends.openvino import run as openvino
@@ -22,6 +22,7 @@ from engines.check import SHORT_WINDOW, Comparison, Report, check
 from engines.engine import SEEN_TICKS, STEP_TICKS, Engine
 from engines.errors import EngineError
 from engines.head import head_of, mean_of_cells
+from engines.nets.folded import Faster
 from engines.nets.winograd import POINTS, POINTS_IN_FEW_BITS
 from engines.runtime.continual import StreamingEngine
 from engines.runtime.whole_clip import clip_logits

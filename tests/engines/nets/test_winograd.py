@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.backends.graphs import Faster, Graph, graphs
+from engines.backends.graphs import Graph, graphs
 from engines.backends.torch_operations import TorchGraph, TorchOperations, fresh
+from engines.nets.folded import Faster
 from engines.nets.i3d_shapes import Triple
 from engines.nets.winograd import MinimalConvolution, minimal_filter, tiling
 from engines.spec import MODES, Mode
@@ -46,19 +47,23 @@ def test_tiles_cover_the_positions_at_less_than_the_plain_cost(
     st.integers(1, 40),
     st.sampled_from([((3, 3, 3), (1, 1, 1)), ((7, 7, 7), (2, 2, 2))]),
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
-    st.sampled_from([5, 6]),
+    st.sampled_from([(0, False), (5, True), (5, False), (6, True)]),
     st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=80)
 def test_a_faster_layer_gives_the_same_result(
-    length: int, layer: tuple[Triple, Triple], padding: tuple[int, int], points: int, halves: bool
+    length: int,
+    layer: tuple[Triple, Triple],
+    padding: tuple[int, int],
+    how: tuple[int, bool],
+    in_space: bool,
 ) -> None:
     kernel, stride = layer
     if length + sum(padding) < kernel[0]:
         length = kernel[0]
     rng = np.random.default_rng(length)
     plain = (rng.normal(size=(4, 3, *kernel)) / np.sqrt(3 * np.prod(kernel))).astype(np.float32)
-    faster = MinimalConvolution("layer", kernel, stride, points, halves)
+    faster = MinimalConvolution("layer", kernel, stride, *how, in_space and stride[1] == 2)
     arrays = faster.kernels(plain) | {"layer.weight": plain, "layer.bias": np.full(4, 0.1, np.float32)}
     weights = {name: torch.from_numpy(values) for name, values in arrays.items()}
     x = torch.from_numpy(rng.normal(size=(2, 3, length, 9, 11)).astype(np.float32))
