@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
+from benchmarks.tables_cameras import cameras, cameras_1, step_profile
 from benchmarks.tables_cluster import cluster, fleet, fleet_4
 from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
-from benchmarks.tables_long import cameras_2, soak, view
+from benchmarks.tables_long import soak, view
 from benchmarks.tables_where import where, zones
 
 README, PAGE, SIZING = ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "sizing.md"
@@ -70,7 +71,7 @@ def caption(name: str, machine: dict[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     where = f"{machine['cpu']}, {machine['cores']} cores{gpu}, {machine['date']}"
     simulated = "Simulated by " if name == OF_SIMULATED else ""
-    script = name.removesuffix("_2").replace("fleet_4", "fleet --cameras 4")
+    script = name.replace("cameras_1", "cameras --threads 1").replace("fleet_4", "fleet --cameras 4")
     return f"<sub>{simulated}`python -m benchmarks.{script}`: {where}; {told}.</sub>"
 
 
@@ -210,15 +211,6 @@ def reaction(found: dict[str, Any]) -> Rows:
     return rows
 
 
-def cameras(found: dict[str, Any]) -> Rows:
-    rows: Rows = [
-        (f"live {found['size']} cameras before the first drop, mode `{found['mode']}`", "cameras", "each tried for")
-    ]  # fmt: skip
-    for name, row in found["found"].items():
-        rows.append((name, str(row["cameras"]), f"{row['trials'][0]['seconds']:.0f} s"))
-    return rows
-
-
 def bundle(found: dict[str, Any]) -> Rows:
     return [
         ("a bundle, RGB on the processor", "measured", "goal"),
@@ -263,7 +255,7 @@ TABLES: Tables = {
 """Tables of what `make bench` and `make bench-long` measure."""
 OTHERS: Tables = {
     table.__name__: table
-    for table in (soak, cameras_2, view, where, zones, idle, features, cluster, fleet, fleet_4)
+    for table in (soak, cameras_1, step_profile, view, where, zones, idle, features, cluster, fleet, fleet_4)
 }
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}

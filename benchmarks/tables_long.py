@@ -6,16 +6,6 @@ Rows = list[tuple[str, ...]]
 """The first row is the header."""
 
 
-def cameras_2(found: dict[str, Any]) -> Rows:
-    rows: Rows = [
-        (f"live {found['size']} cameras for longer", "for", "frames", "dropped", "prediction after its frame, p95")
-    ]  # fmt: skip
-    for name, row in found["found"].items():
-        told = f"{row['seconds'] / 60:.0f} minutes", f"{row['frames']:,}", str(row["dropped"])
-        rows.append((f"{row['cameras']}, {name}", *told, f"{row['answer_after_its_frame_p95_s']:.2f} s"))
-    return rows
-
-
 def soak(found: dict[str, Any]) -> Rows:
     rows: Rows = [("long runs", "frames decoded", "dropped as late", "not accounted for", "memory grew by")]
     names = {

@@ -127,7 +127,7 @@ def load_engines(
             ticks, at eight times the work; "preview" is "continual" with provisional predictions in between.
         streams: "auto" uses those with weights, and says in `reason` which are missing.
         clips: a real clip to check a new engine on; int8 is calibrated on it and cannot be built without one.
-        rebuild: build even if the cache has the engine.
+        rebuild: even if the cache has the engine.
         concurrent: the engines of two streams will run at the same time, each on half of the CPU; a `Recognizer` with
             `submit` runs them so.
 
@@ -178,8 +178,7 @@ def engines_of(
         plan_of = partial(_plan, options=chosen, bulk=bulk, how=how)
         engine, note = _load_engine(model, modality, plan_of, name, clip, rebuild, known)
         engines[modality] = engine if threads == 1 else for_threads(engine)
-        steps = f", {engine.chunk_ticks} ticks a step" if bulk else ""
-        notes.append(f"{modality} {note}{steps}")
+        notes.append(f"{modality} {note}" + (f", {engine.chunk_ticks} ticks a step" if bulk else ""))
     reason = "; ".join(
         [f"{name} {precision} on {module.device()} ({why})", f"weights {model.name}", *notes, *without]
     )
