@@ -76,8 +76,6 @@ def open_video(
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
     is missing, unreadable, refused or without a picture.
     """
-    from av.video.reformatter import VideoReformatter
-
     if rtsp_transport not in ("tcp", "udp"):
         raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
     if rotate not in CLOCKWISE:
@@ -87,10 +85,10 @@ def open_video(
         check_url(address)
     if address.kind != "images":
         feed = _StreamFeed(address, rtsp_transport, image_fps, keep_packets=keep_packets)
-        return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None, rotate))
+        return Video(feed, ToRgb(feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
-    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(VideoReformatter(), None, rotate))
+    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(None, rotate))
 
 
 def frame_times(

@@ -8,6 +8,7 @@ from threading import Event, Lock
 from typing import Any, NamedTuple, Protocol, Self
 
 from realtime.errors import SourceError
+from realtime.pixels import Orientation, Pixels
 from realtime.sources.address import Address
 from realtime.sources.packets import Kept
 from realtime.sources.timestamps import (
@@ -19,7 +20,7 @@ from realtime.sources.timestamps import (
     RatedTimes,
     Stamped,
 )
-from realtime.types import Frame, Image, Orientation, Picture
+from realtime.types import Frame, Picture
 
 
 class Decoded(NamedTuple):
@@ -58,8 +59,8 @@ class Converter(Protocol):
     def size_px(self, picture: Any) -> tuple[int, int]:
         """(width, height) of what a call returns."""
 
-    def __call__(self, picture: Any) -> Image:
-        """uint8 (H, W, 3)."""
+    def __call__(self, picture: Any) -> Pixels:
+        """What RGB is made of when it is asked for."""
 
     def turn(self, picture: Any) -> Orientation:
         """What puts it upright."""
