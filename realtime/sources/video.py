@@ -43,6 +43,8 @@ class Feed(Protocol):
     average_fps: Fraction | None
     duration_s: float | None
     corrupt_packets: int
+    decoding: str
+    """Where, in a line, if it was to be elsewhere than on the CPU; else empty."""
     stopping: Event
     """Set by `Video.close`, in any thread; `frames` ends soon after."""
 
@@ -85,6 +87,8 @@ class Video:
         """As stated or probed; it may be wrong."""
         self.duration_s: float | None = feed.duration_s
         """As stated; None if no end is known."""
+        self.decoding: str = feed.decoding
+        """Where it is decoded, in a line, if that was to be elsewhere than on the CPU; else empty."""
         self._feed, self._to_rgb = feed, to_rgb
         self._lock = Lock()
         self._placed = _place(feed)
