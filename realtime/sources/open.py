@@ -92,7 +92,7 @@ def open_video(
         return Video(feed, ToRgb(feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
-    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(None, rotate))
+    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(None, rotate, one_stream=False))
 
 
 def frame_times(

@@ -1,6 +1,8 @@
 """From FFmpeg's pictures to upright RGB with square pixels, when it is asked for."""
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -19,14 +21,18 @@ UNSTATED = 2
 class ToRgb:
     """Converts pictures of one source, by the colour matrix, range and display matrix that each states."""
 
-    def __init__(self, pixel_aspect: Fraction | None, rotate: int = 0) -> None:
+    def __init__(self, pixel_aspect: Fraction | None, rotate: int = 0, *, one_stream: bool = True) -> None:
         """`pixel_aspect`: width over height of a pixel; None keeps pixels as they are. `rotate`: degrees clockwise, for
-        a camera that hangs askew and does not say so."""
+        a camera that hangs askew and does not say so. `one_stream`: a picture is mirrored if the one before it is."""
         absurd = pixel_aspect is None or not Fraction(1, 8) <= pixel_aspect <= 8
         self._aspect = Fraction(1) if absurd else Fraction(pixel_aspect or 1)
         self._rotate = CLOCKWISE[rotate]
+        self._one_stream = one_stream
         self._lock = Lock()
         self._scaler: _Scaler | None = None
+        self._like: tuple[object, ...] = ()
+        self._turn = Turn()
+        """Of the newest picture that was not like the one before it."""
 
     def size_px(self, picture: Any) -> tuple[int, int]:
         """(width, height) of what is made of it."""
@@ -35,18 +41,27 @@ class ToRgb:
 
     def __call__(self, picture: Any) -> "Unconverted":
         """`picture`: av's VideoFrame in any pixel format."""
-        return Unconverted(self, picture)
+        width, height = self.size_px(picture)
+        return Unconverted(picture, (height, width, 3), partial(self.rgb, turn=self.turn(picture)))
 
-    def rgb(self, picture: Any) -> Image:
-        """uint8 (H, W, 3). May be called from any thread."""
+    def rgb(self, picture: Any, turn: Turn) -> Image:
+        """uint8 (H, W, 3), put upright by `turn`. May be called from any thread."""
         with self._lock:
             if self._scaler is None or not self._scaler.fits(picture):
                 self._scaler = _Scaler(picture, self._square_size(picture))
-            return self.turn(picture)(self._scaler.rgb(picture))
+            return turn(self._scaler.rgb(picture))
 
     def turn(self, picture: Any) -> Turn:
-        """What puts it upright, `rotate` included."""
-        return turn_of(picture).then(self._rotate)
+        """What puts it upright, `rotate` included.
+
+        In a stream the display matrix is read where a picture is not like the one before it: what PyAV reads it with
+        refers to the picture and the picture to that, so such a picture keeps its buffer until Python's garbage
+        collector comes by, and the decoder needs new memory instead.
+        """
+        like = picture.rotation, picture.width, picture.height
+        if like != self._like or not self._one_stream:
+            self._like, self._turn = like, turn_of(picture).then(self._rotate)
+        return self._turn
 
     def pixel_aspect(self, picture: Any) -> Fraction:
         """By how much its width is scaled, rounding to whole px included."""
@@ -60,11 +75,10 @@ class Unconverted:
     """`realtime.pixels.Pixels` of a decoded picture: RGB takes twice the memory, and is not always asked for. Where a
     source is faster than 25 fps, or frames are dropped because they came late, nobody does."""
 
-    def __init__(self, to_rgb: ToRgb, picture: Any) -> None:
-        """`picture`: av's VideoFrame; its buffer is the decoder's, and goes back to it after the conversion."""
-        width, height = to_rgb.size_px(picture)
-        self.shape: tuple[int, ...] = (height, width, 3)
-        """(H, W, 3), of `rgb`."""
+    def __init__(self, picture: Any, shape: tuple[int, ...], to_rgb: Callable[[Any], Image]) -> None:
+        """`picture`: av's VideoFrame; its buffer is the decoder's, and goes back to it after the conversion. `shape`:
+        (H, W, 3) of what `to_rgb` makes of it."""
+        self.shape = shape
         self._to_rgb, self._picture, self._lock = to_rgb, picture, Lock()
         self._rgb: Image | None = None
 
@@ -73,7 +87,7 @@ class Unconverted:
         """uint8 (H, W, 3), upright."""
         with self._lock:  # outputs on threads of their own may ask while the recogniser does
             if self._rgb is None:
-                self._rgb, self._picture = self._to_rgb.rgb(self._picture), None
+                self._rgb, self._picture = self._to_rgb(self._picture), None
             return self._rgb
 
 

@@ -1,5 +1,6 @@
 """Pictures become RGB once, when it is asked for, as swscale's own call makes it."""
 
+import gc
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from realtime.sources.open import open_video
 from realtime.sources.to_rgb import ToRgb, Unconverted
+from realtime.sources.upright import Turn
 from tests.support.made_clips import every, picture, read_number, write_clip
 
 FORMATS = (
@@ -101,6 +103,25 @@ def test_frames_that_wait_keep_their_pictures_after_their_source_is_closed(tmp_p
     assert [read_number(frame.rgb) for frame in waiting] == list(range(80))
 
 
+def test_pictures_are_gone_as_soon_as_nobody_holds_them(tmp_path: Path) -> None:
+    """Otherwise their buffers pile up until Python collects garbage."""
+    path = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 40))
+
+    def decoded() -> int:
+        return sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = decoded()
+        with open_video(path) as video:
+            assert sum(frame.rgb.size > 0 for frame in video) == 40
+        del video
+        assert decoded() - before <= 4
+    finally:
+        gc.enable()
+
+
 class Counted(ToRgb):
     """Counts its conversions."""
 
@@ -108,9 +129,9 @@ class Counted(ToRgb):
         super().__init__(None)
         self.conversions = 0
 
-    def rgb(self, picture: Any) -> Any:
+    def rgb(self, picture: Any, turn: Turn) -> Any:
         self.conversions += 1
-        return super().rgb(picture)
+        return super().rgb(picture, turn)
 
 
 def test_a_picture_is_converted_when_it_is_asked_for_and_once() -> None:
