@@ -43,9 +43,7 @@ class SourceOptions:
     rotate: Annotated[Rotation, typer.Option(help="Turn the picture by so many degrees, clockwise.")] = 0
     decode: Annotated[
         Decode,
-        typer.Option(
-            help="Decode on a graphics processor, where that can be done; auto: on any that is there."
-        ),
+        typer.Option(metavar="WHERE", help="Decode on: cpu, auto, cuda, vaapi, videotoolbox."),
     ] = "cpu"
     reconnect: Annotated[
         bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
