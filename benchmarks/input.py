@@ -149,7 +149,7 @@ def sampling(path: Path, engine: Any) -> dict[str, float]:
     with av.open(str(path)) as file:
         for picture in file.decode(video=0):
             times_s = [time.perf_counter()]
-            rgb = to_rgb.rgb(picture)
+            rgb = to_rgb(picture).rgb
             times_s.append(time.perf_counter())
             image = resize_short_side(rgb, RGB.short_side_px)
             times_s.append(time.perf_counter())
