@@ -108,7 +108,7 @@ def test_pictures_are_gone_as_soon_as_nobody_holds_them(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", every(Fraction(1, 25), 40))
 
     def decoded() -> int:
-        return sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+        return sum(type(each) is VideoFrame for each in gc.get_objects())
 
     gc.collect()
     gc.disable()
