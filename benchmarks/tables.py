@@ -17,6 +17,7 @@ from benchmarks.tables_cluster import cluster, fleet, fleet_4
 from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
+from benchmarks.tables_input import input_table
 from benchmarks.tables_long import soak, view
 from benchmarks.tables_where import where, zones
 
@@ -256,7 +257,7 @@ TABLES: Tables = {
 OTHERS: Tables = {
     table.__name__: table
     for table in (soak, cameras_1, step_profile, view, where, zones, idle, features, cluster, fleet, fleet_4)
-}
+} | {"input": input_table}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}
 SIMULATED: Tables = {table.__name__: table for table in (fleet_costs, fleet_sim, fleet_varied)}

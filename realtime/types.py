@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-
+from realtime.pixels import Image as Image
+from realtime.pixels import Orientation as Orientation
+from realtime.pixels import Pixels
 
 FlowRegion = Literal["square", "frame"]
 """Flow of the central square of a resized frame, or of all of it, as in the paper's release; the network sees its
@@ -19,19 +20,6 @@ T = TypeVar("T")
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in px, of a picture whose top left corner is (0, 0)."""
-
-
-class Orientation(Protocol):
-    """How a picture that is stored was put upright: first transposed, then flipped; `realtime.sources.upright.Turn`."""
-
-    @property
-    def transposed(self) -> bool: ...
-
-    @property
-    def flip_x(self) -> bool: ...
-
-    @property
-    def flip_y(self) -> bool: ...
 
 
 class Submit(Protocol):
@@ -45,8 +33,8 @@ class Submit(Protocol):
 class Frame:
     """One picture of the source."""
 
-    rgb: Image
-    """uint8 (H, W, 3), R G B, upright."""
+    pixels: Image | Pixels
+    """uint8 (H, W, 3), R G B, upright; or what makes that when it is asked for."""
     pts: Fraction
     """Seconds since the first frame of the source; never decreases."""
     duration: Fraction
@@ -67,14 +55,25 @@ class Frame:
     """Where the packet that it was decoded from is kept (`realtime.sources.packets.Kept`); None where none is."""
 
     def __post_init__(self) -> None:
-        if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
-            raise ValueError(f"Frame.rgb must be uint8 (H, W, 3), got {self.rgb.dtype} {self.rgb.shape}")
+        given = self.pixels
+        if isinstance(given, np.ndarray) and (given.shape[2:] != (3,) or given.dtype != np.uint8):
+            raise ValueError(f"Frame.pixels must be uint8 (H, W, 3), got {given.dtype} {given.shape}")
         if self.duration <= 0:
             raise ValueError(f"Frame.duration must be positive, got {self.duration}")
 
     def __repr__(self) -> str:
-        height, width = self.rgb.shape[:2]
+        height, width = self.size_px
         return f"Frame({width}x{height}, pts={float(self.pts):.3f} s)"
+
+    @property
+    def rgb(self) -> Image:
+        """uint8 (H, W, 3), R G B, upright. Made at the first call, which takes a while for a large picture."""
+        return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.rgb
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of `rgb`, which is not made for that."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
 
 @dataclass(frozen=True)

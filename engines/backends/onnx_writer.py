@@ -141,13 +141,13 @@ class _Writer:
         return self._node("Slice", [x, *bounds], shape)
 
     def pad(self, x: Value, pads: Pads) -> Value:
-        for axis, (_, behind) in enumerate(pads, start=2):
-            x = self.slice(x, axis, 0, x.shape[axis] + min(0, behind))
-        front, behind = [pad[0] for pad in pads], [max(0, pad[1]) for pad in pads]
-        if not any(front) and not any(behind):
+        for axis, (_, cropped) in enumerate(pads, start=2):
+            x = self.slice(x, axis, 0, x.shape[axis] + min(0, cropped))
+        front, behind = [0, 0, *(pad[0] for pad in pads)], [0, 0, *(max(0, pad[1]) for pad in pads)]
+        if not any(front + behind):
             return x
-        shape = [*x.shape[:2], *(a + n + b for a, n, b in zip(front, x.shape[2:], behind, strict=True))]
-        return self._node("Pad", [x, self._array(np.array([0, 0, *front, 0, 0, *behind], np.int64))], shape)
+        shape = [a + n + b for a, n, b in zip(front, x.shape, behind, strict=True)]
+        return self._node("Pad", [x, self._array(np.array([*front, *behind], np.int64))], shape)
 
     def relu(self, x: Value) -> Value:
         return self._node("Relu", [x], x.shape)

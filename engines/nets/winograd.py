@@ -174,7 +174,8 @@ class MinimalConvolution:
         x = ops.concat([ops.slice(x, 2, first, first + step * seen, step) for first in firsts], 1)
         if not self.points:
             kernel, bias = weight(self._name(1, 0)), weight(f"{self.layer}.bias")
-            return ops.relu(ops.conv(x, kernel, bias, (1, *stride), ((0, 0), *sides), self.layer))
+            pads = (0, 0), sides[0], sides[1]
+            return ops.relu(ops.conv(x, kernel, bias, (1, *stride), pads, self.layer))
         tiles = tiling(positions, self.taps, self.points)
         if len(tiles) > SEPARATE_TILES:
             groups = [(m, tiles.count(m)) for m in OUTPUTS if m in tiles]

@@ -23,6 +23,7 @@ from realtime.features.remote_files import local_copy
 from realtime.features.whole_clip import clip_logits
 from realtime.outputs.feature_files import facts_of
 from realtime.pictures import resize_on_one_thread
+from realtime.sources.hardware import Decode
 from realtime.worker_threads import cores, immediately
 
 
@@ -96,7 +97,11 @@ class Worker:
 
         return self._here.features(source, advance, Event()), media_s
 
-    def logits(self, source: str, square_pixels: bool) -> tuple[dict[str, NDArray[np.float32]], int]:
+    def logits(
+        self, source: str, square_pixels: bool, decode: Decode
+    ) -> tuple[dict[str, NDArray[np.float32]], int]:
         """See `clip_logits`."""
         with local_copy(source) as path:
-            return clip_logits(path, self._engines, square_pixels=square_pixels, submit=immediately)
+            return clip_logits(
+                path, self._engines, square_pixels=square_pixels, decode=decode, submit=immediately
+            )

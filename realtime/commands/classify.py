@@ -29,7 +29,6 @@ from realtime.features.files import Settings
 from realtime.features.remote_files import absolute, is_remote, local_copy, videos_at, without_scheme
 from realtime.features.whole_clip import clip_logits
 from realtime.outputs.log import as_json
-from realtime.sources.open import open_video
 from realtime.stages.fuse import fuse, softmax
 from realtime.worker_threads import cores, several
 
@@ -59,22 +58,20 @@ def classify(
         bool, typer.Option("--json", help="One JSON object a file instead of a table.")
     ] = False,
     model: Annotated[ModelOptions, Only(WHOLE_CLIPS)] = ModelOptions(),
-    source: Annotated[SourceOptions, Only(("square_pixels",))] = SourceOptions(),
+    source: Annotated[SourceOptions, Only(("square_pixels", "decode"))] = SourceOptions(),
     cluster: Cluster = None,
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
     """Say what each video shows as a whole: the network sees all of it, and logits are averaged over time."""
     paths = list(expand(files))
-    require_readable(paths)
+    require_readable(paths, source)
     report = JsonReport() if as_json or not sys.stdout.isatty() else TableReport(len(paths))
     computing = here if cluster is None else there
     failed = 0
     with ExitStack() as stack:
         options = model.for_whole_clips()
-        of_file, threads = stack.enter_context(
-            computing(options, paths, source.square_pixels, cluster or "", prepare)
-        )
+        of_file, threads = stack.enter_context(computing(options, paths, source, cluster or "", prepare))
         stack.enter_context(report)
         for answer in stack.enter_context(several(of_file, paths, threads)):
             try:
@@ -92,7 +89,7 @@ OfFile = Callable[[str, Event], Answer]
 
 @contextmanager
 def here(
-    options: ModelOptions, paths: Sequence[str], square_pixels: bool, cluster: str, prepare: Prepare
+    options: ModelOptions, paths: Sequence[str], source: SourceOptions, cluster: str, prepare: Prepare
 ) -> Iterator[tuple[OfFile, int]]:
     """On this machine: how to classify a file, and how many at a time."""
     threads = min(cores(), len(paths))
@@ -100,14 +97,14 @@ def here(
     print(f"i3d-live: {engines.reason}", file=sys.stderr)
 
     def of_file(path: str, stopping: Event) -> Answer:
-        return classify_file(path, engines, square_pixels=square_pixels, stopping=stopping)
+        return classify_file(path, engines, source, stopping=stopping)
 
     yield of_file, threads
 
 
 @contextmanager
 def there(
-    options: ModelOptions, paths: Sequence[str], square_pixels: bool, cluster: str, prepare: Prepare
+    options: ModelOptions, paths: Sequence[str], source: SourceOptions, cluster: str, prepare: Prepare
 ) -> Iterator[tuple[OfFile, int]]:
     """On a cluster, likewise."""
     settings = Settings(PRESETS["dense"], None, "tvl1")
@@ -118,21 +115,23 @@ def there(
             seen = absolute(path)
             with workers.turn(stopping) as turn:
                 logits, length = turn.result(
-                    path, lambda actor: actor.logits.remote(seen, square_pixels), stopping
+                    path,
+                    lambda actor: actor.logits.remote(seen, source.square_pixels, source.decode),
+                    stopping,
                 )
             return answer_of(path, logits, length / hello.fps, hello.weights)
 
         yield of_file, min(len(paths), MOST_VIDEOS_UNDER_WAY)
 
 
-def require_readable(paths: Sequence[str]) -> None:
+def require_readable(paths: Sequence[str], source: SourceOptions) -> None:
     """Raises SourceError if not one of them can be opened: then no engine is loaded for it."""
     errors = []
     for path in paths:
         try:
             if is_remote(path):
                 return
-            with open_video(path):
+            with source.opener()(path):
                 return
         except SourceError as error:
             errors.append(error)
@@ -169,11 +168,17 @@ def expand(given: list[str]) -> Iterator[str]:
 
 
 def classify_file(
-    path: str, engines: Engines, *, square_pixels: bool = True, stopping: Event | None = None
+    path: str, engines: Engines, source: SourceOptions = SourceOptions(), *, stopping: Event | None = None
 ) -> Answer:
     """The prediction for one file. Raises: as `clip_logits`."""
     with local_copy(path) as copy:
-        logits, length = clip_logits(copy, engines.by_stream, square_pixels=square_pixels, stopping=stopping)
+        logits, length = clip_logits(
+            copy,
+            engines.by_stream,
+            square_pixels=source.square_pixels,
+            decode=source.decode,
+            stopping=stopping,
+        )
     first = next(iter(engines.by_stream.values()))
     return answer_of(path, logits, length / first.spec.fps, first.weights)
 

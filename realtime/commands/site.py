@@ -76,7 +76,7 @@ def init(
         with each.video:
             frame = next(iter(each.video))
         write_new(out.with_name(f"{each.name}.jpg"), to_jpeg(frame.rgb, WIDEST_PX, JPEG_QUALITY))
-        height, width = frame.rgb.shape[:2]
+        height, width = frame.size_px
         tables.append(camera_table(each.named, out, (width, height)))
     write_new(out, "\n".join([HEAD.format(out=out.name), *tables, *settings()]).encode())
     print(f"i3d-live: wrote {out}; try: i3d-live run {out}", file=sys.stderr)

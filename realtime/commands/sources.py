@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from realtime.errors import SourceError, UsageError
 from realtime.sources.address import Kind, Rotation, Transport, masked, parse_source
+from realtime.sources.hardware import Decode
 from realtime.sources.open import open_video
 from realtime.sources.reconnect import Reconnecting, keep_open
 from realtime.sources.video import Video
@@ -40,6 +41,10 @@ class SourceOptions:
     ] = True
     rtsp_transport: Annotated[Transport, typer.Option(help="How RTSP sends its packets.")] = "tcp"
     rotate: Annotated[Rotation, typer.Option(help="Turn the picture by so many degrees, clockwise.")] = 0
+    decode: Annotated[
+        Decode,
+        typer.Option(metavar="WHERE", help="Decode on: cpu, auto, cuda, vaapi, videotoolbox."),
+    ] = "cpu"
     reconnect: Annotated[
         bool, typer.Option("--reconnect/--no-reconnect", help="Open a live source again when it is lost.")
     ] = True
@@ -47,13 +52,28 @@ class SourceOptions:
     def opener(self, *, keep_packets: bool = False) -> Open:
         """A function that opens one source. Raises BadParameter for an invalid rate."""
         return partial(
-            open_video,
+            open_and_tell,
             image_fps=rate(self.fps),
             square_pixels=self.square_pixels,
             rtsp_transport=self.rtsp_transport,
             rotate=self.rotate,
+            decode=self.decode,
             keep_packets=keep_packets,
         )
+
+
+def open_and_tell(source: str | Path, **options: Any) -> Video:
+    """`open_video`; says on stderr where it is decoded, if that was to be elsewhere than on the CPU."""
+    video = open_video(source, **options)
+    if video.decoding:
+        _tell(f"i3d-live: {video.name}: {video.decoding}")
+    return video
+
+
+@cache
+def _tell(line: str) -> None:
+    """Once, however often a camera is opened again."""
+    print(line, file=sys.stderr)
 
 
 def rate(text: str | None) -> Fraction | None:

@@ -46,7 +46,7 @@ def view(
     model: ModelOptions = ModelOptions(engine=EngineOptions(mode=Settings.mode)),
     look: Annotated[RecognizerOptions, LOOK] = RecognizerOptions(),
     source: Annotated[
-        SourceOptions, Only(("square_pixels", "rtsp_transport", "rotate", "reconnect"))
+        SourceOptions, Only(("square_pixels", "rtsp_transport", "rotate", "decode", "reconnect"))
     ] = SourceOptions(),
     *,
     prepare: Prepare = PREPARE,

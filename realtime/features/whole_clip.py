@@ -13,6 +13,7 @@ from realtime.features.conventions import PRESETS
 from realtime.features.extract import FeatureRows, extract
 from realtime.offline import count_ticks
 from realtime.reader_threads import read_ahead
+from realtime.sources.hardware import Decode
 from realtime.sources.open import frame_times, open_video
 from realtime.types import Submit
 from realtime.worker_threads import submit as on_worker_threads
@@ -24,6 +25,7 @@ def clip_logits(
     engines: Mapping[str, Engine],
     *,
     square_pixels: bool = True,
+    decode: Decode = "cpu",
     submit: Submit = on_worker_threads,
     stopping: Event | None = None,
 ) -> tuple[dict[str, NDArray[np.float32]], int]:
@@ -39,7 +41,10 @@ def clip_logits(
     spec, stopping = next(iter(engines.values())).spec, stopping or Event()
     length = count_ticks(until(stopping, frame_times(path)), spec.fps)
     stage = FeatureRows(engines, PRESETS["dense"], submit=submit, clip_ticks=length)
-    with open_video(path, square_pixels=square_pixels) as video, closing(read_ahead(video)) as frames:
+    with (
+        open_video(path, square_pixels=square_pixels, decode=decode) as video,
+        closing(read_ahead(video)) as frames,
+    ):
         rows = extract(until(stopping, frames), stage).by_stream
     if not rows:
         raise SourceError(f"{path}: it has no pictures; give a file that does")

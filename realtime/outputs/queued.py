@@ -52,11 +52,12 @@ def _is_prediction(item: object) -> bool:
     return isinstance(item, Prediction)
 
 
-def _rgb_bytes(frame: Frame) -> int:
-    return frame.rgb.nbytes
+def rgb_bytes(frame: Frame) -> int:
+    height, width = frame.size_px
+    return 3 * height * width
 
 
-LIMITS = (Limit(_is_frame, 64, 64e6, _rgb_bytes), Limit(_is_prediction, 1000))
+LIMITS = (Limit(_is_frame, 64, 64e6, rgb_bytes), Limit(_is_prediction, 1000))
 """Frames of about two seconds, or 23 of 1280 x 720 px."""
 
 

@@ -5,6 +5,7 @@ they send instead."""
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
 
 WITH_BOUNDARIES, IN_A_ROW = "mpjpeg", "mjpeg"
@@ -12,13 +13,16 @@ WITH_BOUNDARIES, IN_A_ROW = "mpjpeg", "mjpeg"
 
 
 def open_http(
-    address: str, options: dict[str, str], limits_s: tuple[float, float] | None
+    address: str,
+    options: dict[str, str],
+    limits_s: tuple[float, float] | None,
+    accelerator: "HWAccel | None",
 ) -> "InputContainer":
-    """`limits_s`: for opening and for each read. Raises FFmpegError."""
+    """`limits_s`: for opening and for each read. `accelerator`: what decodes it. Raises FFmpegError."""
     import av
 
     try:
-        container = av.open(address, "r", options=options, timeout=limits_s)
+        container = av.open(address, "r", options=options, timeout=limits_s, hwaccel=accelerator)
     except av.error.InvalidDataError as error:
         refused = error
     else:
@@ -27,7 +31,7 @@ def open_http(
         container.close()
         refused = av.error.InvalidDataError(0, "no pictures in its parts")
     try:
-        container = av.open(address, "r", IN_A_ROW, options, timeout=limits_s)
+        container = av.open(address, "r", IN_A_ROW, options, timeout=limits_s, hwaccel=accelerator)
     except av.error.FFmpegError:
         raise refused from None
     if _has_pictures(container):

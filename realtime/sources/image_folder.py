@@ -23,6 +23,7 @@ class ImageFeed:
     counted."""
 
     live, stamped, joined = False, True, False
+    decoding = ""
 
     def __init__(self, address: Address, fps: Fraction, read: Read) -> None:
         """`read`: path, options for FFmpeg -> picture, or None if it is damaged."""

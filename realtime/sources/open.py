@@ -25,6 +25,7 @@ from realtime.sources.address import (
 )
 from realtime.sources.choose_stream import choose_stream, discard_others
 from realtime.sources.ffmpeg_errors import INDEX_BEHIND, reason
+from realtime.sources.hardware import Decode, Device, device_for
 from realtime.sources.http_pictures import open_http
 from realtime.sources.image_folder import ImageFeed, read_image
 from realtime.sources.packets import keeper_for
@@ -61,6 +62,7 @@ def open_video(
     rtsp_transport: Transport = "tcp",
     rotate: Rotation = 0,
     keep_packets: bool = False,
+    decode: Decode = "cpu",
 ) -> Video:
     """Open `source` and decode its first frame.
 
@@ -72,12 +74,11 @@ def open_video(
     rtsp_transport: "tcp", or "udp" for cameras that offer nothing else.
     rotate: degrees clockwise, applied after the orientation that the source states.
     keep_packets: keep the newest packets beside the decoder (`Frame.packet`), where another file can hold them.
+    decode: where, if it is not a folder of images; the CPU takes over what the device cannot, see `Video.decoding`.
 
     Raises UsageError for text that names no source and for options that do not fit it, SourceError for a source that
     is missing, unreadable, refused or without a picture.
     """
-    from av.video.reformatter import VideoReformatter
-
     if rtsp_transport not in ("tcp", "udp"):
         raise UsageError(f"RTSP transport {rtsp_transport!r} is not known; choose tcp or udp")
     if rotate not in CLOCKWISE:
@@ -86,11 +87,12 @@ def open_video(
     if address.kind in ("rtsp", "http"):
         check_url(address)
     if address.kind != "images":
-        feed = _StreamFeed(address, rtsp_transport, image_fps, keep_packets=keep_packets)
-        return Video(feed, ToRgb(VideoReformatter(), feed.pixel_aspect if square_pixels else None, rotate))
+        device = device_for(decode)
+        feed = _StreamFeed(address, rtsp_transport, image_fps, device, keep_packets=keep_packets)
+        return Video(feed, ToRgb(feed.pixel_aspect if square_pixels else None, rotate))
     if image_fps is None or image_fps <= 0:
         raise UsageError(f"{address.name}: a folder of images; state its rate, more than 0 frames per second")
-    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(VideoReformatter(), None, rotate))
+    return Video(ImageFeed(address, Fraction(image_fps), read_image), ToRgb(None, rotate, one_stream=False))
 
 
 def frame_times(
@@ -108,7 +110,13 @@ class _StreamFeed:
     """Frames of what FFmpeg opens, with the container's time stamps."""
 
     def __init__(
-        self, address: Address, transport: Transport, fps: Fraction | None, *, keep_packets: bool
+        self,
+        address: Address,
+        transport: Transport,
+        fps: Fraction | None,
+        device: Device,
+        *,
+        keep_packets: bool,
     ) -> None:
         """`fps`: rate of a file that states no times, see `open_video`."""
         self.address, self._name = address, address.name
@@ -117,7 +125,7 @@ class _StreamFeed:
         self._given = 0
         self.stopping = Event()
         self._stall_limit_s = STALL_LIMIT_S.get(address.kind, 0.0)
-        self._container = container = self._open(transport)
+        self._container = container = self._open(transport, device)
         self._bytes = 0 if container.format.name == "hls" else max(0, container.size)
         known_end = container.duration is not None or self._bytes > 0
         self.live = address.kind in ("webcam", "rtsp") or (address.kind == "http" and not known_end)
@@ -134,6 +142,7 @@ class _StreamFeed:
             raise
         self.duration_s = None if self.live or container.duration is None else container.duration / 1e6
         self.pixel_aspect = stream.sample_aspect_ratio
+        self.decoding = device.said(stream.codec_context)
         self._keeper = keeper_for(container, stream, stamped=self.stamped) if keep_packets else None
         discard_others(container, stream, self._keeper.sound_index if self._keeper else None)
         slices = self.live and stream.width * stream.height <= ONE_CORE_MAX_PX
@@ -167,7 +176,7 @@ class _StreamFeed:
     def shut(self) -> None:
         self._container.close()
 
-    def _open(self, transport: Transport) -> "InputContainer":
+    def _open(self, transport: Transport, device: Device) -> "InputContainer":
         import av
         from av.device import enumerate_input_devices
 
@@ -178,8 +187,10 @@ class _StreamFeed:
         limits = (OPEN_LIMIT_S, self._stall_limit_s) if self._stall_limit_s else None
         try:
             if self.address.kind == "http":
-                return open_http(target, options, limits)
-            return cast("InputContainer", av.open(file, "r", file_format, options, timeout=limits))
+                return open_http(target, options, limits, device.accelerator())
+            accelerator = device.accelerator()
+            opened = av.open(file, "r", file_format, options, timeout=limits, hwaccel=accelerator)
+            return cast("InputContainer", opened)
         except av.error.FFmpegError as error:
             raise SourceError(f"{self._name}: cannot be opened: {self._reason(error)}") from error
 

@@ -8,6 +8,7 @@ from threading import Event, Lock
 from typing import Any, NamedTuple, Protocol, Self
 
 from realtime.errors import SourceError
+from realtime.pixels import Orientation, Pixels
 from realtime.sources.address import Address
 from realtime.sources.packets import Kept
 from realtime.sources.timestamps import (
@@ -19,7 +20,7 @@ from realtime.sources.timestamps import (
     RatedTimes,
     Stamped,
 )
-from realtime.types import Frame, Image, Orientation, Picture
+from realtime.types import Frame, Picture
 
 
 class Decoded(NamedTuple):
@@ -42,6 +43,8 @@ class Feed(Protocol):
     average_fps: Fraction | None
     duration_s: float | None
     corrupt_packets: int
+    decoding: str
+    """Where, in a line, if it was to be elsewhere than on the CPU; else empty."""
     stopping: Event
     """Set by `Video.close`, in any thread; `frames` ends soon after."""
 
@@ -58,8 +61,8 @@ class Converter(Protocol):
     def size_px(self, picture: Any) -> tuple[int, int]:
         """(width, height) of what a call returns."""
 
-    def __call__(self, picture: Any) -> Image:
-        """uint8 (H, W, 3)."""
+    def __call__(self, picture: Any) -> Pixels:
+        """What RGB is made of when it is asked for."""
 
     def turn(self, picture: Any) -> Orientation:
         """What puts it upright."""
@@ -84,6 +87,8 @@ class Video:
         """As stated or probed; it may be wrong."""
         self.duration_s: float | None = feed.duration_s
         """As stated; None if no end is known."""
+        self.decoding: str = feed.decoding
+        """Where it is decoded, in a line, if that was to be elsewhere than on the CPU; else empty."""
         self._feed, self._to_rgb = feed, to_rgb
         self._lock = Lock()
         self._placed = _place(feed)

@@ -127,4 +127,4 @@ class IdleGate:
 
 def _blank(frame: Frame) -> Frame:
     """The same frame with one pixel for all: its times and size are what is still needed."""
-    return replace(frame, rgb=np.broadcast_to(np.uint8(0), frame.rgb.shape))
+    return replace(frame, pixels=np.broadcast_to(np.uint8(0), (*frame.size_px, 3)))

@@ -242,4 +242,4 @@ class Inputs:
 
 def picture_of(frame: Frame) -> Picture:
     """What has to be known of a frame to place things in it."""
-    return Picture((frame.rgb.shape[0], frame.rgb.shape[1]), frame.turn, frame.pixel_aspect)
+    return Picture(frame.size_px, frame.turn, frame.pixel_aspect)

@@ -81,8 +81,7 @@ class Board:
 
     def _take(self, frame: Frame) -> None:
         self._now_s = float(frame.pts)
-        height, width = frame.rgb.shape[:2]
-        self.picture = Picture((height, width), frame.turn, frame.pixel_aspect)
+        self.picture = Picture(frame.size_px, frame.turn, frame.pixel_aspect)
         if frame.taken_s is not None:
             self._arrivals_s.append(frame.taken_s)
             self.latencies.take(self._now_s, frame.taken_s)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.flow.colour import flow_picture
-from realtime.outputs.queued import Calls, Limit, Queued
+from realtime.outputs.queued import Calls, Limit, Queued, rgb_bytes
 from realtime.pictures import to_jpeg
 from realtime.types import Frame
 from realtime.view.latest_value import Latest
@@ -23,7 +23,7 @@ NEWEST = (
     Limit(lambda item: isinstance(item, np.ndarray), 1),
 )
 
-EVERY = (Limit(lambda item: isinstance(item, Frame), 1000, 64e6, lambda frame: frame.rgb.nbytes),)
+EVERY = (Limit(lambda item: isinstance(item, Frame), 1000, 64e6, rgb_bytes),)
 
 
 class Pictures:

@@ -100,7 +100,7 @@ class Recorder:
         self._left_s = float((COUNTDOWN_S + CLIP_S if recording else COUNTDOWN_S) - since_s)
         if recording:
             if self._writer is None:
-                height, width = frame.rgb.shape[:2]
+                height, width = frame.size_px
                 self._path = self._next_path()
                 self._writer = self._new_writer(self._path, (width, height))
             self._writer.write(frame.rgb, since_s - COUNTDOWN_S)

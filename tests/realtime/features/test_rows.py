@@ -257,7 +257,7 @@ def test_what_moves_right_moves_left_in_the_mirrored_crops() -> None:
     others, and v is the same."""
     spec = replace(small_spec(2), short_side_px=256)
     stage = FlowCrops(spec, "dis", 10, None)
-    video = [replace(f, rgb=np.roll(pictures(1)[0].rgb, 2 * i, axis=1)) for i, f in enumerate(pictures(3))]
+    video = [replace(f, pixels=np.roll(pictures(1)[0].rgb, 2 * i, axis=1)) for i, f in enumerate(pictures(3))]
     found = []
     for i, each in enumerate(video):
         found += stage.push(ResizedTick(Tick(i, each, repeated=False), each.rgb))

@@ -126,7 +126,7 @@ def test_flow_on_worker_threads_comes_one_frame_later_and_reset_forgets_what_is_
 
 def test_an_error_on_a_worker_thread_reaches_the_caller() -> None:
     stage = FlowStage(FPS, "dis", side_px=4, submit=submit)
-    tiny = [replace(f, rgb=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
+    tiny = [replace(f, pixels=f.rgb[:4, :4]) for f in moving(FPS, 0.2)]
     first, second, third, *_ = ticks_of(tiny, FPS)
     assert stage.push(resized(first, 4)) == stage.push(resized(second, 4)) == []
     with pytest.raises(UsageError, match="tvl1 for small pictures"):
@@ -182,7 +182,7 @@ def test_the_windows_that_are_fused_cover_the_same_ticks(length: int) -> None:
 
 @pytest.mark.parametrize(("flow_region", "width"), [("square", 256), ("frame", 512)])
 def test_the_recogniser_takes_flow_of_the_region_it_is_told(flow_region: FlowRegion, width: int) -> None:
-    wide = [replace(f, rgb=np.repeat(f.rgb, 2, axis=1)) for f in moving(FPS, 0.2)]
+    wide = [replace(f, pixels=np.repeat(f.rgb, 2, axis=1)) for f in moving(FPS, 0.2)]
     recognizer = Recognizer({"flow": SawTicks(FLOW)}, flow="dis", flow_region=flow_region)
     for frame in wide:
         recognizer.push(frame)

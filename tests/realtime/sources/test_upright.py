@@ -102,6 +102,15 @@ def test_every_orientation_of_images_is_applied(tmp_path: Path, orientation: int
         assert difference(rgb, UPRIGHT[orientation](picture(number))) < 6
 
 
+def test_images_of_one_folder_may_be_mirrored_differently(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "images", 8, ".jpg")
+    for orientation, path in enumerate(sorted(folder.iterdir()), start=1):
+        set_orientation(path, orientation)
+    with open_video(folder, image_fps=Fraction(1)) as video:
+        for number, frame in enumerate(video):
+            assert difference(frame.rgb, UPRIGHT[number + 1](picture(number))) < 6
+
+
 @pytest.mark.parametrize(
     ("degrees", "turn"),
     [

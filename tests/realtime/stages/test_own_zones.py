@@ -37,7 +37,7 @@ def noise(count: int, size_px: tuple[int, int] = (120, 200)) -> list[Frame]:
 
 def cropped(items: Iterable[Frame], zone: Zone) -> list[Frame]:
     x, y, width, height = (int(each) for each in (zone.x, zone.y, zone.width, zone.height))
-    return [replace(item, rgb=item.rgb[y : y + height, x : x + width]) for item in items]
+    return [replace(item, pixels=item.rgb[y : y + height, x : x + width]) for item in items]
 
 
 def run(

@@ -9,6 +9,7 @@ import pytest
 
 from engines.load import Engines
 from realtime.commands.classify import classify_file
+from realtime.commands.sources import SourceOptions
 from realtime.recognizer import Output, Recognizer
 from realtime.sources.open import open_video
 from realtime.types import Event, Prediction
@@ -36,7 +37,9 @@ TOP = {
     ],
 )
 def test_the_whole_clip_gets_its_label(clip: str, backend: str, clips: Path, engines: Load) -> None:
-    answer = classify_file(str(clips / clip), engines("continual", backend), square_pixels=False)
+    answer = classify_file(
+        str(clips / clip), engines("continual", backend), SourceOptions(square_pixels=False)
+    )
     label, logit, _ = answer.top[0]
     assert label == TOP[clip][0]
     # The README allows for another decoder or resizer; float32 on the same pixels gives the same to 1e-3.
