@@ -43,6 +43,7 @@ NO_GPU, NOT_INSTALLED = 3, 77
 """Exit codes: of this program, and of a part whose package is not here."""
 LEAST_S = 5.0
 """A part is not begun with less than this left."""
+DYING_S = 10.0
 LAST_LINES = 20
 BAD = ("failed", "over time")
 Results = dict[str, dict[str, Any]]
@@ -131,9 +132,9 @@ def process(command: Sequence[str], output: Any) -> Iterator[subprocess.Popen[by
     try:
         yield running
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+            running.wait(DYING_S)  # a call that hangs in the driver cannot be ended
 
 
 def run_part(part: Part, python: str, left_s: float) -> dict[str, Any]:
