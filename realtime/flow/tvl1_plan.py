@@ -31,6 +31,8 @@ CUBIC = -0.6
 """Parameter of the bicubic kernel: between OpenCV's -0.75 (sharper) and Keys' -0.5 (exact for parabolas)."""
 FLAT = 1e-3
 """Lower bound for squared gradients."""
+EDGE = 2
+"""Pixels around a picture that repeat its border, on the CPU."""
 
 
 @dataclass(frozen=True)
