@@ -22,7 +22,7 @@ from realtime.flow.numba_loops import (
     inlined,
     row_loop,
 )
-from realtime.flow.tvl1_plan import CUBIC, EDGE, FLAT, LAMBDA, RELAXATION, Scale, scales
+from realtime.flow.tvl1_plan import CUBIC, EDGE, FLAT, LAMBDA, RELAXATION, Scale, Warp, scales
 from realtime.flow.tvl1_pyramid import (
     LEVELS,
     Four,
@@ -75,21 +75,18 @@ def spread_row(line: Plane, right: Plane, row: Plane, width: int) -> None:
         row[u64(2) * i + u64(1)] = (line[i] + right[i]) * HALF
 
 
-@compiled(STATE, INT, STATE, INT, LINE, FLOAT)
-def enlarge(
-    coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Plane, growth: np.float32
-) -> None:
+@compiled(STATE, INT, STATE, INT, LINE)
+def enlarge(coarse: Plane, coarse_width: int, fine: Plane, width: int, line: Plane) -> None:
     """Field (doubled) and dual variables of a scale from those of the next coarser one, interpolated linearly.
 
-    Dual variables that point out of the picture are zero at the coarser scale, and therefore at this one. `growth`: of
-    the field's unit.
+    Dual variables that point out of the picture are zero at the coarser scale, and therefore at this one.
     """
     coarse_height, height = coarse.shape[0] - 1, fine.shape[0] - 1
     for y in range(height):
         lower = min(y // 2 + y % 2, coarse_height - 1)
         for c in range(CARRIED):
             above, below = coarse[y // 2 + 1, c, PAD:], coarse[lower + 1, c, PAD:]
-            mean_row(above, below, line, coarse_width, growth if c <= V else HALF)
+            mean_row(above, below, line, coarse_width, ONE if c <= V else HALF)
             line[coarse_width] = line[coarse_width - 1]
             spread_row(line, line[1:], fine[y + 1, c, PAD:], (width + 1) // 2)
 
@@ -132,8 +129,8 @@ def linearise_row(
     row: Row,
     units: tuple[np.float32, ...],
 ) -> None:
-    (height, width), (level, unit, rounding) = size, units
-    pixel, root, limit = ONE / unit, np.sqrt(rounding), LIMIT / rounding
+    (height, width), (level, pixel, unit, rounding) = size, units
+    root, limit = np.sqrt(rounding), LIMIT / rounding
     pitch = i32(width + 2 * EDGE)
     for x in range(width):
         i = u64(x)
@@ -158,30 +155,33 @@ def linearise_row(
         g_x, g_y = g_x * seen, g_y * seen
         squared = max(g_x * g_x + g_y * g_y, MINIMUM)
         factor = root / np.sqrt(squared)
+        row[U][i], row[V][i] = u * unit, v * unit
         row[G_X][i], row[G_Y][i] = g_x * factor, g_y * factor
         row[REST][i] = (value * level - previous[i] - g_x * u - g_y * v) * factor * unit
         row[BOUND][i] = limit * squared * factor
 
 
-@compiled(WORDS, PICTURE, STATE, FLOAT, FLOAT)
-def linearise(words: Words, previous: Plane, state: Plane, unit: np.float32, rounding: np.float32) -> None:
+@compiled(WORDS, PICTURE, STATE, FLOAT, FLOAT, FLOAT)
+def linearise(
+    words: Words, previous: Plane, state: Plane, pixel: np.float32, unit: np.float32, rounding: np.float32
+) -> None:
     """Samples the second picture and its gradient where the field points: the difference to `previous`, linear in u
-    and v."""
+    and v. `pixel`: what the field's unit was, in px; `unit`: what a px will be."""
     size = previous.shape[0] - 2 * EDGE, previous.shape[1] - 2 * EDGE
     for y in range(size[0]):
         line, row = previous[y + EDGE, EDGE : EDGE + size[1]], channels(state, y + 1, PAD)
-        linearise_row(from_pairs, words, size, y, line, row, (ONE / LEVELS, unit, rounding))
+        linearise_row(from_pairs, words, size, y, line, row, (ONE / LEVELS, pixel, unit, rounding))
 
 
-@compiled(WORDS, PICTURE, STATE, FLOAT, FLOAT)
+@compiled(WORDS, PICTURE, STATE, FLOAT, FLOAT, FLOAT)
 def linearise_finest(
-    words: Words, previous: Plane, state: Plane, unit: np.float32, rounding: np.float32
+    words: Words, previous: Plane, state: Plane, pixel: np.float32, unit: np.float32, rounding: np.float32
 ) -> None:
     """`linearise` for pictures of whole grey levels."""
     size = previous.shape[0] - 2 * EDGE, previous.shape[1] - 2 * EDGE
     for y in range(size[0]):
         line, row = previous[y + EDGE, EDGE : EDGE + size[1]], channels(state, y + 1, PAD)
-        linearise_row(from_quads, words, size, y, line, row, (ONE, unit, rounding))
+        linearise_row(from_quads, words, size, y, line, row, (ONE, pixel, unit, rounding))
 
 
 @row_loop
@@ -241,9 +241,9 @@ def solve(state: Plane, width: int, iterations: int, step: np.float32, over: np.
                     dual_row(here, right, channels(state, min(y, height), PAD), lanes, back, least)
 
 
-def unit(scale: Scale) -> float:
+def unit(warp: Warp) -> float:
     """What a field of one px is in the state."""
-    return scale.sigma / RELAXATION
+    return warp.sigma / RELAXATION
 
 
 def aligned(shape: tuple[int, ...]) -> Plane:
@@ -275,15 +275,16 @@ class TvL1:
             for fine, coarse in pairwise(pyramid):
                 halve(fine, coarse, self._line)
         self._states[-1][:, :CARRIED] = 0
+        pixel = 1.0
         for k, (scale, state) in reversed(list(enumerate(zip(self.plan, self._states, strict=True)))):
             if k + 1 < len(self.plan):
-                last = self.plan[k + 1]
-                growth = f32(unit(scale) / unit(last))
-                enlarge(self._states[k + 1], last.width, state, scale.width, self._line, growth)
+                enlarge(self._states[k + 1], self.plan[k + 1].width, state, scale.width, self._line)
             pack, sample = (pack_pairs, linearise) if k else (pack_quads, linearise_finest)
             pack(self._following[k], self._words[k])
-            for _ in range(scale.warps):
-                sample(self._words[k], self._previous[k], state, f32(unit(scale)), f32(scale.rounding))
+            for warp in scale.warps:
+                units = f32(pixel), f32(unit(warp))
+                sample(self._words[k], self._previous[k], state, *units, f32(warp.rounding))
                 solve(state, scale.width, scale.iterations, STEP, OVER)
+                pixel = 1 / unit(warp)
         field = np.moveaxis(self._states[0][1:, :2, PAD : PAD + self.plan[0].width], 1, 0)
-        return np.multiply(field, f32(1 / unit(self.plan[0])), order="C")
+        return np.multiply(field, f32(pixel), order="C")

@@ -14,7 +14,7 @@ Four = tuple[np.float32, np.float32, np.float32, np.float32]
 HALF = f32(0.5)
 LEVELS = f32(256)
 """Steps per grey level in a word of two pixels: the second finest scale is exact in these, the others are rounded by at
-most 1/512. The finest is whole levels, so that a word holds four. Four at every scale, rounded to whole levels, end at a
+most 1/512. The finest is whole levels, so a word holds four. Four at every scale, rounded to whole levels, end at a
 higher energy (docs/log.md, 2026-11-30)."""
 
 

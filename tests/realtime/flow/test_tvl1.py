@@ -160,8 +160,8 @@ def patterns() -> dict[str, np.ndarray]:
 def test_hard_patterns_give_finite_fields(before: str, after: str) -> None:
     field = flow_method("tvl1")(patterns()[before], patterns()[after])
     assert np.isfinite(field).all()
-    if before == after:
-        assert np.abs(field).max() < 1e-3
+    if before == after:  # coarse scales of the second picture are rounded by up to 1/512 of a grey level
+        assert np.abs(field).max() < 2e-3
 
 
 def test_the_pyramid_halves_down_to_sixteen() -> None:
