@@ -2,6 +2,7 @@
 
     python -m benchmarks.flow            results/flow.json: energy, end-point error, speed, load of a 25 fps stream
     python -m benchmarks.flow --curve    results/flow_curve.json and docs/flow_curve.png: energy ratio against time
+    python -m benchmarks.flow --parts    results/flow_parts.json: where the time of a field goes
 
 Pairs: 17 from each of the real clips, and every rendered scene of tests/support/scenes.py. An energy ratio below 1 is
 better than OpenCV's.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks import card
 from benchmarks.card import CLIPS, ROOT
 from engines.spec import FLOW
+from realtime.flow import tvl1
 from realtime.flow.methods import Flow, flow_method
 from realtime.flow.residuals import energy
 from realtime.flow.stage import FlowFeed
@@ -162,6 +164,46 @@ def main_figures() -> None:
     card.report("flow", figures | on_gpu())
 
 
+def parts(rounds: int = 15) -> None:
+    """Milliseconds of a field by step and height of the scale, medians over the real pairs."""
+    times_ms: dict[str, list[float]] = {"all": []}
+
+    def timed(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def with_time(*arguments: Any) -> Any:
+            start_ns = time.perf_counter_ns()
+            done = call(*arguments)
+            height_px = max(len(a) for a in arguments if isinstance(a, np.ndarray) and a.ndim > 1) // 16 * 16
+            taken = times_ms.setdefault(f"{step} {height_px}", [])
+            taken.append((time.perf_counter_ns() - start_ns) / 1e6)
+            return done
+
+        return with_time
+
+    for step in (
+        "load",
+        "halve",
+        "enlarge",
+        "pack_pairs",
+        "pack_quads",
+        "linearise",
+        "linearise_finest",
+        "solve",
+    ):
+        setattr(tvl1, step, timed(step, getattr(tvl1, step)))
+    pairs = real_pairs()
+    with card.cores(1):
+        flow = TvL1(SIZE_PX, SIZE_PX)
+        computed(flow, pairs)
+        times_ms = {"all": []}
+        for _ in range(rounds):
+            times_ms["all"] += computed(flow, pairs)[1]
+    fields = len(times_ms["all"])
+    found = {name: round(float(np.median(ms)) * len(ms) / fields, 4) for name, ms in times_ms.items()}
+    for name, ms in sorted(found.items(), key=lambda item: -item[1]):
+        print(f"{name:<24} {ms:.3f} ms")
+    card.report("flow_parts", {"fields": fields, "ms": found})
+
+
 def curve() -> None:
     pairs = real_pairs()[::2] + [(scene.previous, scene.following) for scene in known_motions(SIZE_PX)[::2]]
     points = []
@@ -221,4 +263,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--curve", action="store_true", help="the curve instead of the figures")
-    curve() if parser.parse_args().curve else main_figures()
+    parser.add_argument("--parts", action="store_true", help="the time of each step instead of the figures")
+    given = parser.parse_args()
+    curve() if given.curve else parts() if given.parts else main_figures()

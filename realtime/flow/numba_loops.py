@@ -3,24 +3,27 @@ Numba."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, TypeVar, cast
+from zlib import crc32
 
 import numba
 from numba.core.compiler import Compiler
 
 from engines.cache_folder import cache_dir, intact
 from engines.errors import EngineError
-from realtime.flow.tvl1_plan import CUBIC, FLAT, RELAXATION
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
-CACHE = cache_dir() / f"numba-{CUBIC}-{FLAT}-{RELAXATION}"
-"""Numba recompiles when a function's file changes, but ignores changes in what it imports: this file, or those
-constants."""
+SOURCES = [
+    Path(__file__).with_name(f"{name}.py") for name in ("numba_loops", "tvl1", "tvl1_plan", "tvl1_pyramid")
+]
+CACHE = cache_dir() / f"numba-{crc32(b''.join(path.read_bytes() for path in SOURCES)):08x}"
+"""Numba recompiles a function when its file changes, but not when that changes what it imports and compiles in."""
 
 FLOAT, INT = numba.float32, numba.int64
 LINE, PICTURE, STATE = FLOAT[::1], FLOAT[:, ::1], FLOAT[:, :, ::1]
-PAIRS = numba.uint32[::1]
+WORDS = numba.uint32[::1]
 GREY = numba.types.Array(numba.uint8, 2, "C", readonly=True)
 """Argument types of `compiled` functions; arrays are contiguous."""
 

@@ -1,9 +1,9 @@
 """TV-L1 optical flow of a batch of pairs on an NVIDIA GPU: the kernels, in Triton, and the graph that launches them.
 
-`realtime.flow.tvl1_plan` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel.
-Everything stays on the device: a call copies two batches of pictures, replays one CUDA graph and returns without
-waiting. Triton's interpreter (TRITON_INTERPRET=1, before this file is imported) runs the same kernels on the CPU,
-slowly; tests do that.
+`realtime.flow.tvl1_plan` says what is computed; the arithmetic is that of `realtime.flow.tvl1`, pixel by pixel, in
+other units. Everything stays on the device: a call copies two batches of pictures, replays one CUDA graph and returns
+without waiting. Triton's interpreter (TRITON_INTERPRET=1, before this file is imported) runs the same kernels on the
+CPU, slowly; tests do that.
 """
 
 # Triton has no types, and what it compiles is not Python.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.errors import UsageError
-from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, scales
+from realtime.flow.tvl1_plan import CUBIC, FLAT, LAMBDA, RELAXATION, Scale, Warp, scales
 
 BLOCK = 512
 """Pixels per program."""
@@ -257,12 +257,12 @@ class TvL1Cuda:
                 coarse = self._plan[k + 1]
                 sizes = (coarse.height, coarse.width, s.height, s.width)
                 enlarge[self._grid(s, self._batch, CARRIED)](self._states[k + 1], state, *sizes, BLOCK=BLOCK)
-            for _ in range(s.warps):
-                self._solve(s, self._pictures[k], state)
+            for warp in s.warps:
+                self._solve(s, warp, self._pictures[k], state)
 
-    def _solve(self, s: Scale, pictures: Tensor, state: Tensor) -> None:
+    def _solve(self, s: Scale, warp: Warp, pictures: Tensor, state: Tensor) -> None:
         size, one, two = (s.height, s.width), self._grid(s, self._batch), self._grid(s, self._batch, 2)
-        linearise[one](*pictures, state, *size, s.rounding, A=CUBIC, FLAT=FLAT, BLOCK=BLOCK)
+        linearise[one](*pictures, state, *size, warp.rounding, A=CUBIC, FLAT=FLAT, BLOCK=BLOCK)
         for _ in range(s.iterations):
-            primal[one](state, *size, s.tau, LAMBDA * s.tau, OVER=RELAXATION, BLOCK=BLOCK)
-            dual[two](state, *size, s.sigma, OVER=RELAXATION, BLOCK=BLOCK)
+            primal[one](state, *size, warp.tau, LAMBDA * warp.tau, OVER=RELAXATION, BLOCK=BLOCK)
+            dual[two](state, *size, warp.sigma, OVER=RELAXATION, BLOCK=BLOCK)

@@ -116,15 +116,15 @@ def test_threads_change_nothing() -> None:
 
 def test_blocks_of_iterations_are_one_iteration_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty iterations, more than a block holds, equal forty times one."""
-    from realtime.flow.tvl1 import CHANNELS, PAD, f32, solve
+    from realtime.flow.tvl1 import CHANNELS, OVER, PAD, STEP, solve
 
     rng = np.random.default_rng(0)
     state = rng.normal(0, 1, (20, CHANNELS, 24 + 2 * PAD)).astype(np.float32)
     state[0] = state[:, :, :PAD] = 0
     together, apart = state.copy(), state.copy()
-    solve(together, 21, 40, f32(0.1), f32(1.25), f32(0.02))
+    solve(together, 21, 40, STEP, OVER)
     for _ in range(40):
-        solve(apart, 21, 1, f32(0.1), f32(1.25), f32(0.02))
+        solve(apart, 21, 1, STEP, OVER)
     assert np.array_equal(together[1:, :6, PAD : PAD + 21], apart[1:, :6, PAD : PAD + 21])
 
 
@@ -160,8 +160,8 @@ def patterns() -> dict[str, np.ndarray]:
 def test_hard_patterns_give_finite_fields(before: str, after: str) -> None:
     field = flow_method("tvl1")(patterns()[before], patterns()[after])
     assert np.isfinite(field).all()
-    if before == after:
-        assert np.abs(field).max() < 1e-3
+    if before == after:  # coarse scales of the second picture are rounded by up to 1/512 of a grey level
+        assert np.abs(field).max() < 2e-3
 
 
 def test_the_pyramid_halves_down_to_sixteen() -> None:
