@@ -71,11 +71,12 @@ def _flow(run: dict[str, Any], networks: dict[str, Any], precision: str, cores: 
 
 
 def _held(cameras: dict[str, Any], by_kind: dict[str, Cost]) -> dict[str, dict[str, float]]:
-    kinds = {"both int8": "both streams, int8", "rgb int8": "RGB alone, int8"}
+    kinds = {"720p both int8": "both streams, int8", "720p rgb int8": "RGB alone, int8"}
+    held = {kinds[name]: row["best"]["cameras"] for name, row in cameras["rows"].items() if name in kinds}
     return {
-        kinds[name]: {
-            "cameras": found["cameras"],
-            "share": round(found["cameras"] * by_kind[kinds[name]].works / cameras["machine"]["cores"], 2),
+        kind: {
+            "cameras": count,
+            "share": round(count * by_kind[kind].works / cameras["machine"]["cores"], 2),
         }
-        for name, found in cameras["found"].items()
+        for kind, count in held.items()
     }

@@ -122,7 +122,7 @@ def camera_table(named: Named, out: Path, size_px: tuple[int, int]) -> str:
     for key, parameter in flags_of("camera").items():
         lines += setting(key, parameter)
     lines += [
-        "# In a fleet that has not room for all: the higher, the more important.",
+        "# The higher, the more important: where not all can keep up, the others leave out work first.",
         "#priority = 5",
         "# Parts of the picture: x,y,width,height in px, or each with %.",
         '#zones.door = "10%,20%,30%,60%"',

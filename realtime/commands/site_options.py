@@ -184,7 +184,7 @@ def schema() -> dict[str, Any]:
         "zones": zones_schema(),
         "priority": {
             "type": "integer",
-            "description": "In a fleet that has not room for all: the higher, the more important.",
+            "description": "The higher, the more important: where not all can keep up, the others leave out work first.",
         },
     } | camera["properties"]  # fmt: skip
     camera["required"] = ["name"]

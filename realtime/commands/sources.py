@@ -101,7 +101,7 @@ class Named:
     how: SourceOptions = SourceOptions()
     zones: tuple[Zone, ...] = ()
     priority: int = 0
-    """In a fleet that has not room for all: the higher, the more important."""
+    """The higher, the more important: where not all can keep up, the others leave out work first."""
 
     def open(
         self, *, may_be_away: bool, later: bool = False, keep_packets: bool = False

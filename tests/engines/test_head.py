@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.backends.registry import Plan
+from engines.backends.registry import Forms, Plan
 from engines.build import engine_folder
 from engines.engine import Engine, Positions
 from engines.head import BIAS, KERNEL, head_of, load_head, save_head
@@ -91,6 +91,9 @@ class Compiler:
 
     def versions(self) -> dict[str, str]:
         return {}
+
+    def forms(self, plan: Plan, tensors: Any, clip: Any) -> Forms:
+        return Forms(("",))
 
     def build(self, plan: Plan, tensors: Any, folder: Path, calibration: Any) -> None:
         assert tensors[KERNEL].shape[0] == len(plan.weights.labels)

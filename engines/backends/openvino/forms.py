@@ -1,8 +1,8 @@
 """The forms of a graph to choose from: which layers are computed in fewer multiplications, and how the first one is.
 
 All give the same result up to rounding. Which is fastest depends on the processor: where multiplications are the limit
-(AVX-512 on two cores) as few as possible, where they are nearly free (AMX) as little moving as possible. `tune` measures
-it; `KNOWN` is what such measurements have shown.
+(AVX-512 on two cores) as few as possible, where they are nearly free (AMX) as little moving as possible. `tune`
+measures it; `KNOWN` is what such measurements have shown.
 """
 
 from functools import cache
