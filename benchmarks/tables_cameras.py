@@ -32,11 +32,6 @@ def cameras(found: dict[str, Any]) -> Rows:
     return rows
 
 
-def cameras_1(found: dict[str, Any]) -> Rows:
-    """One after another, on all cores."""
-    return cameras(found)
-
-
 def step_profile(found: dict[str, Any]) -> Rows:
     kinds = ("convolutions", "moving", "sums", "pools")
     rows: Rows = [("a step of RGB, `continual`, one thread", "form", "step", *kinds)]
