@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from realtime.library import stream
 from realtime.reader_threads import End, Mailbox, Reader, read_ahead
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
+from tests.support.clocks import ManualClock
 from tests.support.doubles import SawTicks, constant_rate, exact, frame
 
 
@@ -73,6 +75,27 @@ def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
     assert [int(f.rgb[0, 0, 0]) for f in taken if isinstance(f, Frame)] == [7, 8, 9]
     assert isinstance(taken[3], End)
     assert mailbox.dropped == 7
+
+
+def test_a_live_source_that_pauses_drops_what_waits_and_what_comes_meanwhile() -> None:
+    clock = ManualClock()
+    mailbox = Mailbox(64, "drop oldest", clock.now_s)
+
+    def put(count: int) -> None:
+        for each in small(count):
+            mailbox.put(replace(each, taken_s=clock.now_s()))
+            clock.pass_s(0.04)
+
+    put(5)
+    mailbox.skip(1.0)
+    assert mailbox.take() is None
+    put(20)
+    assert mailbox.take() is None
+    clock.pass_s(0.3)
+    put(1)
+    after = mailbox.take()
+    assert isinstance(after, Frame)
+    assert (after.dropped_before, mailbox.dropped, len(mailbox)) == (25, 25, 0)
 
 
 def test_an_error_of_the_source_is_raised_after_the_predictions_before_it() -> None:
