@@ -61,6 +61,10 @@ class Row:
     active: int = ALWAYS
 
     @property
+    def model(self) -> str:
+        return RGB_MODEL if self.streams == "rgb" else MODEL
+
+    @property
     def name(self) -> str:
         rests = "" if self.active == ALWAYS else f", active {self.active} %"
         return f"{self.size} {self.streams} {self.precision}{rests}"
@@ -187,11 +191,15 @@ class Trial:
         return trials
 
 
-def measured(row: Row, threads: int, seconds: float, hold_s: float) -> dict[str, Any]:
-    model = RGB_MODEL if row.streams == "rgb" else MODEL
-    checked_engines(row.precision, MODE, row.streams, model)
+def loaded(row: Row, threads: int) -> Engines:
+    """As `i3d-live run` loads them for so many frames at a time."""
     options = EngineOptions("auto", row.precision, MODE, row.streams)  # type: ignore[arg-type]
-    engines = engines_of(find_model(model), options, concurrent=True, threads=threads)
+    return engines_of(find_model(row.model), options, concurrent=True, threads=threads)
+
+
+def measured(row: Row, threads: int, seconds: float, hold_s: float) -> dict[str, Any]:
+    checked_engines(row.precision, MODE, row.streams, row.model)
+    engines = loaded(row, threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "camera.mp4"
         trial = Trial(row, engines, threads, path, write_file(path, row))

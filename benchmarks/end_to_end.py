@@ -65,7 +65,8 @@ def run(path: Path, engines: Engines, log: Path, flow: str = "tvl1") -> dict[str
     recognizer = Recognizer(engines.by_stream, flow=flow, stopwatch=stopwatch, submit=submit)
     # Two stages that the recogniser has no name for, as each takes next to nothing.
     recognizer._resample.push = timed(stopwatch, "resample", recognizer._resample.push)  # type: ignore[method-assign]
-    recognizer._predictions.push = timed(stopwatch, "fuse", recognizer._predictions.push)  # type: ignore[method-assign]
+    fuse = recognizer._whole.predictions
+    fuse.push = timed(stopwatch, "fuse", fuse.push)  # type: ignore[method-assign]
     with open_video(path) as video, Log(log) as lines:
         session = Session(video, recognizer, write=lines.write, stopwatch=stopwatch)
         session.write(session_line(video, engines, recognizer))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.fleet_memory      results/fleet_memory.json
 
-Live 720p25 cameras, RGB alone, the default precision, each number in a process of its own for a few seconds, as
-`benchmarks.cameras` runs them. Peak memory does not depend on what else runs, but frames that wait for a busy machine
+Live 720p25 cameras, RGB alone, the default precision, each number in a process of its own, as `benchmarks.cameras` runs
+them, until all have begun. Peak memory does not depend on what else runs, but frames that wait for a busy machine
 count: about a second's for each camera that is late.
 """
 
@@ -14,12 +14,18 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import card
-from benchmarks.cameras import CLIP_S, MODE, trial
-from benchmarks.material import RGB_MODEL, SIZES_PX, checked_engines, precisions, write_video
-from engines.load import load_engines
+from benchmarks.cameras import ACTIVE_S, MODE, Row, Trial, loaded, write_file
+from benchmarks.material import checked_engines, precisions
+from realtime.turns import START_S
+from realtime.worker_threads import cores
 
 COUNTS = (1, 2, 4, 8)
-SECONDS = 8.0
+SECONDS = 8.0 + max(COUNTS) * START_S / 2
+"""Cameras begin one after another."""
+
+
+def row() -> Row:
+    return Row("720p", "rgb", precisions()[0])
 
 
 def peak_mb(path: Path, count: int) -> float:
@@ -30,8 +36,7 @@ def peak_mb(path: Path, count: int) -> float:
 
 
 def one(path: Path, count: int) -> float:
-    engines = load_engines(RGB_MODEL, "auto", precisions()[0], MODE, "rgb", concurrent=True)
-    trial(engines, path, count, SECONDS)
+    Trial(row(), loaded(row(), cores()), cores(), path, ACTIVE_S).run(count, SECONDS)
     return card.peak_memory_mb()
 
 
@@ -44,15 +49,15 @@ def main() -> None:
     if given.one:
         print(one(Path(given.one[0]), int(given.one[1])))
         return
-    checked_engines(precisions()[0], MODE, "rgb", RGB_MODEL)
+    checked_engines(row().precision, MODE, row().streams, row().model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "720p25.mp4"
-        write_video(path, SIZES_PX["720p"], CLIP_S)
+        write_file(path, row())
         found = {count: round(peak_mb(path, count)) for count in COUNTS}
     least, most = min(COUNTS), max(COUNTS)
     figures = {
         "mode": MODE,
-        "precision": precisions()[0],
+        "precision": row().precision,
         "peak_mb": {str(count): mb for count, mb in found.items()},
         "further_mb": round((found[most] - found[least]) / (most - least)),
     }

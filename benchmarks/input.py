@@ -37,10 +37,10 @@ from engines.load import load_engines
 from engines.runtime.whole_clip import clip_logits, repeat_to
 from engines.spec import RGB
 from engines.weights.fetch import demo_clip, fetch
-from realtime.offline import read_ahead, ticks_of
+from realtime.offline import ticks_of
 from realtime.outputs.video_file import VideoWriter
 from realtime.pictures import resize_short_side
-from realtime.reader_threads import Source
+from realtime.reader_threads import Source, read_ahead
 from realtime.sources.open import frame_times, open_video
 from realtime.sources.to_rgb import ToRgb
 from realtime.stages.region import rgb_input

@@ -295,5 +295,5 @@ def _load_plan(
         if stale is None:
             return module.load(plan, folder, None), "from the cache"
         engine = build_engine(plan, backend, tensors(), folder, clip)
-        form = f", {told_form(folder)}" if plan.tell else ""
-        return engine, f"built now ({stale}){form}"
+        form = told_form(folder) if plan.tell else ""
+        return engine, f"built now ({stale})" + (f", {form}" if form else "")

@@ -249,7 +249,8 @@ class Pace:
     def pause(self) -> bool:
         """Call after `before`: whether it is to be left out for `PAUSE_S` from now on."""
         now_s = self._now_s()
-        due = self.ladder.level.pauses and self.late(now_s) and not self.settling(now_s)
-        if due and self._gives_way(now_s):
+        may = self.ladder.level.pauses and self.late(now_s) and not self.settling(now_s)
+        due = may and self._gives_way(now_s)
+        if due:
             self.paused_s = now_s
-        return self.paused_s == now_s
+        return due

@@ -234,20 +234,21 @@ class Session:
         self._set_pace()
 
     def _set_pace(self) -> None:
-        gives_way = None if self._beside is None else self._gives_way
-        live = self.recognizer is not None and self.video.live
-        self.pace = Pace(self.recognizer, self._now_s, gives_way) if live and self.recognizer else None
+        self.pace = None
+        if self.recognizer is not None and self.video.live:
+            gives_way = None if self._beside is None else self._gives_way
+            self.pace = Pace(self.recognizer, self._now_s, gives_way)
 
     def _gives_way(self, now_s: float) -> bool:
         """Whether it is the one to leave out work next: of those that are late the least important, of these the one
         that does most, and of these the one whose last pause is longest ago. Then the others wait for the effect."""
         assert self.pace is not None
         mine = self.priority, self.pace.ladder.place, self.pace.paused_s
-        others = [each for each in self._beside or () if each is not self]
-        paces = [(each.priority, each.pace) for each in others if each.pace is not None]
         return not any(
-            pace.settling(now_s) or (pace.late(now_s) and (priority, pace.ladder.place, pace.paused_s) < mine)
-            for priority, pace in paces
+            pace.settling(now_s)
+            or (pace.late(now_s) and (each.priority, pace.ladder.place, pace.paused_s) < mine)
+            for each in self._beside or ()
+            if each is not self and (pace := each.pace) is not None
         )
 
     def _totals(self) -> tuple[Counts, int]:

@@ -1,5 +1,6 @@
 """The figures of the benchmarks, from predictions for which they are known."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,14 @@ from realtime.types import Event
 from tests.conftest import ROOT
 
 LABELS = ["a", "b", "a", "b"]
+
+
+BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_finds_what_it_needs(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")
 
 
 def said(delay_ticks: int, every_ticks: int = 8) -> list[tuple[int, str]]:

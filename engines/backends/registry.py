@@ -63,9 +63,7 @@ class Forms:
 
     names: tuple[str, ...]
     ms: Mapping[str, float] = field(default_factory=dict)
-    """What a step of each took, if that was measured."""
-    tuned: bool = False
-    """Whether the order is that of a measurement on this machine."""
+    """What a step of each took, if that was measured on this machine."""
 
 
 class Backend(Protocol):

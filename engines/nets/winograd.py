@@ -172,10 +172,10 @@ class MinimalConvolution:
             x = ops.pad(x, (in_time, (0, 0), (0, 0)))
         firsts = [step * self.taps * fold + i for fold in range(self.folds) for i in range(step)]
         x = ops.concat([ops.slice(x, 2, first, first + step * seen, step) for first in firsts], 1)
+        window: tuple[Triple, Pads] = (1, *stride), ((0, 0), sides[0], sides[1])
         if not self.points:
             kernel, bias = weight(self._name(1, 0)), weight(f"{self.layer}.bias")
-            pads = (0, 0), sides[0], sides[1]
-            return ops.relu(ops.conv(x, kernel, bias, (1, *stride), pads, self.layer))
+            return ops.relu(ops.conv(x, kernel, bias, *window, self.layer))
         tiles = tiling(positions, self.taps, self.points)
         if len(tiles) > SEPARATE_TILES:
             groups = [(m, tiles.count(m)) for m in OUTPUTS if m in tiles]
@@ -183,8 +183,7 @@ class MinimalConvolution:
             groups = [(m, 1) for m in tiles]
         done, parts = 0, []
         for outputs, count in groups:
-            pads = (0, 0), sides[0], sides[1]
-            parts += self._tiles(ops, weight, x, ((1, *stride), pads), (done, outputs, count))
+            parts += self._tiles(ops, weight, x, window, (done, outputs, count))
             done += outputs * count
         return ops.concat(parts, 2)
 
@@ -202,9 +201,8 @@ class MinimalConvolution:
         a, _, b = minimal_filter(outputs, self.taps)
         last = outputs * (count - 1) + 1
         seen = [ops.slice(x, 2, start + i, start + i + last, outputs) for i in range(len(b))]
-        stride, pads = window
         products = [
-            ops.conv(mix(ops, row, seen), weight(self._name(outputs, i)), None, stride, pads, self.layer)
+            ops.conv(mix(ops, row, seen), weight(self._name(outputs, i)), None, *window, self.layer)
             for i, row in enumerate(b)
         ]
         bias = ops.unsqueeze(weight(f"{self.layer}.bias"), (1, 2, 3))

@@ -16,8 +16,9 @@ from engines.backends.openvino import run as openvino
 from engines.backends.registry import Forms, Plan
 from engines.build import build_engine, engine_folder, manifest, stale_field
 from engines.errors import EngineError, UsageError, WeightsError
-from engines.load import load_engines
+from engines.load import EngineOptions, engines_of, load_engines
 from engines.spec import RGB, Weights
+from engines.weights.store import find_model
 from tests.support.backends import register
 from tests.support.made_weights import save
 from tests.support.networks import noise, random_tensors, small_spec
@@ -196,6 +197,15 @@ def test_the_reason_says_what_was_chosen_and_what_is_missing(made: Made) -> None
     assert "rgb from the cache" in load_engines("mine", "openvino").reason
     assert made.builds == 1
     assert "rgb built now (asked to)" in load_engines("mine", "openvino", rebuild=True).reason
+
+
+def test_a_backend_without_forms_is_not_built_again_to_choose_one(made: Made) -> None:
+    model, options = find_model("mine"), EngineOptions("openvino")
+    reasons = [engines_of(model, options, tune=lambda *step: None).reason for _ in range(2)]
+    assert ["; rgb built now (not in the cache); " in reasons[0], "; rgb from the cache; " in reasons[1]] == [
+        True
+    ] * 2
+    assert made.builds == 1
 
 
 def test_both_streams_are_taken_where_both_are_stored(made: Made) -> None:

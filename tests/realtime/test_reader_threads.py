@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -14,26 +13,9 @@ from realtime.library import stream
 from realtime.reader_threads import End, Mailbox, Reader, read_ahead
 from realtime.recognizer import Recognizer
 from realtime.types import Frame, Prediction
+from tests.realtime.test_many import Made
 from tests.support.clocks import ManualClock
 from tests.support.doubles import SawTicks, constant_rate, exact, frame
-
-
-class MadeVideo:
-    """Double of `realtime.sources.open.Video` that gives generated frames without delay, and can fail at the end."""
-
-    name, corrupt_packets = "made", 0
-
-    def __init__(self, frames: list[Frame], *, live: bool = False, error: Exception | None = None) -> None:
-        self._frames, self.live, self._error = frames, live, error
-        self.closed = threading.Event()
-
-    def __iter__(self) -> Iterator[Frame]:
-        yield from self._frames
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self.closed.set()
 
 
 def reader_threads() -> list[threading.Thread]:
@@ -48,14 +30,14 @@ def test_through_a_reader_thread_a_file_gives_what_it_gives_frame_by_frame() -> 
     items = constant_rate(150, Fraction(30))
     direct = Recognizer({"rgb": SawTicks()})
     expected = [out for f in items for out in direct.push(f)] + direct.flush()
-    got = list(stream(MadeVideo(items), Recognizer({"rgb": SawTicks()})))
+    got = list(stream(Made(items), Recognizer({"rgb": SawTicks()})))
     assert exact(got) == exact(o for o in expected if isinstance(o, Prediction))
 
 
 def test_a_slow_consumer_loses_nothing_of_a_file_and_holds_few_frames() -> None:
     mailbox = Mailbox(3, "wait")
     numbers, most = [], 0
-    with Reader(MadeVideo(small(60)), mailbox):
+    with Reader(Made(small(60)), mailbox):
         while not isinstance(item := mailbox.take(), End):
             if item is not None:
                 numbers.append(int(item.rgb[0, 0, 0]))
@@ -99,7 +81,7 @@ def test_a_live_source_that_pauses_drops_what_waits_and_what_comes_meanwhile() -
 
 
 def test_an_error_of_the_source_is_raised_after_the_predictions_before_it() -> None:
-    video = MadeVideo(constant_rate(70, Fraction(25)), error=SourceError("cable cut"))
+    video = Made(constant_rate(70, Fraction(25)), error=SourceError("cable cut"))
     found = []
     with pytest.raises(SourceError, match="cable cut"):
         found.extend(stream(video, Recognizer({"rgb": SawTicks()})))
@@ -110,7 +92,7 @@ def test_read_ahead_gives_all_frames_then_what_ended_them() -> None:
     numbers = []
 
     def consume() -> None:
-        video = MadeVideo(small(9), error=SourceError("cable cut"))
+        video = Made(small(9), error=SourceError("cable cut"))
         with closing(read_ahead(video)) as items:
             for each in items:
                 numbers.append(int(each.rgb[0, 0, 0]))
@@ -122,7 +104,7 @@ def test_read_ahead_gives_all_frames_then_what_ended_them() -> None:
 
 
 def test_a_consumer_that_fails_does_not_leave_the_thread_behind() -> None:
-    video = MadeVideo(small(100))
+    video = Made(small(100))
 
     def consume() -> None:
         with closing(read_ahead(video)) as items:
@@ -136,13 +118,13 @@ def test_a_consumer_that_fails_does_not_leave_the_thread_behind() -> None:
 
 
 def test_stream_gives_predictions() -> None:
-    found = list(stream(MadeVideo(constant_rate(80, Fraction(25))), Recognizer({"rgb": SawTicks()})))
+    found = list(stream(Made(constant_rate(80, Fraction(25))), Recognizer({"rgb": SawTicks()})))
     assert [(p.start_tick, p.stop_tick) for p in found] == [(0, 64), (8, 72), (16, 80)]
     assert not reader_threads()
 
 
 def test_leaving_the_loop_early_leaves_no_thread_behind() -> None:
-    video = MadeVideo(constant_rate(200, Fraction(25)))
+    video = Made(constant_rate(200, Fraction(25)))
     for found in stream(video, Recognizer({"rgb": SawTicks()})):
         assert (found.start_tick, found.stop_tick) == (0, 64)
         break

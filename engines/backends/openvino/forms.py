@@ -53,9 +53,9 @@ def forms(plan: Plan) -> dict[str, Faster | None]:
 
 def known_best(plan: Plan, kind: str) -> str:
     """The form to take without measuring. `kind`: as `processor_kind` names it."""
-    usual, *_ = forms(plan)
-    known = KNOWN.get((kind, plan.precision), usual)
-    return known if known in forms(plan) else usual
+    usual, *others = forms(plan)
+    known = KNOWN.get((kind, plan.precision))
+    return known if known in others else usual
 
 
 @cache

@@ -63,17 +63,17 @@ def quantised(models: Mapping[str, Any], clip: NDArray[Any]) -> dict[str, Any]:
     if "window" in models:
         length = models["window"].inputs[0].shape[1]
         return {"window": _quantised("window", models["window"], _windows(clip, length))}
-    steps = _steps(models["boundary"], clip)
-    plain = [[chunk, *memories] for chunk, _, *memories in steps]
+    bounded = steps(models["boundary"], clip)
+    plain = without_bounds(bounded)
     return {
-        name: _quantised(name, model, plain if name in ("interior", "preview") else steps)
+        name: _quantised(name, model, plain if name in ("interior", "preview") else bounded)
         for name, model in models.items()
     }
 
 
-def interior_steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
-    """Inputs of some steps of the clip for the graphs that know no bounds. `boundary`: that graph in float32."""
-    return [[chunk, *memories] for chunk, _, *memories in _steps(boundary, clip)]
+def without_bounds(inputs: list[list[Any]]) -> list[list[Any]]:
+    """Those of `steps` for the graphs that know no bounds."""
+    return [[chunk, *memories] for chunk, _, *memories in inputs]
 
 
 def roughly_quantised(name: str, model: Any, samples: list[list[Any]]) -> Any:
@@ -100,7 +100,7 @@ def _windows(clip: NDArray[Any], length: int) -> list[list[Any]]:
     return [[clip[None, start : start + length]] for start in starts]
 
 
-def _steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
+def steps(boundary: Any, clip: NDArray[Any]) -> list[list[Any]]:
     """Inputs of some steps spread over the clip, away from its start and end: chunk, bounds and memories.
 
     Steps at the start and end would distort the ranges: the largest differences lie between a picture and nothing.

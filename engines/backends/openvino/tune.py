@@ -32,7 +32,7 @@ def tuned(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, tell: Progres
     choice = forms(plan)
     usual = next(iter(choice))
     if len(choice) == 1:
-        return Forms((usual,), tuned=True)
+        return Forms((usual,))
     samples = None if plan.precision != "int8" else _samples(plan, tensors, clip)
     requests = {}
     for done, (name, faster) in enumerate(choice.items()):
@@ -45,7 +45,7 @@ def tuned(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, tell: Progres
         for name, request in requests.items():
             times[name] += _each_ms(request)
     ms = {name: round(statistics.median(each), 2) for name, each in times.items()}
-    return Forms(ranked(ms, usual), ms, tuned=True)
+    return Forms(ranked(ms, usual), ms)
 
 
 def ranked(ms: Mapping[str, float], usual: str) -> tuple[str, ...]:
@@ -67,10 +67,10 @@ def _step(plan: Plan, tensors: Tensors, faster: Faster | None, samples: Any) -> 
 
 def _samples(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Any:
     """Inputs of a step, to set ranges: the form does not matter."""
-    from engines.backends.openvino.int8 import interior_steps, require_clip
+    from engines.backends.openvino.int8 import require_clip, steps, without_bounds
 
     boundary = next(graph for graph in graphs(plan.spec, plan.mode, tensors) if graph.name == "boundary")
-    return interior_steps(read(boundary), require_clip(clip)[:SAMPLE_TICKS])
+    return without_bounds(steps(read(boundary), require_clip(clip)[:SAMPLE_TICKS]))
 
 
 def _each_ms(request: Any) -> list[float]:
