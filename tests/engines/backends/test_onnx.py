@@ -1,6 +1,7 @@
 """The ONNX graphs, run by onnxruntime, against the same description of the network in torch."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import onnx
@@ -9,7 +10,7 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from engines.backends.graphs import Graph, graphs
+from engines.backends.graphs import Graph, Port, graphs
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.torch_operations import TorchGraph, fresh
 from engines.check import check
@@ -130,6 +131,20 @@ def test_padding_is_inside_the_layers(name: str, channels: int) -> None:
 
 def attribute(node: onnx.NodeProto, name: str) -> list[int]:
     return next(list(a.ints) for a in node.attribute if a.name == name)
+
+
+class OnlyPads(Graph):
+    """A graph of one operation."""
+
+    def run(self, ops: Any, weight: Any, inputs: Any, recall: Any) -> Any:
+        return ops.pad(inputs["chunk"], ((1, -2), (0, 1), (2, 0))), []
+
+
+def test_a_negative_number_of_zeros_behind_crops() -> None:
+    made = OnlyPads("pads", {"chunk": Port((2, 6, 3, 4), "float32")}, {})
+    x = np.random.default_rng(0).random((1, 2, 6, 3, 4), np.float32)
+    (found,) = session(to_onnx(made)).run(None, {"chunk": x})
+    np.testing.assert_array_equal(found, np.pad(x[:, :, :4], ((0, 0), (0, 0), (1, 0), (0, 1), (2, 0))))
 
 
 @pytest.mark.parametrize("name", NAMES)
