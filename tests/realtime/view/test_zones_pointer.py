@@ -80,6 +80,7 @@ def test_a_zone_goes_where_the_pointer_goes_while_the_page_moves(page: Any) -> N
 def test_the_picture_stands_still_once_it_may_be_drawn_on(page: Any) -> None:
     """It scrolled smoothly into view, and whoever was quick began to draw on a picture that moved."""
     page.set_viewport_size({"width": 1280, "height": 500})
+    page.wait_for_selector("#draw-zone:enabled")  # within 100 ms of the label; click() does nothing before
     top = page.evaluate(
         """async () => {
           const stage = document.getElementById("stage");
