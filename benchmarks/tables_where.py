@@ -55,6 +55,9 @@ COUNTED = {
     "... zones of three columns named rightly": lambda row: _of(
         row["pairs"]["right_zones"], row["pairs"]["zones"]
     ),
+    "... ... where its action is going on": lambda row: _of(
+        row["pairs"]["right_zones_going"], row["pairs"]["zones_going"]
+    ),
     "four in quarters: one of the four found": lambda row: _of(
         row["quarters"]["found"], 4 * row["quarters"]["predictions"]
     ),

@@ -125,22 +125,34 @@ def actions_told(outputs: list[Output], wanted: set[str], going: list[bool] | No
     }
 
 
-def in_halves(outputs: list[Output], halves: dict[str, str]) -> dict[str, int]:
-    """How often a box of an action, and the label of a zone, is that of its half. `halves`: labels by zone."""
-    boxes = right_boxes = zones = right_zones = 0
+def in_halves(outputs: list[Output], halves: dict[str, str], going: dict[str, list[bool]]) -> dict[str, int]:
+    """How often a box of an action, and the label of a zone, is that of its half.
+
+    `halves`: labels by zone. `going`: after which predictions the action of a zone goes on, by zone.
+    """
+    boxes = right_boxes = zones = right_zones = zones_going = right_zones_going = 0
+    goes_on = {name: iter(each) for name, each in going.items()}
     for out in outputs:
         if isinstance(out, Prediction) and not out.settled:
             continue
         if isinstance(out, Prediction) and out.zone is not None:
-            zones += 1
-            right_zones += out.label == halves[out.zone]
+            right, now = out.label == halves[out.zone], next(goes_on[out.zone])
+            zones, right_zones = zones + 1, right_zones + right
+            zones_going, right_zones_going = zones_going + now, right_zones_going + (right and now)
         elif isinstance(out, Prediction):
             for action in out.actions or ():
                 if action.where is not None and action.label in halves.values():
                     boxes += 1
                     middle_px = action.where[0] + action.where[2] / 2
                     right_boxes += halves["left" if middle_px < SIDE_PX / 2 else "right"] == action.label
-    return {"boxes": boxes, "right_boxes": right_boxes, "zones": zones, "right_zones": right_zones}
+    return {
+        "boxes": boxes,
+        "right_boxes": right_boxes,
+        "zones": zones,
+        "right_zones": right_zones,
+        "zones_going": zones_going,
+        "right_zones_going": right_zones_going,
+    }
 
 
 def events_told(outputs: list[Output]) -> dict[str, int]:
@@ -172,7 +184,8 @@ def measure(mode: Mode, precision: str, ticks: int) -> dict[str, Any]:
         outputs = recognised(engine, side_by_side(shown[left], shown[right]))
         halves = {"left": LABELS[left], "right": LABELS[right]}
         both = [all(each) for each in zip(going[left], going[right], strict=True)]
-        pairs.append(actions_told(outputs, set(halves.values()), both) | in_halves(outputs, halves))
+        each = {"left": going[left], "right": going[right]}
+        pairs.append(actions_told(outputs, set(halves.values()), both) | in_halves(outputs, halves, each))
         print(f"{mode} {precision} {left} | {right}: {pairs[-1]}", flush=True)
     for names in combinations(LABELS, 4):
         outputs = recognised(engine, quarters([shown[name] for name in names]))

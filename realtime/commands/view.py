@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,20 +16,23 @@ from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.server import ServerOptions, shown_address
 from realtime.commands.site_options import read_site, site_path
 from realtime.commands.sources import Named, SourceOptions
+from realtime.errors import UsageError
 from realtime.outputs.apart import check_apart
 from realtime.stages.region import parse_region
 from realtime.view.access import is_local
 from realtime.view.settings import Settings
+from realtime.zones import Zone
 
 if TYPE_CHECKING:
     from realtime.reader_threads import Source
     from realtime.view.hub import Hub
 
 LOOK = Only(
-    ("stride", "smooth", "on", "off", "min_length_s", "region", "watch", "idle"),
+    ("stride", "smooth", "on", "off", "min_length_s", "region", "watch", "zone", "idle"),
     {
         "region": "x,y,width,height in px of the source; full: all of it, at three times the cost.",
         "watch": "Choose among these labels only; repeat it.",
+        "zone": "Predictions of this part of each SOURCE too, in px or %; repeat it.",
     },
 )
 
@@ -63,6 +66,8 @@ def view(
         look = given.over(look, said.said)
         cameras = {str(camera.name): camera for camera in said.cameras}
     check_apart([camera.text for camera in cameras.values()] or sources or [], {"--record": server.record})
+    zones = {name: (*camera.zones, *look.zones()) for name, camera in cameras.items()}
+    check_zones(look.zones() if site is None else [zone for each in zones.values() for zone in each], sources)
     settings = first_settings(model.engine, look)
     password = server.password()
     plain = source.opener()
@@ -74,14 +79,14 @@ def view(
 
     def new_hub() -> "Hub":
         from realtime.outputs.video_file import VideoWriter
-        from realtime.view.hub import Hub
+        from realtime.view.hub import Hub, by_name
 
         chosen = prepare.model(model.model, settings.streams)
 
         def load(wanted: Settings) -> Engines:
             return prepare.engines(ModelOptions(engine=wanted.engine), chosen, concurrent=True)
 
-        offered = {name: name for name in cameras} if site is not None else sources or []
+        offered = by_name(sources or []) if site is None else {name: name for name in cameras}
         return Hub(
             offered,
             load,
@@ -90,10 +95,21 @@ def view(
             record_to=server.record,
             new_writer=VideoWriter,
             idle_s=look.idle,
-            zones={name: [*camera.zones, *look.zones()] for name, camera in cameras.items()},
+            zones=zones if site is not None else dict.fromkeys(offered, look.zones()),
         )
 
     run_server(server, password, settings, new_hub)
+
+
+def check_zones(zones: Sequence[Zone], sources: list[str] | None) -> None:
+    """Raises UsageError for zones of no source, and for those that need another model than the page's."""
+    if zones and not sources:
+        raise UsageError("--zone is a part of a source that is named; name one, or draw the zone on the page")
+    for zone in zones:
+        if zone.model is not None:
+            raise UsageError(
+                f"zone {zone.name}: the live view has one model for all zones; leave out model, or use i3d-live run"
+            )
 
 
 def first_settings(engine: EngineOptions, look: RecognizerOptions) -> Settings:

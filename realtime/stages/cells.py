@@ -44,9 +44,9 @@ class Cells:
     def logits(self, parts: Floats) -> dict[str, Floats]:
         """Logits of parts of the picture by stream, float32 (parts, classes).
 
-        `parts`: weight of each cell in each part, float32 (parts, 7, columns); the weights of a part sum to 1.
+        `parts`: weight of each cell in each part, float32 (parts, 7, columns).
         """
-        # The heads are linear: the mean features of a part give its logits, and parts are mostly fewer than cells.
+        # The heads are linear: the summed features of a part give its logits, and parts are mostly fewer than cells.
         # Not a matrix product: BLAS would start threads for it, see `engines.head`.
         return {
             name: self.heads[name](np.einsum("prc,rcf->pf", parts, cells))

@@ -20,6 +20,10 @@ from realtime.stages.where import boxes_in_source, cell_boxes, zone_in_frame
 from realtime.types import Box, Event, Picture, Prediction
 from realtime.zones import Zone, ZoneRemoved
 
+REST = 0.2
+"""The scores of the rest of the picture count so much against a zone. What goes on elsewhere is seen by the cells of a
+zone too; see "How zones are read" in docs/benchmarks.md."""
+
 
 @dataclass(frozen=True, eq=False)
 class CellZone:
@@ -37,7 +41,9 @@ class Place(NamedTuple):
     """Where a zone is in the picture."""
 
     part: Floats
-    """Weight of each cell, float32 (7, columns); their sum is 1."""
+    """Weight of each cell inside it, float32 (7, columns); their sum is 1."""
+    weights: Floats
+    """Weight of each cell in its logits, float32 (7, columns): `part`, less `REST` of the mean of the other cells."""
     cells: float
     """How many cells it is as sure as."""
 
@@ -48,8 +54,9 @@ class ZonePredictions:
     A `Zone` that comes in is added, or replaces the one of its name; `ZoneRemoved` removes one. Out comes the event
     that ends with it. Own zones are not for this stage.
 
-    A cell is weighted by the share of it that lies inside the zone. A zone that contains no part of a cell, such as
-    after a camera has changed the size of its pictures, has no predictions.
+    A cell is weighted by the share of it that lies inside the zone, and a fifth of what the rest of the picture scores
+    is taken off. A zone that contains no part of a cell, such as after a camera has changed the size of its pictures,
+    has no predictions.
     """
 
     def __init__(self, looks: Looks, spec: StreamSpec, region: Region = None) -> None:
@@ -146,7 +153,7 @@ class ZonePredictions:
         places = [self._places[name] for name in names]
         parts = np.stack([place.part for place in places])
         sizes = np.array([[place.cells] for place in places], np.float32)
-        logits = cells.logits(parts)
+        logits = cells.logits(np.stack([place.weights for place in places]))
         probabilities = calibrated(fuse(logits, cells.weights), sizes)
         tops = top_labels_of_each(probabilities, labels)
         alone = {
@@ -179,8 +186,9 @@ class ZonePredictions:
 
 
 def _placed(shares: Floats) -> Place:
-    part = shares / shares.sum()
-    return Place(part, float(1 / np.square(part).sum()))
+    part, outside = shares / shares.sum(), 1 - np.minimum(shares, 1)
+    rest = outside / max(1, outside.sum())  # less than a cell outside counts for what it is
+    return Place(part, part - REST * rest, float(1 / np.square(part).sum()))
 
 
 def shares_of_cells(zone: Zone, picture: Picture, region: Region, spec: StreamSpec) -> Floats:

@@ -81,7 +81,7 @@ class Hub:
         `open_source`: `realtime.sources.open.open_video`. `demo`: fetches the demo clip. `record_to`: folder for clips
         that pages record, written by `new_writer`; None if they may not. `zones`: those that sources have at first, by
         the name that pages see. `idle_s`: as in `Recognizer`."""
-        self.sources = dict(sources) if isinstance(sources, Mapping) else _named(sources)
+        self.sources = dict(sources) if isinstance(sources, Mapping) else by_name(sources)
         """By the name that pages see."""
         self.engines = EngineStore(load)
         self._open, self._demo = open_source, demo
@@ -256,7 +256,7 @@ def _shared(engines: Engines) -> Engines:
     return Engines(rgb, flow, engines.reason)
 
 
-def _named(sources: Sequence[str]) -> dict[str, str]:
+def by_name(sources: Sequence[str]) -> dict[str, str]:
     """Sources by the name that pages see: the last part of a file's path, or an address without its password."""
     named: dict[str, str] = {}
     for source in sources:

@@ -82,3 +82,17 @@ def test_a_bad_zone_is_an_error_of_one_line(given: list[str], why: str) -> None:
     with pytest.raises(UsageError, match=why) as refused:
         RecognizerOptions(zone=given).check()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--zone", "a=1,2,30,40"], "name one"),
+        (["clip.mp4", "--zone", "a=1,2,30,40:model=mine"], "one model for all zones"),
+        (["clip.mp4", "--zone", "a=1,2,30"], "is no rectangle"),
+    ],
+)
+def test_the_view_refuses_zones_that_it_cannot_show(given: list[str], says: str, invoke: Invoke) -> None:
+    code, _, err = invoke("view", *given)
+    assert code == 2
+    assert says in err

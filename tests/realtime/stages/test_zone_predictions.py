@@ -19,7 +19,7 @@ from realtime.stages.events import EventOptions, OpenEvent
 from realtime.stages.looks import Looks, Terms
 from realtime.stages.region import Region
 from realtime.stages.where import box_in_source
-from realtime.stages.zone_predictions import ZonePredictions, check_seen, shares_of_cells
+from realtime.stages.zone_predictions import REST, ZonePredictions, check_seen, shares_of_cells
 from realtime.types import Box, Event, Frame, Picture, Prediction, of_whole
 from realtime.zones import Zone
 from tests.support.colours import SeesColours, coloured
@@ -163,23 +163,26 @@ class KnowsForty(PositionTicks):
 def plain(zone: Zone, each: Reading, region: Region) -> tuple[np.ndarray, dict[str, np.ndarray], Box | None]:
     """Probabilities of a zone, those of each stream, and the box of its action, one cell and one zone at a time."""
     shares = shares_of_cells(zone, each.picture, region, RGB).astype(np.float64)
-    part = shares / shares.sum()
+    part, outside = shares / shares.sum(), 1 - shares
+    weights_of_cells = part - REST * outside / max(1, outside.sum())
     sure = min(1.0, 1 / np.square(part).sum() / ENOUGH_CELLS)
     cells, weights = each.cells, each.cells.weights
     scores = {
-        name: own.astype(np.float64) @ cells.heads[name].kernel.T + cells.heads[name].bias
-        for name, own in cells.by_stream.items()
+        name: own.astype(np.float64) @ cells.heads[name].kernel.T for name, own in cells.by_stream.items()
     }
-    fused = sum(weights[name] * own for name, own in scores.items())
+    biases = {name: cells.heads[name].bias for name in scores}
+    fused, fused_bias = (sum(weights[name] * each[name] for name in scores) for each in (scores, biases))
 
-    def likely(of_cells: np.ndarray) -> np.ndarray:
-        powers = np.exp(sure * (part[..., None] * of_cells).sum(axis=(0, 1)))
+    def likely(of_cells: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        powers = np.exp(sure * ((weights_of_cells[..., None] * of_cells).sum(axis=(0, 1)) + bias))
         return np.asarray(powers / powers.sum())
 
-    leading = fused[..., likely(fused).argmax()]
+    number = likely(fused, fused_bias).argmax()
+    leading = fused[..., number] + fused_bias[number]
     inside = np.where(part > 0, leading, np.minimum(leading, 0)).astype(np.float32)
     box = box_in_source(inside, each.picture, region, RGB)
-    return likely(fused), {name: likely(own) for name, own in scores.items()}, box
+    by_stream = {name: likely(own, biases[name]) for name, own in scores.items()}
+    return likely(fused, fused_bias), by_stream, box
 
 
 def a_reading(seed: int, columns: int, picture: Picture) -> Reading:
@@ -189,6 +192,21 @@ def a_reading(seed: int, columns: int, picture: Picture) -> Reading:
     cells = Cells(by_stream, dict.fromkeys(by_stream, engine.head), {"rgb": 1.0, "flow": 0.5})
     whole = Prediction(0, 16, 0.0, 0.64, np.zeros(CLASSES, np.float32), (), ("rgb", "flow"), "continual")
     return Reading(whole, cells, picture)
+
+
+def test_what_goes_on_elsewhere_counts_against_a_zone() -> None:
+    """Its cells see it too."""
+    engine, picture = KnowsForty(), Picture((256, 256))
+    terms = Terms(1, EventOptions(), None)
+    looks = Looks({None: {"rgb": engine}}, terms, {}, 8, False, pytest.fail, pytest.fail, None)
+    stage = ZonePredictions(looks, RGB)
+    stage.push(Zone("left", 16, 16, 96, 224))
+    found = []
+    for elsewhere in (0, 1):
+        given = a_reading(0, 7, picture)
+        given.cells.by_stream["rgb"][:, 3:] += elsewhere * engine.head.kernel[5] / FEATURES
+        found += [out.probabilities for out in stage.push(given) if isinstance(out, Prediction)]
+    assert found[1][5] < 0.9 * found[0][5]
 
 
 @pytest.mark.parametrize(("region", "columns"), [(None, 7), ("full", 21)])

@@ -50,6 +50,7 @@ def server(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (folder / "site.toml").write_text(SITE)
     (folder / "painted.mp4").symlink_to(painted)
     command = [sys.executable, "-c", CODE, "view", str(folder / "site.toml"), "--port", "0"]
+    command += ["--zone", "bench=10%,20%,30%,40%"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "YARD_PASSWORD": "geheim"}
     with viewed(command, ends_within_s=60, env=env, never_said=("Traceback", "geheim")) as served:
         yield served
@@ -88,6 +89,7 @@ def test_a_camera_is_opened_as_the_file_says(server: Served) -> None:
             if state.get("answer"):
                 break
         assert state["answer"]["top"][0][0] == "painting red"
+        assert [zone["name"] for zone in state["zones"]] == ["bench"]
         jpeg = first_picture(server, token)
     assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (320, 240, 3)
 
