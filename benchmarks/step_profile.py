@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks import card
 from benchmarks.material import RGB_MODEL, checked_engines, precisions
 from engines.backends.openvino.device import core, hint
-from engines.backends.openvino.tune import with_zeros
+from engines.backends.openvino.timing import with_zeros
 from engines.backends.registry import Plan
 from engines.build import FORM, engine_folder, told_form
 from engines.spec import RGB

@@ -65,7 +65,7 @@ def build_engine(
             raise EngineError(
                 f"{backend} {plan.precision} built for {plan.mode} is not right: {'; '.join(failures)}"
             )
-        how = {TUNED: False, FORM: form, FORMS_MS: dict(forms.ms)}
+        how = {TUNED: False, FORM: form, FORMS_MS: dict(forms.ms), BUSY: forms.busy}
         facts = how | manifest(plan, backend, clip) | {"files": _hashes(scratch)}
         (scratch / "manifest.json").write_text(json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,17 +77,22 @@ def build_engine(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-FORM, FORMS_MS, TUNED = "form", "forms_ms", "tuned"
-"""In a manifest: the form of the network, what a step of each took, and whether that was to be measured."""
+FORM, FORMS_MS, TUNED, BUSY = "form", "forms_ms", "tuned", "busy"
+"""In a manifest: the form of the network, what a step of each took, whether that was to be measured, and whether other
+programs were in the way."""
 
 
 def told_form(folder: Path) -> str:
-    """What a built engine's manifest says of its form, such as "first layer: 32.9 ms a step, of 8 forms from 32.9 to
-    77.6 ms"; "" if it has none."""
+    """What a built engine's manifest says of its form; "" if it has none."""
     facts = json.loads((folder / "manifest.json").read_text())
     form, ms = facts.get(FORM, ""), facts.get(FORMS_MS, {})
-    if form not in ms:
-        return str(form)
+    if facts.get(BUSY):
+        return f"{form}, not timed: other programs keep this machine busy; build again with --rebuild"
+    return told(form, ms) if form in ms else str(form)
+
+
+def told(form: str, ms: Mapping[str, float]) -> str:
+    """Such as "first layer: 32.9 ms a step, of 8 forms from 32.9 to 77.6 ms"."""
     fastest, slowest = min(ms.values()), max(ms.values())
     return f"{form}: {ms[form]:.1f} ms a step, of {len(ms)} forms from {fastest:.1f} to {slowest:.1f} ms"
 

@@ -1,43 +1,58 @@
 """A built engine in a folder that can be carried to another machine and run there without torch. Imports no torch.
 
 DIR/bundle.json             what it is, its labels, and the sha256 of every other file
-DIR/rgb/, DIR/flow/         what the backend loads, and probe.npy: its logits for fixed ticks when it was bundled
+DIR/rgb/, DIR/flow/         what the backend loads, and probe.npy: its logits for fixed ticks when it was bundled;
+                            of a bundle that is tuned where it runs, in every form (`engines.bundle_forms`)
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.backends.registry import Plan, backend_module, choose_backend
 from engines.build import build_engine, engine_folder
-from engines.cache_folder import sha256_of
-from engines.check import TOLERANCE, random_ticks
+from engines.bundle_forms import (
+    PACKED,
+    PROBE,
+    TUNED,
+    Difference,
+    difference,
+    fastest,
+    pack_every_form,
+    probe,
+)
+from engines.cache_folder import Progress, sha256_of, silent
+from engines.check import TOLERANCE
 from engines.engine import Engine
 from engines.errors import EngineError, UsageError
-from engines.load import Engines
-from engines.runtime.whole_clip import clip_logits
-from engines.spec import Modality, StreamSpec, Weights
+from engines.load import Clips, Engines
+from engines.spec import Modality, StreamSpec, Tensors, Weights
 
 FORMAT = 2
 FILE = "bundle.json"
-PROBE = "probe.npy"
+Names = Mapping[str, tuple[str, ...]]
+"""Of the forms of each stream."""
 
 
-def write_engines(engines: Engines, out: Path) -> None:
+def write_engines(engines: Engines, out: Path, *, tune: bool = False, clips: Clips | None = None) -> Names:
     """The engines' files into the empty folder `out`, as small as their backend can make them, each with its probe.
 
+    `tune`: in every form that the backend has, to be timed where the bundle runs; `clips`: for int8. Returns the forms
+    by stream, none without `tune`.
+
     Raises:
-        UsageError: the backend leaves no files.
+        UsageError: the backend leaves no files, or has one form.
         EngineError: a bundled engine's logits differ from the original's.
     """
     from engines.weights.store import load_weights
 
+    names = {}
     for modality, engine in engines.by_stream.items():
         module = backend_module(engine.backend)
         if not module.COMPILES:
@@ -45,38 +60,45 @@ def write_engines(engines: Engines, out: Path) -> None:
                 f"backend {engine.backend} leaves no files to bundle; choose openvino or tensorrt with --backend"
             )
         plan = Plan(engine.spec, engine.weights, engine.mode, engine.precision)
-        (out / modality).mkdir()
+        folder = out / modality
+        folder.mkdir()
         tensors = load_weights(engine.weights.name, engine.spec.modality)[1]
-        folder = engine_folder(plan, engine.backend)
-        if not folder.is_dir():  # it runs on an engine that it shares with other models
-            build_engine(plan, engine.backend, tensors, folder, None)
-        module.pack(plan, tensors, folder, out / modality)
-        packed = module.load(plan, out / modality, None)
-        logits = probe(packed)
-        np.save(out / modality / PROBE, logits)
-        _check_packed(logits, probe(engine), engine)
+        clip = None if clips is None else clips.get(cast(Modality, modality))
+        names[modality] = _pack(plan, engine.backend, tensors, folder, clip, tune)
+        wanted = probe(engine)
+        packed = [
+            module.load(replace(plan, form=form), folder, None) for form in names[modality][:1] or ("",)
+        ]
+        np.save(folder / PROBE, probe(packed[0]))
+        _check_packed(difference(np.load(folder / PROBE), wanted), engine)
+    return names
 
 
-def _check_packed(packed: NDArray[np.float32], built: NDArray[np.float32], engine: Engine) -> None:
+def _pack(
+    plan: Plan, backend: str, tensors: Tensors, folder: Path, clip: NDArray[Any] | None, tune: bool
+) -> tuple[str, ...]:
+    if tune:
+        return pack_every_form(plan, backend, tensors, clip, folder)
+    built = engine_folder(plan, backend)
+    if not built.is_dir():  # it runs on an engine that it shares with other models
+        build_engine(plan, backend, tensors, built, None)
+    backend_module(backend).pack(plan, tensors, built, folder)
+    return ()
+
+
+def _check_packed(found: Difference, engine: Engine) -> None:
     """Only weights in half precision and the method of multiplication may differ."""
-    largest, mean = TOLERANCE["float16" if engine.precision == "float32" else engine.precision]
-    difference = np.abs(packed - built)
-    if not (difference.max() <= largest and difference.mean() <= mean):
+    as_precise = PACKED.get(engine.precision, engine.precision)
+    if not found.within(as_precise):
+        largest, mean = TOLERANCE[as_precise]
         raise EngineError(
-            f"the bundled {engine.spec.modality} engine is off by {difference.max():.3g}, {difference.mean():.3g} on average, "
-            f"allowed is {largest:.3g} and {mean:.3g}; "
-            "build it again: i3d-live build --rebuild"
+            f"the bundled {engine.spec.modality} engine is off by {found.largest:.3g}, {found.mean:.3g} on average, "
+            f"allowed is {largest:.3g} and {mean:.3g}; build it again: i3d-live build --rebuild"
         )
 
 
-def probe(engine: Engine) -> NDArray[np.float32]:
-    """Logits (positions, classes) of ticks that are the same on every machine."""
-    ticks = random_ticks(engine.spec)
-    return clip_logits(engine, ticks, len(ticks))
-
-
-def seal(engines: Engines, out: Path) -> None:
-    """Write bundle.json, which covers everything in `out`."""
+def seal(engines: Engines, out: Path, names: Names | None = None) -> None:
+    """Write bundle.json, which covers everything in `out`. `names`: as `write_engines` returned them."""
     first = next(iter(engines.by_stream.values()))
     streams = {
         modality: {
@@ -84,6 +106,7 @@ def seal(engines: Engines, out: Path) -> None:
             "weights_sha256": engine.weights.sha256,
             "source": engine.weights.source,
             "licence": engine.weights.licence,
+            "forms": list((names or {}).get(modality, ())),
         }
         for modality, engine in engines.by_stream.items()
     }
@@ -104,8 +127,9 @@ def seal(engines: Engines, out: Path) -> None:
     (out / FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_bundle(folder: Path) -> Engines:
-    """The engines of a bundle, after its files have been checked against their hashes.
+def load_bundle(folder: Path, tell: Progress = silent) -> Engines:
+    """The engines of a bundle, after its files have been checked against their hashes. `tell`: is told of the progress
+    where the forms of a bundle that is tuned are timed, the first time on a machine.
 
     Raises:
         EngineError: it is not a bundle, a file is missing or was changed, or its backend cannot run here.
@@ -122,13 +146,14 @@ def load_bundle(folder: Path) -> Engines:
             f"this bundle is {facts['precision']}, and {module.device()} runs {', '.join(module.precisions())} alone; "
             "bundle it again with one of these as --precision"
         )
-    engines = {
-        modality: module.load(_plan(facts, modality, stored), folder / modality, None)
-        for modality, stored in facts["streams"].items()
-    }
-    reason = (
-        f"{backend} {facts['precision']} on {module.device()} (bundle {folder}); weights {facts['model']}"
-    )
+    engines, notes = {}, [f"weights {facts['model']}"]
+    for modality, stored in facts["streams"].items():
+        plan = _plan(facts, modality, stored)
+        if names := stored.get("forms"):
+            form, note = fastest(plan, backend, folder / modality, names, tell)
+            plan, notes = replace(plan, form=form), [*notes, f"{modality} {note}"]
+        engines[modality] = module.load(plan, folder / modality, None)
+    reason = "; ".join([f"{backend} {facts['precision']} on {module.device()} (bundle {folder})", *notes])
     return Engines(engines.get("rgb"), engines.get("flow"), reason)
 
 
@@ -140,13 +165,15 @@ def check_bundle(folder: Path, engines: Engines) -> dict[str, float]:
     """
     found = {}
     for modality, engine in engines.by_stream.items():
-        difference = np.abs(probe(engine) - np.load(folder / modality / PROBE))
-        found[modality] = float(difference.max())
-        largest, mean = TOLERANCE[engine.precision]
-        if not (difference.max() <= largest and difference.mean() <= mean):
+        off = difference(probe(engine), np.load(folder / modality / PROBE))
+        found[modality] = off.largest
+        precision = engine.precision
+        if (folder / modality / TUNED).exists():  # it may be in another form
+            precision = PACKED.get(precision, precision)
+        if not off.within(precision):
             raise EngineError(
-                f"{modality} predicts otherwise here: a logit is off by {difference.max():.3g}, allowed is {largest:.3g}; "
-                "make the bundle on a machine of this kind"
+                f"{modality} predicts otherwise here: a logit is off by {off.largest:.3g}, allowed is "
+                f"{TOLERANCE[precision][0]:.3g}; make the bundle on a machine of this kind"
             )
     return found
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from engines.bundle import check_bundle, load_bundle
+from engines.load import Engines
 from realtime.errors import I3DLiveError
 from realtime.outputs.apart import check_apart
 from realtime.outputs.log import Line, Log, session_line
@@ -58,8 +59,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _load(folder: Path) -> Engines:
+    engines = load_bundle(folder, told)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    return engines
+
+
+def told(what: str, done: int, total: int | None) -> None:
+    """Show the progress of what is done once on a machine: a line that changes, or in a log one for each kind."""
+    if sys.stderr.isatty():
+        print(f"\rrun.py: {what}, once: {done} of {total}\033[K", end="", file=sys.stderr, flush=True)
+    elif not done:
+        print(f"run.py: {what}, once", file=sys.stderr, flush=True)
+
+
 def _check(folder: Path) -> None:
-    engines = load_bundle(folder)
+    engines = _load(folder)
     print(f"run.py: {engines.reason}", file=sys.stderr)
     print(json.dumps({"largest_difference": check_bundle(folder, engines)}))
 
@@ -78,7 +94,7 @@ def watch(folder: Path, source: str, log: Path | None) -> None:
         video = keep_open(source)
         stack.callback(video.close)
         write: Callable[[Line], None] = stack.enter_context(Log(log or "-")).write
-        engines = load_bundle(folder)
+        engines = _load(folder)
         recognizer = Recognizer(engines.by_stream, submit=submit)
         session = Session(video, recognizer, write=write)
         session.write(session_line(video, engines, recognizer))

@@ -64,6 +64,8 @@ class Forms:
     names: tuple[str, ...]
     ms: Mapping[str, float] = field(default_factory=dict)
     """What a step of each took, if that was measured on this machine."""
+    busy: bool = False
+    """Whether it could not be measured because of other programs."""
 
 
 class Backend(Protocol):

@@ -11,7 +11,7 @@ import typer
 
 from engines.backends.registry import REGISTRY
 from engines.bundle import seal, write_engines
-from engines.load import Engines
+from engines.load import Clips, Engines
 from realtime.commands.options import ModelOptions
 from realtime.commands.prepare import PREPARE, Prepare
 from realtime.commands.progress import waiting
@@ -30,7 +30,7 @@ CODE = (
     "realtime/stages/*.py",
 )
 """Code of this project in a bundle, in addition to the backend: no networks, weights, commands or live view."""
-OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run")
+OF_THE_BACKEND = ("__init__", "backend", "cuda", "device", "run", "timing")
 """The files that run its engines, not those that build them."""
 PACKAGES = ("av", "numpy", "opencv-python-headless")
 FOR_FLOW = ("numba", "platformdirs", "filelock")
@@ -64,6 +64,12 @@ In {out}: {size_mb:.1f} MB. On the machine that is to run it, in a fresh environ
 def bundle(
     out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
     model: ModelOptions = ModelOptions(),
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Pack every form of the network; the first start finds the fastest on its machine."
+        ),
+    ] = False,
     *,
     prepare: Prepare = PREPARE,
 ) -> None:
@@ -76,8 +82,9 @@ def bundle(
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         scratch.mkdir()
-        with waiting("Packing"):
-            fill(engines, scratch)
+        clips = prepare.clips(engines) if tune else None
+        with waiting("Packing every form" if tune else "Packing"):
+            fill(engines, scratch, tune=tune, clips=clips)
         scratch.rename(out)
     except OSError as error:
         raise OutputError(
@@ -89,9 +96,16 @@ def bundle(
     print(NEXT.format(out=out, size_mb=size_mb).strip())
 
 
-def fill(engines: Engines, out: Path, runtimes: Mapping[str, Sequence[str]] = RUNTIMES) -> None:
-    """Write a whole bundle into the empty folder `out`."""
-    write_engines(engines, out)
+def fill(
+    engines: Engines,
+    out: Path,
+    runtimes: Mapping[str, Sequence[str]] = RUNTIMES,
+    *,
+    tune: bool = False,
+    clips: Clips | None = None,
+) -> None:
+    """Write a whole bundle into the empty folder `out`. `tune`, `clips`: see `write_engines`."""
+    forms = write_engines(engines, out, tune=tune, clips=clips)
     backend = next(iter(engines.by_stream.values())).backend
     for path in sources(backend):
         target = out / "code" / path.relative_to(ROOT)
@@ -100,7 +114,7 @@ def fill(engines: Engines, out: Path, runtimes: Mapping[str, Sequence[str]] = RU
     (out / "run.py").write_text(RUN_PY)
     packages = [*runtimes.get(backend, (backend,)), *PACKAGES, *(FOR_FLOW if engines.flow else ())]
     (out / "requirements.txt").write_text("".join(map(requirement, packages)))
-    seal(engines, out)
+    seal(engines, out, forms)
 
 
 def sources(backend: str) -> list[Path]:

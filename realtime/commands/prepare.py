@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.load import Bulk, Engines, Trunks
+from engines.load import Bulk, Clips, Engines, Trunks
 from engines.spec import Modality, Streams
 from realtime.commands.options import ModelOptions
 from realtime.commands.progress import fetching, waiting
@@ -76,6 +76,17 @@ class Prepare:
             return calibrated(
                 model, options.engine, concurrent=concurrent, trunks=trunks, bulk=bulk, threads=threads
             )
+
+    def clips(self, engines: Engines) -> Clips:
+        """What engines in few bits are calibrated on, for the streams of these; nothing for those of other precisions."""
+        from engines.weights.store import find_model
+        from realtime.calibration import calibration_clips
+
+        first = next(iter(engines.by_stream.values()))
+        if first.precision != "int8":
+            return {}
+        streams: Streams = "rgb" if engines.flow is None else "both" if engines.rgb else "flow"
+        return calibration_clips(find_model(first.weights.name), streams)
 
     def demo_clip(self) -> Path:
         """The clip that engines are calibrated on, fetched if it is missing."""

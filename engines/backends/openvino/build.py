@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from engines.backends.graphs import Graph, graphs, window
 from engines.backends.onnx_writer import to_onnx
 from engines.backends.openvino.device import core, hint
 from engines.backends.openvino.forms import forms, known_best, processor_kind
-from engines.backends.openvino.run import SHARED
+from engines.backends.openvino.run import FORMS, SHARED, form_folder
 from engines.backends.registry import Plan
 from engines.head import head_of, load_head, mean_of_cells, save_head
 from engines.nets.folded import Faster
@@ -115,17 +116,42 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     else:
         plain = _models(plan, tensors, None)
         models = {name: remembering(model, plan.precision) for name, model in plain.items()}
-    for name, model in models.items():
-        ov.save_model(model, out / f"{name}.xml", compress_to_fp16=True)
+    _store(models, out)
     _share_weights(out)
     save_head(load_head(folder), out)
+
+
+def pack_forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, out: Path) -> tuple[str, ...]:
+    """Every form as `pack` stores one. What forms have in common is stored once."""
+    every = forms(plan)
+    (out / FORMS).mkdir()
+    for name, faster in every.items():
+        models = _models(plan, tensors, faster)
+        if plan.precision == "int8":
+            from engines.backends.openvino.int8 import quantised, require_clip
+
+            models = quantised(models, require_clip(clip))
+        _store(
+            {graph: remembering(each, plan.precision) for graph, each in models.items()},
+            form_folder(out, name),
+        )
+    _share_weights(out)
+    save_head(head_of(tensors), out)
+    return tuple(every)
+
+
+def _store(models: Mapping[str, Any], folder: Path) -> None:
+    """In half precision."""
+    folder.mkdir(exist_ok=True)
+    for name, model in models.items():
+        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=True)
 
 
 def _share_weights(folder: Path) -> None:
     """Move the constants of all graphs into one file, without duplicates."""
     places: dict[bytes, int] = {}
     with open(folder / SHARED, "wb") as shared:
-        for path in sorted(folder.glob("*.xml")):
+        for path in sorted(folder.rglob("*.xml")):
             graph = ElementTree.parse(path)
             own = path.with_suffix(".bin").read_bytes()
             for data in graph.iterfind(".//layer[@type='Const']/data"):

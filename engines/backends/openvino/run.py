@@ -37,6 +37,8 @@ NAMES = ("boundary", "interior", "preview", "end")
 """The graphs that an engine may have."""
 SHARED = "weights.bin"
 """In a bundle, the constants of all graphs."""
+FORMS = "forms"
+"""In a bundle that is tuned where it runs, the folder that has one for each form of the graphs."""
 
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
@@ -57,22 +59,37 @@ def forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
     return tuned(plan, tensors, clip, plan.tell)
 
 
+def pack_forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, out: Path) -> tuple[str, ...]:
+    """For a bundle that is tuned where it runs: every form of the graphs into the empty `out`; their names, the usual
+    one first. `clip`: for int8."""
+    from engines.backends.openvino.build import pack_forms as pack_here
+
+    return pack_here(plan, tensors, clip, out)
+
+
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     from engines.backends.openvino.build import pack as pack_here
 
     pack_here(plan, tensors, folder, out)
 
 
+def form_folder(folder: Path, form: str) -> Path:
+    """Where the graphs of this form are."""
+    packed = folder / FORMS / form.replace(",", "").replace(" ", "-")
+    return packed if form and (folder / FORMS).is_dir() else folder
+
+
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert folder is not None
+    head, folder = load_head(folder), form_folder(folder, plan.form)
     facts = "openvino", plan.precision, device()
     share = plan.engines_at_a_time
     if plan.mode != "window":
         graphs = OpenVINOGraphs(folder, plan)
         return StreamingEngine(
-            plan.spec, plan.weights, plan.mode, *facts, graphs, load_head(folder), graphs.step_ticks, share
+            plan.spec, plan.weights, plan.mode, *facts, graphs, head, graphs.step_ticks, share
         )
-    requests = Requests(_compiled(folder, ("window",), plan)["window"], plan.parallel_steps)
+    requests = Requests(compiled(folder, ("window",), plan)["window"], plan.parallel_steps)
 
     def run(chunk: NDArray[Any]) -> Floats:
         cells = []
@@ -82,9 +99,7 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
                 cells.append(request.get_output_tensor(0).data.copy())
         return _joined(cells)
 
-    return WindowEngine(
-        plan.spec, plan.weights, *facts, run, load_head(folder), engines_at_a_time=plan.engines_at_a_time
-    )
+    return WindowEngine(plan.spec, plan.weights, *facts, run, head, engines_at_a_time=plan.engines_at_a_time)
 
 
 class Requests:
@@ -120,9 +135,9 @@ class OpenVINOGraphs:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         names = [name for name in NAMES if (folder / f"{name}.xml").exists()]
-        compiled = _compiled(folder, names, plan)
-        self.requests = {name: Requests(model, plan.parallel_steps) for name, model in compiled.items()}
-        chunk, *memories = compiled["interior"].inputs
+        models = compiled(folder, names, plan)
+        self.requests = {name: Requests(model, plan.parallel_steps) for name, model in models.items()}
+        chunk, *memories = models["interior"].inputs
         self.step_ticks = int(chunk.shape[1]) - SEEN_TICKS
         """New ticks in a step."""
         self._layout = [(x.element_type, x.shape) for x in memories]
@@ -174,7 +189,7 @@ def hints(plan: Plan) -> dict[str, Any]:
     return latency | share if plan.engines_at_a_time > 1 else latency
 
 
-def _compiled(folder: Path, names: Sequence[str], plan: Plan) -> dict[str, Any]:
+def compiled(folder: Path, names: Sequence[str], plan: Plan) -> dict[str, Any]:
     """The graphs of an engine, ready to run."""
     how = hints(plan)
     with ExitStack() as stack:
@@ -188,9 +203,9 @@ def _compiled(folder: Path, names: Sequence[str], plan: Plan) -> dict[str, Any]:
 
 
 def _compile(path: Path, hints: Mapping[str, Any]) -> Any:
-    shared = path.parent / SHARED
+    shared = [place / SHARED for place in (path.parent, path.parents[2]) if (place / SHARED).exists()]
     try:
-        model = core().read_model(path, shared) if shared.exists() else path
+        model = core().read_model(path, shared[0]) if shared else path
         return core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
         reason = " ".join(str(error).split())

@@ -10,7 +10,7 @@ from functools import partial
 from engines.backends.graphs import graphs
 from engines.backends.openvino.build import read, remembering
 from engines.backends.openvino.device import core, hint
-from engines.backends.openvino.tune import with_zeros
+from engines.backends.openvino.timing import with_zeros
 from engines.backends.registry import Plan
 from engines.engine import POSITION_TICKS
 from engines.nets.folded import Faster

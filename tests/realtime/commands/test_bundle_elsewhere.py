@@ -15,10 +15,9 @@ import pytest
 from engines.bundle import load_bundle, probe
 from engines.check import TOLERANCE
 from engines.load import Engines, load_engines
-from engines.weights import formats
-from engines.weights.fetch import save_weights
 from realtime.commands import bundle as command
 from tests.support.made_clips import every, write_clip
+from tests.support.narrow import save_narrow
 
 GOAL_MB = 30
 
@@ -102,19 +101,10 @@ def runs_elsewhere(engines: Engines, tmp_path: Path) -> Path:
 def test_an_engine_gives_the_same_logits_where_there_is_no_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network a sixteenth as wide, so that it is built quickly."""
-    import torch
-
-    from engines.nets.i3d import I3D
-
-    torch.manual_seed(0)
-    net = I3D(5, 3, divide=16)
-    tensors = {n: t.numpy() for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
-    shapes: dict[str, tuple[int, ...]] = {name: tensor.shape for name, tensor in tensors.items()}
-    monkeypatch.setitem(formats.SHAPES, "i3d", lambda *_: shapes)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    save_weights("narrow", "rgb", tensors, tuple("abcde"), source="made for a test", licence="none")
-    runs_elsewhere(load_engines("narrow", "openvino", "float32", "continual"), tmp_path)
+    runs_elsewhere(
+        load_engines(save_narrow(tmp_path / "cache", monkeypatch), "openvino", "float32", "continual"),
+        tmp_path,
+    )
 
 
 @pytest.mark.weights

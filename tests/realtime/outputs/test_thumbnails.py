@@ -215,7 +215,7 @@ def test_run_gives_zones_a_row(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     invoke = invoke_with(capsys, Doubles(Engines(SeesColours(), None, "double")))
     heights = []
     for options in ([], ["--zone", "till=60,10,200,220"]):
-        code, _, err = invoke("run", clip, "--timeline", tmp_path / "t.png", *options)
+        code, _, err = invoke("run", clip, "--on", "0.4", "--timeline", tmp_path / "t.png", *options)
         assert (code, err) == (0, "")
         heights.append(cv2.imread(str(tmp_path / "t.png")).shape[0])
     assert heights[1] == heights[0] + ROW_PX
