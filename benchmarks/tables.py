@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.card import RESULTS, ROOT
 from benchmarks.tables_cameras import cameras, step_profile
-from benchmarks.tables_cluster import cluster, fleet, fleet_4
+from benchmarks.tables_cluster import cluster, fleet
 from benchmarks.tables_features import features, of_archive
 from benchmarks.tables_fleet import fleet_costs, fleet_memory, fleet_sim, fleet_varied
 from benchmarks.tables_idle import idle
@@ -72,8 +72,7 @@ def caption(name: str, machine: dict[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     where = f"{machine['cpu']}, {machine['cores']} cores{gpu}, {machine['date']}"
     simulated = "Simulated by " if name == OF_SIMULATED else ""
-    script = name.replace("fleet_4", "fleet --cameras 4")
-    return f"<sub>{simulated}`python -m benchmarks.{script}`: {where}; {told}.</sub>"
+    return f"<sub>{simulated}`python -m benchmarks.{name}`: {where}; {told}.</sub>"
 
 
 def faster(times: float) -> str:
@@ -256,7 +255,7 @@ TABLES: Tables = {
 """Tables of what `make bench` and `make bench-long` measure."""
 OTHERS: Tables = {
     table.__name__: table
-    for table in (soak, step_profile, view, where, zones, idle, features, cluster, fleet, fleet_4)
+    for table in (soak, step_profile, view, where, zones, idle, features, cluster, fleet)
 } | {"input": input_table}
 """Tables of what takes hours or a browser."""
 README_TABLES: Tables = {"five": five}

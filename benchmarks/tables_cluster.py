@@ -57,8 +57,3 @@ def fleet(found: dict[str, Any]) -> Rows:
             f"{found['lines_lost']}, {found['lines_doubled']}",
         ),
     ]
-
-
-def fleet_4(found: dict[str, Any]) -> Rows:
-    """Likewise, of four cameras."""
-    return fleet(found)
