@@ -1,7 +1,7 @@
 """What happens to a fleet of cameras when machines die: a real Ray cluster of three nodes on this machine, six cameras
 from a real RTSP server, and SIGKILL.
 
-    python -m benchmarks.fleet [--kills 10] [--cameras 6] [--quick]      results/fleet.json; of another number: fleet_N.json
+    python -m benchmarks.fleet [--kills 10] [--cameras 6] [--quick]      results/fleet.json; of others: fleet_N.json
 
 Nodes are killed one after another, whichever has cameras; each time a new one joins. The supervisor is killed. A node
 is stopped for 20 s and goes on (to the others it is cut off). One is slowed down by busy loops. In the end the log is

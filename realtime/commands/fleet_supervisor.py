@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import find_model
-from realtime.cluster.connect import alive_nodes, this_code, without_code
+from realtime.cluster.connect import alive_nodes, not_nice, this_code, without_code
 from realtime.cluster.model_copy import copy_of
 from realtime.commands.fleet_posts import Post, named, post_on
 from realtime.commands.fleet_watcher import Settings
@@ -31,6 +31,7 @@ class SupervisorActor:
 
     def __init__(self, cameras: Mapping[str, Any], plan: "Plan", priorities: Mapping[str, int], version: int):
         """`cameras`: by name, a `Named` each. `plan`: the rest, with the names of its models."""
+        not_nice()
         names = [plan.model.model or "", *plan.zone_models()]
         models = {name: copy_of(find_model(name), plan.model.engine.streams) for name in names}
         settings = Settings(replace(plan, sources=()), models)

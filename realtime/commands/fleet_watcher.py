@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engines.weights.store import Model
-from realtime.cluster.connect import check_code
+from realtime.cluster.connect import check_code, not_nice
 from realtime.commands.outputs import LogOptions, Write, together, webhook_writer
 from realtime.commands.prepare import Prepare
 from realtime.commands.run import mqtt_of
@@ -82,6 +82,7 @@ class Watcher:
     def __init__(self, code: str, belongs: Callable[[], bool]) -> None:
         """`code`: `this_code` of the supervisor. `belongs`: whether this node is part of the cluster; may take long, or
         raise."""
+        not_nice()
         self._belongs = belongs
         self._error: str | None = None
         try:

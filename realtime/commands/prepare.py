@@ -78,7 +78,7 @@ class Prepare:
             )
 
     def clips(self, engines: Engines) -> Clips:
-        """What engines in few bits are calibrated on, for the streams of these; nothing for those of other precisions."""
+        """What engines in few bits are calibrated on, for the streams of these; nothing for other precisions."""
         from engines.weights.store import find_model
         from realtime.calibration import calibration_clips
 

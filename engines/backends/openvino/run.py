@@ -81,15 +81,15 @@ def form_folder(folder: Path, form: str) -> Path:
 
 def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngine:
     assert folder is not None
-    head, folder = load_head(folder), form_folder(folder, plan.form)
+    of_form = form_folder(folder, plan.form)
     facts = "openvino", plan.precision, device()
     share = plan.engines_at_a_time
     if plan.mode != "window":
-        graphs = OpenVINOGraphs(folder, plan)
+        graphs = OpenVINOGraphs(of_form, plan)
         return StreamingEngine(
-            plan.spec, plan.weights, plan.mode, *facts, graphs, head, graphs.step_ticks, share
+            plan.spec, plan.weights, plan.mode, *facts, graphs, load_head(folder), graphs.step_ticks, share
         )
-    requests = Requests(compiled(folder, ("window",), plan)["window"], plan.parallel_steps)
+    requests = Requests(compiled(of_form, ("window",), plan)["window"], plan.parallel_steps)
 
     def run(chunk: NDArray[Any]) -> Floats:
         cells = []
@@ -99,7 +99,9 @@ def load(plan: Plan, folder: Path | None, tensors: Tensors | None) -> LoadedEngi
                 cells.append(request.get_output_tensor(0).data.copy())
         return _joined(cells)
 
-    return WindowEngine(plan.spec, plan.weights, *facts, run, head, engines_at_a_time=plan.engines_at_a_time)
+    return WindowEngine(
+        plan.spec, plan.weights, *facts, run, load_head(folder), engines_at_a_time=plan.engines_at_a_time
+    )
 
 
 class Requests:

@@ -41,8 +41,8 @@ def timed(
     processor: Callable[[], float] = time.process_time,
 ) -> Forms:
     """Forms by what a step of each takes, the fastest first; as they are given if other programs keep this machine too
-    busy to tell. `requests`: by form, the usual one first. `clock`, `processor`: seconds that have passed, and that this
-    program's threads have run."""
+    busy to tell. `requests`: by form, the usual one first. `clock`, `processor`: seconds that have passed, and that
+    the threads of this program have run."""
     times: dict[str, list[float]] = {name: [] for name in requests}
     start_s, processor_s = clock(), processor()
     for turn in range(ROUNDS):

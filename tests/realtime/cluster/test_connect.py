@@ -1,17 +1,21 @@
 """What is said where a cluster cannot be joined, or a machine of it cannot help."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engines.load import EngineOptions
-from realtime.cluster.connect import connected, this_code, why_not
+from realtime.cluster.connect import connected, not_nice, this_code, why_not
 from realtime.cluster.model_copy import ModelCopy
 from realtime.cluster.worker import Recipe, Worker
 from realtime.errors import I3DLiveError, UsageError
 from realtime.features.conventions import PRESETS
 from realtime.features.files import Settings
+from tests.conftest import ROOT
 from tests.support.command_line import invoke_with
 
 
@@ -103,3 +107,28 @@ def test_without_ray_the_extra_is_named(
     code, _, err = invoke_with(capsys)("features", tmp_path, "--out", tmp_path / "out", "--cluster", "local")
     assert code == 1
     assert err == "i3d-live: --cluster needs ray, which is not installed; pip install 'i3d-live[cluster]'\n"
+
+
+NICE = """
+import os, threading
+from pathlib import Path
+from realtime.cluster.connect import not_nice
+os.nice(15)
+ended = threading.Event()
+threading.Thread(target=ended.wait).start()  # as those of Ray, which run before
+not_nice()
+threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+print(len(threads) > 1, {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads})
+ended.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="others may not raise priorities")
+def test_a_watcher_does_not_wait_for_every_other_program() -> None:
+    """Ray starts workers at niceness 15: beside two busy loops a camera had no prediction within a minute."""
+    done = subprocess.run([sys.executable, "-c", NICE], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["True", "{0}"]
+
+
+def test_one_who_may_not_raise_priorities_is_not_stopped(tmp_path: Path) -> None:
+    not_nice(tmp_path / "nothing")
