@@ -16,8 +16,8 @@ class Assumed:
     dies_every_days: float = 30.0
     """A node, on average: power, restarts, updates."""
     back_after_s: float = 600.0
-    detected_after_s: float = 15.0
-    """Ray's default: five health checks, three seconds apart."""
+    detected_after_s: float = 2.5
+    """The supervisor waits so long for an answer; Ray, as it is set up by default, 15 s."""
     decides_every_s: float = 10.0
     measures_every_s: float = 600.0
     settled_after_s: float = 60.0

@@ -31,7 +31,7 @@ VARIED = 100
 VARIATIONS: dict[str, dict[str, Any]] = {
     "as above": {},
     "no spare node": {"spare_share": 0.0},
-    "a dead node is noticed after 5 s": {"detected_after_s": 5.0},
+    "a dead node is noticed after 15 s": {"detected_after_s": 15.0},
     "a dead node is noticed after 60 s": {"detected_after_s": 60.0},
     "a node dies every 3 days": {"dies_every_days": 3.0},
     "nodes of 8 cores": {"node_cores": 8.0},
