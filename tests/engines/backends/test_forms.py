@@ -120,10 +120,10 @@ def test_all_forms_are_timed_and_the_build_says_which_it_took(tmp_path: Path) ->
 
 def test_what_was_not_tuned_is_built_again_only_for_one_who_asks(tmp_path: Path) -> None:
     folder = tmp_path / "engine"
-    build_engine(plan("window"), "openvino", TENSORS, folder, None)
+    build_engine(plan("continual"), "openvino", TENSORS, folder, None)
     assert told_form(folder) == forms.ALL
-    assert stale_field(folder, manifest(plan("window"), "openvino", None)) is None
-    wanted = manifest(replace(plan("window"), tell=told), "openvino", None)
+    assert stale_field(folder, manifest(plan("continual"), "openvino", None)) is None
+    wanted = manifest(replace(plan("continual"), tell=told), "openvino", None)
     assert stale_field(folder, wanted) == "tuned was False, is True"
 
 
@@ -149,11 +149,11 @@ def test_the_next_form_is_taken_where_the_fastest_is_not_right(
     backend = FirstIsWrong()
     register(monkeypatch, backend, "openvino")
     folder = tmp_path / "engine"
-    build_engine(replace(plan("window"), tell=told), "openvino", TENSORS, folder, None)
+    build_engine(replace(plan("continual"), tell=told), "openvino", TENSORS, folder, None)
     facts = json.loads((folder / "manifest.json").read_text())
     rank = (
         timing.ranked(facts["forms_ms"], forms.ALL)
         if facts["forms_ms"]
-        else tuple(forms.forms(plan("window")))
+        else tuple(forms.forms(plan("continual")))
     )
     assert (backend.built, facts["form"]) == (list(rank[:2]), rank[1])
