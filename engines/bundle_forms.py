@@ -34,7 +34,7 @@ TUNED = "tuned.json"
 def pack_every_form(
     plan: Plan, backend: str, tensors: Tensors, clip: NDArray[Any] | None, out: Path
 ) -> tuple[str, ...]:
-    """Every form of an engine into the empty `out`; the names of those that are right, the usual one first.
+    """Every form of an engine into the empty `out`; their names, the usual one first.
 
     Raises:
         UsageError: this backend has one form.

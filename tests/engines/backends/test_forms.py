@@ -102,7 +102,7 @@ def test_forms_are_not_compared_while_other_programs_are_in_the_way(share: float
 
 def test_all_forms_are_timed_and_the_build_says_which_it_took(tmp_path: Path) -> None:
     steps: list[tuple[str, int, int | None]] = []
-    asked = replace(plan("preview"), tell=lambda *step: steps.append(step))
+    asked = replace(plan("continual"), tell=lambda *step: steps.append(step))
     folder = tmp_path / "engine"
     build_engine(asked, "openvino", TENSORS, folder, None)
     found = json.loads((folder / "manifest.json").read_text())
