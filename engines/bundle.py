@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from engines.backends.registry import Plan, backend_module, choose_backend
 from engines.build import build_engine, engine_folder
 from engines.bundle_forms import (
-    PACKED,
     PROBE,
-    TUNED,
     Difference,
+    as_packed,
     difference,
     fastest,
     pack_every_form,
@@ -86,7 +85,7 @@ def _pack(
 
 def _check_packed(found: Difference, engine: Engine) -> None:
     """Only weights in half precision and the method of multiplication may differ."""
-    as_precise = PACKED.get(engine.precision, engine.precision)
+    as_precise = as_packed(engine.precision)
     if not found.within(as_precise):
         largest, mean = TOLERANCE[as_precise]
         raise EngineError(
@@ -161,13 +160,12 @@ def check_bundle(folder: Path, engines: Engines) -> dict[str, float]:
     Raises:
         EngineError: beyond what the precision allows.
     """
-    found = {}
+    found, streams = {}, _read(folder)["streams"]
     for modality, engine in engines.by_stream.items():
         off = difference(probe(engine), np.load(folder / modality / PROBE))
         found[modality] = off.largest
-        precision = engine.precision
-        if (folder / modality / TUNED).exists():  # it may be in another form
-            precision = PACKED.get(precision, precision)
+        may_differ = streams[modality].get("forms")  # it may be another one than that of the probe
+        precision = as_packed(engine.precision) if may_differ else engine.precision
         if not off.within(precision):
             raise EngineError(
                 f"{modality} predicts otherwise here: a logit is off by {off.largest:.3g}, allowed is "

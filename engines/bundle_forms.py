@@ -26,8 +26,6 @@ from engines.spec import Tensors
 TUNES = ("openvino",)
 """Backends that have several forms of a network."""
 PROBE = "probe.npy"
-PACKED = {"float32": "float16"}
-"""As what an engine of this precision is compared where weights in half precision or the form may differ."""
 TUNED = "tuned.json"
 
 
@@ -44,7 +42,7 @@ def pack_every_form(
             f"--tune chooses between forms of a network, and {backend} has one; leave it out, or choose "
             f"{', '.join(TUNES)} with --backend"
         )
-    from engines.backends.openvino.run import pack_forms
+    from engines.backends.openvino.build import pack_forms
 
     return pack_forms(plan, tensors, clip, out)
 
@@ -76,12 +74,17 @@ def _first_right(plan: Plan, backend: str, folder: Path, names: Sequence[str]) -
     wanted = np.load(folder / PROBE)
     for name in names:
         engine = backend_module(backend).load(replace(plan, form=name), folder, None)
-        if difference(probe(engine), wanted).within(PACKED.get(plan.precision, plan.precision)):
+        if difference(probe(engine), wanted).within(as_packed(plan.precision)):
             return name
     raise EngineError(
         f"no form of the {plan.spec.modality} engine predicts here as where the bundle was made; make the bundle on a "
         "machine of this kind"
     )
+
+
+def as_packed(precision: str) -> str:
+    """As what an engine of this precision is compared where weights in half precision or the form may differ."""
+    return "float16" if precision == "float32" else precision
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,14 @@ def test_a_form_that_predicts_otherwise_is_left_out(bundle: Path) -> None:
         load_bundle(bundle)
 
 
+def test_forms_may_differ_also_where_nothing_can_be_remembered(bundle: Path) -> None:
+    """Such as in a folder that can only be read: another form than that of the probe may run there."""
+    engines = load_bundle(bundle)
+    (bundle / "rgb" / TUNED).unlink(missing_ok=True)
+    np.save(bundle / "rgb" / "probe.npy", np.load(bundle / "rgb" / "probe.npy") + np.float32(0.01))
+    assert check_bundle(bundle, engines)["rgb"] == pytest.approx(0.01, rel=0.01)
+
+
 def spoil(form: Path) -> None:
     """Give it a file of weights of its own, in which those of the last layers are far too large."""
     weights = bytearray((form.parent.parent / "weights.bin").read_bytes())
