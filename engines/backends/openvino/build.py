@@ -29,9 +29,9 @@ STEP_LENGTH = "step_length.json"
 
 def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] | None) -> None:
     if plan.precision == "int8":
-        from engines.backends.openvino.int8 import quantised, require_clip
+        from engines.backends.openvino.int8 import require_clip
 
-        clip = require_clip(calibration)
+        require_clip(calibration)  # before anything takes long
     form = plan.form or known_best(plan, processor_kind())
     faster, step_ticks = forms(plan)[form], plan.step_ticks
     if plan.long_steps and step_ticks is None:
@@ -41,20 +41,26 @@ def build(plan: Plan, tensors: Tensors, folder: Path, calibration: NDArray[Any] 
         step_ticks = best(times_ms)
         facts = {"step_ticks": step_ticks, "ms_for_8_ticks": {n: round(ms, 2) for n, ms in times_ms.items()}}
         (folder / STEP_LENGTH).write_text(json.dumps(facts) + "\n")
-    models = _models(plan, tensors, faster, step_ticks)
-    if plan.precision == "int8":
-        models = quantised(models, clip)
-    for name, model in models.items():
-        ov.save_model(remembering(model, plan.precision), folder / f"{name}.xml", compress_to_fp16=False)
+    for name, model in _models(plan, tensors, faster, calibration, step_ticks).items():
+        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
     save_head(head_of(tensors), folder)
 
 
 def _models(
-    plan: Plan, tensors: Tensors, faster: Faster | None, step_ticks: int | None = None
+    plan: Plan,
+    tensors: Tensors,
+    faster: Faster | None,
+    clip: NDArray[Any] | None,
+    step_ticks: int | None = None,
 ) -> dict[str, Any]:
-    """OpenVINO's model of each graph of the engine."""
+    """OpenVINO's model of each graph of the engine, as it is stored. `clip`: for int8."""
     of_plan = graphs(plan.spec, plan.mode, tensors, faster=faster, step_ticks=step_ticks)
-    return {graph.name: read(graph) for graph in of_plan}
+    models = {graph.name: read(graph) for graph in of_plan}
+    if plan.precision == "int8":
+        from engines.backends.openvino.int8 import quantised, require_clip
+
+        models = quantised(models, require_clip(clip))
+    return {name: remembering(model, plan.precision) for name, model in models.items()}
 
 
 def read(graph: Graph) -> Any:
@@ -114,8 +120,7 @@ def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     if plan.precision == "int8":
         models = {path.stem: core().read_model(path) for path in sorted(folder.glob("*.xml"))}
     else:
-        plain = _models(plan, tensors, None)
-        models = {name: remembering(model, plan.precision) for name, model in plain.items()}
+        models = _models(plan, tensors, None, None)
     _store(models, out)
     _share_weights(out)
     save_head(load_head(folder), out)
@@ -126,15 +131,7 @@ def pack_forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, out: Pat
     every = forms(plan)
     (out / FORMS).mkdir()
     for name, faster in every.items():
-        models = _models(plan, tensors, faster)
-        if plan.precision == "int8":
-            from engines.backends.openvino.int8 import quantised, require_clip
-
-            models = quantised(models, require_clip(clip))
-        _store(
-            {graph: remembering(each, plan.precision) for graph, each in models.items()},
-            form_folder(out, name),
-        )
+        _store(_models(plan, tensors, faster, clip), form_folder(out, name))
     _share_weights(out)
     save_head(head_of(tensors), out)
     return tuple(every)

@@ -59,14 +59,6 @@ def forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None) -> Forms:
     return tuned(plan, tensors, clip, plan.tell)
 
 
-def pack_forms(plan: Plan, tensors: Tensors, clip: NDArray[Any] | None, out: Path) -> tuple[str, ...]:
-    """For a bundle that is tuned where it runs: every form of the graphs into the empty `out`; their names, the usual
-    one first. `clip`: for int8."""
-    from engines.backends.openvino.build import pack_forms as pack_here
-
-    return pack_here(plan, tensors, clip, out)
-
-
 def pack(plan: Plan, tensors: Tensors, folder: Path, out: Path) -> None:
     from engines.backends.openvino.build import pack as pack_here
 
