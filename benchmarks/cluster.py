@@ -12,7 +12,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,13 @@ def run(videos: Path, computes: Computes, threads: int) -> tuple[float, Contents
         return wall_s, {path.name: path.read_bytes() for path in Path(out).iterdir()}
 
 
+def recipe() -> Recipe:
+    return Recipe(this_code(), copy_of(find_model(RGB_MODEL), "rgb"), OPTIONS, SETTINGS, None)
+
+
 def on_cluster(videos: Path, count: int) -> tuple[float, Contents]:
     """With so many workers, once all are ready."""
-    recipe = Recipe(this_code(), copy_of(find_model(RGB_MODEL), "rgb"), OPTIONS, SETTINGS, None)
-    with Workers(recipe, count, lambda text: None) as workers:
+    with Workers(recipe(), count, lambda text: None) as workers:
         hello = workers.first()
         while workers.ready < count:
             time.sleep(0.1)
@@ -92,13 +96,11 @@ def measured(videos: Path) -> dict[str, Any]:
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="four videos; the results are not stored")
-    quick = parser.parse_args().quick
-    count = 4 if quick else VIDEOS
+@contextmanager
+def videos_and_cluster(count: int) -> Iterator[Path]:
+    """A folder of so many videos, and a Ray cluster of one node, for the time of the block."""
+    import ray
+
     fetch(RGB_MODEL)
     resize_on_one_thread()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,14 +109,23 @@ def main() -> None:
         write_video(videos / "00.mp4", SIZE_PX, SECONDS)
         for i in range(1, count):
             os.link(videos / "00.mp4", videos / f"{i:02}.mp4")
-        import ray
-
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         ray.init(
             "local", num_cpus=max(WORKERS), include_dashboard=False, log_to_driver=False, logging_level=40
         )
-        seconds = measured(videos)
+        yield videos
         ray.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="four videos; the results are not stored")
+    quick = parser.parse_args().quick
+    count = 4 if quick else VIDEOS
+    with videos_and_cluster(count) as videos:
+        seconds = measured(videos)
     figures = {"videos": count, "seconds": SECONDS, "size_px": SIZE_PX, "wall_s": seconds}
     if not quick:
         card.report("cluster", figures)

@@ -8,24 +8,16 @@ written to files.
 """
 
 import argparse
-import os
 import pickle
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks import card
-from benchmarks.cluster import OPTIONS, ROUNDS, SECONDS, SETTINGS, SIZE_PX, VIDEOS, on_cluster
-from benchmarks.material import RGB_MODEL, write_video
-from engines.weights.fetch import fetch
-from engines.weights.store import find_model
-from realtime.cluster.connect import this_code
-from realtime.cluster.model_copy import copy_of
+from benchmarks.cluster import ROUNDS, SECONDS, VIDEOS, on_cluster, recipe, videos_and_cluster
 from realtime.cluster.worker import Recipe, Worker
-from realtime.pictures import resize_on_one_thread
 
 COUNTS = (1, 2)
 
@@ -47,11 +39,10 @@ def through_ray_data(videos: Path, count: int) -> float:
     """Seconds, with so many actors."""
     import ray.data
 
-    recipe = Recipe(this_code(), copy_of(find_model(RGB_MODEL), "rgb"), OPTIONS, SETTINGS, None)
     paths = [{"path": str(path)} for path in sorted(videos.iterdir())]
     rows = ray.data.from_items(paths, override_num_blocks=len(paths)).map(
         Compute,
-        fn_constructor_args=(recipe,),
+        fn_constructor_args=(recipe(),),
         compute=ray.data.ActorPoolStrategy(size=count),
         num_cpus=1,
     )
@@ -67,29 +58,17 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="four videos; the results are not stored")
     quick = parser.parse_args().quick
-    videos_count = 4 if quick else VIDEOS
-    fetch(RGB_MODEL)
-    resize_on_one_thread()
+    of_videos = 4 if quick else VIDEOS
     seconds: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        videos = Path(folder) / "videos"
-        videos.mkdir()
-        write_video(videos / "00.mp4", SIZE_PX, SECONDS)
-        for i in range(1, videos_count):
-            os.link(videos / "00.mp4", videos / f"{i:02}.mp4")
-        import ray
-
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level=40)
+    with videos_and_cluster(of_videos) as videos:
         for _ in range(1 if quick else ROUNDS):
             for count in COUNTS:
                 seconds.setdefault(f"own workers, {count}", []).append(on_cluster(videos, count)[0])
                 seconds.setdefault(f"Ray Data, {count}", []).append(through_ray_data(videos, count))
                 print({name: round(found[-1], 2) for name, found in seconds.items()}, file=sys.stderr)
-        ray.shutdown()
     wall_s = {name: statistics.median(found) for name, found in seconds.items()}
     if not quick:
-        card.report("ray_data", {"videos": videos_count, "seconds": SECONDS, "wall_s": wall_s})
+        card.report("ray_data", {"videos": of_videos, "seconds": SECONDS, "wall_s": wall_s})
 
 
 if __name__ == "__main__":
