@@ -76,7 +76,9 @@ def start(
         else:
             call(actor.change.remote(cameras, priorities))
             print("i3d-live: a fleet runs already; its cameras are now those of the file", file=sys.stderr)
-        show(wait_for_all(actor))
+        found = wait_for_all(actor)
+        show(found)
+        check_watched(found)
     print("i3d-live: more: i3d-live fleet status; to end it: i3d-live fleet stop", file=sys.stderr)
 
 
@@ -171,6 +173,17 @@ def check_fleet(plan: Plan) -> None:
             raise UsageError(
                 f"{named.name}: a fleet opens cameras again when they are lost; leave out reconnect"
             )
+
+
+def check_watched(found: Mapping[str, Any]) -> None:
+    """Raises EngineError where no machine of the fleet can watch anything, with what the first one says."""
+    errors = {name: node["error"] for name, node in sorted(found["nodes"].items())}
+    if errors and all(errors.values()):
+        name, error = next(iter(errors.items()))
+        raise EngineError(
+            f"no machine can watch a camera; {name}: {error}. End this fleet with i3d-live fleet stop before you start "
+            "another"
+        )
 
 
 def absolute(plan: Plan) -> Plan:

@@ -43,11 +43,13 @@ def write_camera(clip: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def write_site(path: Path, urls: Sequence[str], *, precision: str = "bfloat16", output: str = "") -> Path:
-    """cam1, cam2 and so on."""
+def write_site(path: Path, urls: Sequence[str], *, precision: str | None = None, output: str = "") -> Path:
+    """cam1, cam2 and so on. Without `precision`, that which each machine takes by itself."""
     cameras = [f'[[camera]]\nname = "cam{i}"\naddress = "{url}"' for i, url in enumerate(urls, start=1)]
-    look = f'[recognition]\nmodel = "kinetics"\nprecision = "{precision}"\n'
-    path.write_text("\n".join([*cameras, look, output]))
+    look = ["[recognition]", 'model = "kinetics"']
+    if precision is not None:
+        look.append(f'precision = "{precision}"')
+    path.write_text("\n".join([*cameras, *look, "", output]))
     return path
 
 

@@ -17,8 +17,8 @@ KNOWN = {
     # Xeon with AMX, two cores: 32.9 ms a step instead of 39.2 in all layers and 41.6 in none (2026-11-29).
     ("amx", "bfloat16"): ONE,
 }
-"""By kind of processor and precision, where it is not the first of `forms`. On Zen 4 it is (docs/log.md,
-2026-11-30)."""
+"""By kind of processor and precision, where it is not the first of `forms`. On Zen 3 and Zen 4 it is (docs/log.md,
+2026-11-30 and 2026-12-01)."""
 KINDS = {"amx_bf16": "amx", "avx512_bf16": "avx512-bf16", "avx512_vnni": "avx512-vnni", "avx2": "avx2"}
 """By the flag of a processor, the best kind first."""
 

@@ -84,8 +84,10 @@ class Steps:
 
     def __init__(self, clocks: list[float], takes_s: float, share: float) -> None:
         self._clocks, self._takes_s, self._share = clocks, takes_s, share
+        self.count = 0
 
     def infer(self) -> None:
+        self.count += 1
         self._clocks[0] += self._takes_s
         self._clocks[1] += self._takes_s * self._share * self.threads
 
@@ -98,6 +100,25 @@ def test_forms_are_not_compared_while_other_programs_are_in_the_way(share: float
     assert found.busy == busy
     assert found.names == (("usual", "other") if busy else ("other", "usual"))
     assert found.ms == ({} if busy else {"usual": 50.0, "other": 40.0})
+
+
+def test_a_form_that_is_far_behind_is_not_timed_again() -> None:
+    clocks = [0.0, 0.0]
+    takes_ms = {"usual": 60, "other": 50, "near": 62, "far": 63}
+    requests = {name: Steps(clocks, ms / 1000, 1.0) for name, ms in takes_ms.items()}
+    found = timing.timed(requests, told, lambda: clocks[0], lambda: clocks[1])
+    assert found.names == ("other", "usual", "near", "far")
+    assert found.ms == takes_ms
+    a_turn = 1 + timing.STEPS
+    all_turns = timing.ROUNDS * a_turn
+    assert [each.count for each in requests.values()] == [all_turns, all_turns, all_turns, a_turn]
+
+
+def test_timing_ends_with_the_turn_in_which_the_time_is_over() -> None:
+    clocks = [0.0, 0.0]
+    requests = {name: Steps(clocks, 2.0, 1.0) for name in ("usual", "other")}
+    assert timing.timed(requests, told, lambda: clocks[0], lambda: clocks[1]).names == ("usual", "other")
+    assert [each.count for each in requests.values()] == [2 * (1 + timing.STEPS)] * 2
 
 
 def test_all_forms_are_timed_and_the_build_says_which_it_took(tmp_path: Path) -> None:
