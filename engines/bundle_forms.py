@@ -56,7 +56,7 @@ def fastest(plan: Plan, backend: str, folder: Path, names: Sequence[str], tell: 
     """
     module = backend_module(backend)
     here = {"processor": module.device(), "versions": module.versions()}
-    known = _read(folder / TUNED)
+    known = read_tuned(folder / TUNED)
     if {name: known.get(name) for name in here} != here or known["form"] not in names:
         from engines.backends.openvino.timing import packed_forms
 
@@ -112,7 +112,7 @@ def probe(engine: Engine) -> NDArray[np.float32]:
     return clip_logits(engine, ticks, len(ticks))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_tuned(path: Path) -> dict[str, Any]:
     """What was found before; empty if nothing was, or it cannot be read."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

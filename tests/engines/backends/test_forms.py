@@ -31,9 +31,10 @@ def told(what: str, done: int, total: int | None) -> None:
     ("mode", "precision"), [("continual", "float32"), ("continual", "int8"), ("window", "bfloat16")]
 )
 def test_every_form_gives_the_same(mode: Mode, precision: str) -> None:
-    """In float32, whatever they are for."""
+    """In float32, whatever they are for. Of windows, which take longest to compile, every third."""
     found = {}
-    for name, faster in forms.forms(replace(plan(mode), precision=precision)).items():
+    choice = forms.forms(replace(plan(mode), precision=precision)).items()
+    for name, faster in list(choice)[:: 3 if mode == "window" else 1]:
         graph = next(
             g for g in graphs(small_spec(3), mode, TENSORS, faster=faster) if g.name in ("window", "interior")
         )

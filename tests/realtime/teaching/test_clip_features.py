@@ -30,8 +30,8 @@ TOP = {
     [
         *(("openvino", clip) for clip in TOP),
         ("torch", "v_Punch_g03_c01.avi"),
-        ("torch", "eat.mkv"),
-        # The network in torch is that of the two above, and these two clips are those of OpenVINO.
+        # The network in torch is that of the one above, and these clips are those of OpenVINO.
+        pytest.param("torch", "eat.mkv", marks=pytest.mark.slow),
         pytest.param("torch", "ta_chi.mp4", marks=pytest.mark.slow),
         pytest.param("torch", "clean_and_jerk.mp4", marks=pytest.mark.slow),
     ],
@@ -63,7 +63,9 @@ def streamed(clips: Path, engines: Load) -> Callable[[str], list[Output]]:
     return cache(lambda clip: outputs_of(clips / clip, engines("continual")))
 
 
-@pytest.mark.parametrize("clip", TOP)
+@pytest.mark.parametrize(
+    "clip", [pytest.param(clip, marks=pytest.mark.slow if clip == "ta_chi.mp4" else ()) for clip in TOP]
+)
 def test_the_longest_event_of_the_stream_is_the_label(
     clip: str, streamed: Callable[[str], list[Output]]
 ) -> None:
