@@ -25,6 +25,10 @@ from realtime.errors import EngineError, UsageError
 PLACED_WITHIN_S = 180.0
 """The first time, engines are built."""
 LOOK_S = 0.5
+RETRIED_WITHIN_S = 3.0
+"""A machine that could not watch tries again with other settings within this time."""
+FOLLOWS = "it follows the file as it is now"
+FOLLOWS_BUT = f"{FOLLOWS}, but its log and what [output] says stay as they are until i3d-live fleet stop"
 
 Address = Annotated[
     str, typer.Option("--cluster", metavar="ADDRESS", help="The Ray cluster: auto, or HOST:PORT of its head.")
@@ -51,7 +55,7 @@ def start(
     """Watch the cameras of a site file on all machines of a Ray cluster, until i3d-live fleet stop.
 
     All lines come into one log, on the machine where this was typed; [output] of the site file says where each machine
-    sends its own. A second time: the cameras are those of the file as it is now.
+    sends its own. A second time: the fleet follows the file as it is now, all but its outputs.
     """
     said = read_site(file, given)
     plan = Plan(
@@ -69,13 +73,13 @@ def start(
         actor = supervisor()
         if actor is None:
             chosen = prepare.model(plan.model.model, plan.model.engine.streams).name
-            ready = replace(plan, model=replace(plan.model, model=chosen), sources=())
+            ready = replace(plan, model=replace(plan.model, model=chosen))
             for name in ready.zone_models():
                 prepare.model(name, plan.model.engine.streams)
             actor = new_supervisor(cameras, absolute(ready), priorities)
         else:
-            call(actor.change.remote(cameras, priorities))
-            print("i3d-live: a fleet runs already; its cameras are now those of the file", file=sys.stderr)
+            whole = call(actor.change.remote(cameras, absolute(plan), priorities))
+            print(f"i3d-live: a fleet runs already; {FOLLOWS if whole else FOLLOWS_BUT}", file=sys.stderr)
         found = wait_for_all(actor)
         show(found)
         check_watched(found)
@@ -181,8 +185,8 @@ def check_watched(found: Mapping[str, Any]) -> None:
     if errors and all(errors.values()):
         name, error = next(iter(errors.items()))
         raise EngineError(
-            f"no machine can watch a camera; {name}: {error}. End this fleet with i3d-live fleet stop before you start "
-            "another"
+            f"no machine can watch a camera; {name}: {error}. Mend that, then start again; or end this fleet: i3d-live "
+            "fleet stop"
         )
 
 
@@ -250,12 +254,15 @@ def wait_for_all(actor: Any) -> dict[str, Any]:
     """The status once every camera is watched or waits for room."""
     from realtime.commands.progress import waiting
 
-    until_s = time.monotonic() + PLACED_WITHIN_S
+    stuck_s = time.monotonic()
+    until_s = stuck_s + PLACED_WITHIN_S
     with waiting("Waiting for the machines; the first time, their engines are built"):
         while True:
             found: dict[str, Any] = call(actor.status.remote())
             ready = any(node["ready"] for node in found["nodes"].values())
-            stuck = bool(found["nodes"]) and all(node["error"] for node in found["nodes"].values())
+            if not found["nodes"] or not all(node["error"] for node in found["nodes"].values()):
+                stuck_s = time.monotonic()
+            stuck = time.monotonic() - stuck_s > RETRIED_WITHIN_S
             settled = ready and all(
                 c["node"] or name in found["waiting"] for name, c in found["cameras"].items()
             )

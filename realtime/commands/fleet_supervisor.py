@@ -26,15 +26,24 @@ NAME = "supervisor"
 BEAT_S = 0.25
 
 
+def models_of(plan: "Plan") -> set[str]:
+    """Names of all models that it needs, those of the cameras' zones included."""
+    return {plan.model.model or "", *plan.zone_models()}
+
+
+def settings_of(plan: "Plan") -> Settings:
+    """With its models as they travel. Raises WeightsError for those that are not stored here."""
+    models = {name: copy_of(find_model(name), plan.model.engine.streams) for name in models_of(plan)}
+    return Settings(replace(plan, sources=()), models)
+
+
 class SupervisorActor:
     """Named, detached, restarted by Ray where it ends; the cameras do not notice."""
 
     def __init__(self, cameras: Mapping[str, Any], plan: "Plan", priorities: Mapping[str, int], version: int):
-        """`cameras`: by name, a `Named` each. `plan`: the rest, with the names of its models."""
+        """`cameras`: by name, a `Named` each. `plan`: with the names of its models, and the same cameras."""
         not_nice()
-        names = [plan.model.model or "", *plan.zone_models()]
-        models = {name: copy_of(find_model(name), plan.model.engine.streams) for name in names}
-        settings = Settings(replace(plan, sources=()), models)
+        settings = settings_of(plan)
         self._lock = threading.Lock()
         self._stack = ExitStack()
         known, write = None, (lambda line: None)
@@ -59,9 +68,17 @@ class SupervisorActor:
         with self._lock:
             return self._supervisor.site
 
-    def change(self, cameras: Mapping[str, Any], priorities: Mapping[str, int]) -> None:
-        """Other cameras, with the settings as they are."""
-        self._change(cameras=dict(cameras), priorities=dict(priorities))
+    def change(self, cameras: Mapping[str, Any], plan: "Plan", priorities: Mapping[str, int]) -> bool:
+        """Other cameras, and other settings for all of them; without a model, the one that runs. False: the log or the
+        outputs would be others, too, but stay as they are. Raises WeightsError for models that are not stored here."""
+        running: Settings = self.site().settings
+        before = running.plan
+        model = replace(plan.model, model=plan.model.model or before.model.model)
+        wanted = replace(plan, model=model, log=before.log, outputs=before.outputs)
+        same = replace(wanted, sources=()) == before and models_of(wanted) <= running.models.keys()
+        settings = running if same else settings_of(wanted)
+        self._change(cameras=dict(cameras), priorities=dict(priorities), settings=settings)
+        return plan.outputs == before.outputs and plan.log.log in (None, before.log.log)
 
     def add(self, name: str, camera: Any, priority: int) -> None:
         """One more. Raises UsageError for a name that is taken."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engines.weights.store import Model
 from realtime.cluster.connect import check_code, not_nice
@@ -15,16 +15,13 @@ from realtime.commands.prepare import Prepare
 from realtime.commands.run import mqtt_of
 from realtime.commands.sessions import Loaded, Plan, Sessions, load
 from realtime.errors import EngineError, I3DLiveError, UsageError, one_line
-from realtime.fleet.orders import Line, Numbered, Orders, Report, Watched
+from realtime.fleet.orders import Line, Numbered, Orders, Report, Site, Watched
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
 from realtime.session import Session, Sink
 from realtime.turns import run_sessions
 from realtime.types import Frame
 from realtime.worker_threads import cores
-
-if TYPE_CHECKING:
-    from realtime.commands.sources import Named
 
 KEPT_LINES = 100_000
 """While nobody writes them: hours of a few cameras."""
@@ -68,12 +65,12 @@ class Installed(Prepare):
     """Models that came with the orders."""
 
     def __init__(self, models: Mapping[str, Any]) -> None:
-        self._models = models
+        self.models = models
 
     def named(self, name: str, streams: str) -> Model:
         from realtime.cluster.model_copy import installed
 
-        return installed(self._models[name])
+        return installed(self.models[name])
 
 
 class Watcher:
@@ -85,20 +82,24 @@ class Watcher:
         not_nice()
         self._belongs = belongs
         self._error: str | None = None
+        self._fit = True
+        """Whether this machine has the same program."""
         try:
             check_code(code)
         except EngineError as error:
-            self._error = str(error)
+            self._error, self._fit = str(error), False
         self._orders: Orders | None = None
         self._heard_s = time.monotonic()
         self._lock = threading.Lock()
         self._kept: dict[str, Kept] = {}
         """Cameras that run here, or whose lines are not written yet."""
         self._lines: deque[Numbered] = deque()
+        self._prepare = Installed({})
         self._sessions: Sessions | None = None
-        self._plan: Plan | None = None
         self._running: dict[str, int] = {}
         """Cameras that have a session, and their terms."""
+        self._obeyed = 0
+        """Version of the site that runs, or could not be begun."""
         self._measured = time.monotonic(), time.process_time()
         """When costs were measured last, and the processor time of this process by then."""
         self._pictures: dict[str, Newest] = {}
@@ -200,55 +201,57 @@ class Watcher:
     def _obey(self, stack: ExitStack) -> None:
         """Make what runs what was ordered."""
         orders = self._orders
-        if orders is None or (self._error is not None and self._sessions is None):
+        if orders is None or not self._fit:
             return
-        settings: Settings = orders.site.settings
+        if orders.site.version != self._obeyed:
+            self._obeyed, self._error = orders.site.version, None
+            self._prepare.models = orders.site.settings.models
+        elif dict(orders.terms) == self._running or (self._sessions is None and self._error is not None):
+            return
         if self._sessions is None:
-            self._begin(settings, stack)
-        assert self._sessions is not None
+            self._begin(orders.site.settings.plan, stack)
         wanted = dict(orders.terms)
-        if wanted == self._running:
-            return
         keep = {name: term for name, term in self._running.items() if wanted.get(name) == term}
         for terms in (keep, wanted) if keep != self._running else (wanted,):
-            self._follow(orders.site.cameras, terms)
+            self._follow(orders.site, terms)
 
-    def _begin(self, settings: Settings, stack: ExitStack) -> None:
-        prepare = Installed(settings.models)
-        self._plan = replace(settings.plan, log=LogOptions(), sources=())
-        loaded: Loaded = load(prepare, self._plan, threads=cores())
+    def _begin(self, plan: Plan, stack: ExitStack) -> None:
+        plan = replace(plan, log=LogOptions(), sources=())
+        loaded: Loaded = load(self._prepare, plan, threads=cores())
         writers: list[Write] = [self._write]
-        if mqtt := mqtt_of(stack, self._plan, [True], True):
+        if mqtt := mqtt_of(stack, plan, [True], True):
             writers.append(mqtt.push)
-        if self._plan.outputs.webhook:
-            writers.append(webhook_writer(stack, self._plan.outputs.webhook))
+        if plan.outputs.webhook:
+            writers.append(webhook_writer(stack, plan.outputs.webhook))
         self._sessions = Sessions(
-            self._plan, prepare, loaded, together(writers), None, lambda media_s: None, more_sinks=self._sinks
+            plan, self._prepare, loaded, together(writers), None, lambda media_s: None, more_sinks=self._sinks
         )
 
-    def _follow(self, cameras: Mapping[str, "Named"], terms: Mapping[str, int]) -> None:
+    def _follow(self, site: Site, terms: Mapping[str, int]) -> None:
+        """Watch these cameras, as the site says it now. Where that cannot be, they go on as they did."""
         assert self._sessions is not None
-        assert self._plan is not None
         with self._lock:
             for name, term in terms.items():
                 if self._running.get(name) != term:
                     self._kept[name] = Kept(term)
-        sources = tuple(cameras[name] for name in terms if name in cameras)
-        self._plan = replace(self._plan, sources=sources)
+        sources = tuple(site.cameras[name] for name in terms if name in site.cameras)
+        refused: str | None = None
         try:
-            self._sessions.follow(self._plan)
+            self._sessions.follow(replace(site.settings.plan, log=LogOptions(), sources=sources))
         except (I3DLiveError, UsageError) as error:
-            with self._lock:
-                for name in terms:
-                    self._kept[name].error = one_line(str(error))
+            refused = one_line(str(error))
         self._running = dict(terms)
         running = {session.name: session for session in self._sessions.every if session.ended is None}
         why = [one_line(str(error)) for error in self._sessions.failures[-1:]]
         with self._lock:
             for name in terms:
-                self._kept[name].session = running.get(name)
-                if name not in running and self._kept[name].error is None:
-                    self._kept[name].error = next(iter(why), "cannot be opened")
+                kept, session = self._kept[name], running.get(name)
+                if session is not kept.session:
+                    kept.session, kept.busy_s = session, 0.0
+                if refused or session is not None:
+                    kept.error = refused
+                elif kept.error is None:
+                    kept.error = next(iter(why), "cannot be opened")
 
     def _failed(self, session: Session, error: Exception) -> None:
         with self._lock:

@@ -134,6 +134,34 @@ def test_no_camera_notices_that_the_supervisor_dies(fleet: Fleet) -> None:
     assert newest == before
 
 
+def sessions(fleet: Fleet) -> list[dict[str, Any]]:
+    return [line for line in read(fleet.log) if line["kind"] == "session"]
+
+
+def test_a_second_start_follows_the_file(fleet: Fleet) -> None:
+    """What changes begins anew in the same place; what no machine can do is said, and all goes on as before."""
+    before, text = sessions(fleet), fleet.site.read_text()
+    fleet.site.write_text(text.replace("[recognition]", "rotate = 180\n\n[recognition]"))
+    code, _, err = fleet.run("start", fleet.site)
+    assert (code, "a fleet runs already; it follows the file as it is now" in err) == (0, True)
+    fleet.until(lambda: len(sessions(fleet)) > len(before), "it did not begin anew")
+    fleet.answers()
+    turned = sessions(fleet)[-1]
+    assert (turned["name"], turned["term"], turned["node"]) == tuple(
+        before[-1][key] for key in ("name", "term", "node")
+    )
+    fleet.site.write_text(text.replace("[recognition]", '[recognition]\nwatch = ["flying"]'))
+    assert fleet.run("start", fleet.site)[0] == 0
+    fleet.until(lambda: "flying" in (fleet.status()["cameras"]["cam1"]["error"] or ""), "no error")
+    fleet.answers()
+    fleet.site.write_text(text)
+    assert fleet.run("start", fleet.site)[0] == 0
+    fleet.until(lambda: fleet.status()["cameras"]["cam1"]["error"] is None, "still an error")
+    fleet.answers()
+    assert len(sessions(fleet)) == len(before) + 2
+    check_log(read(fleet.log))
+
+
 def test_cameras_come_and_go_and_move_as_asked(fleet: Fleet) -> None:
     assert fleet.run("add", f"yard={fleet.server.url('camera.mp4')}", "--priority", "2")[0] == 0
     fleet.answers(CAMERAS + 1)
