@@ -1,7 +1,6 @@
 # make demo    from nothing to predictions over a real clip, in demo-out/
 # make view    the live view in the browser; SOURCE="rtsp://... webcam:0" names what it offers
-# make test    format, lint, types and all tests, three files at a time (some only wait), each with one torch thread
-#              (more would compete)
+# make test    format, lint, types and all tests, two files at a time, each with one torch thread (more would compete)
 # make screenshots    pictures of the live view for docs/, taken by its tests
 # make bench   repeat the measurements of docs/benchmarks.md, in a quarter of an hour (the first time, engines are built
 #              before); nothing else should be running. bench-long: the other tables
@@ -27,7 +26,7 @@ test:
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports
 	.venv/bin/mypy & types=$$!; \
-	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder; tests=$$?; \
 	wait $$types && exit $$tests
 
 screenshots:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -114,12 +115,12 @@ def supervisor_killed(fleet: Fleet, count: int) -> dict[str, Any]:
     """Whether cameras noticed, and for how long the log stood still."""
     import ray
 
-    def terms() -> dict[str, int]:
-        return {line["name"]: line["term"] for line in fleets.read(fleet.log) if "term" in line}
+    def begun() -> Counter[str]:
+        return Counter(line["name"] for line in fleets.read(fleet.log) if line["kind"] == "session")
 
     fleets.wait(fleet.ready, LIMIT_S, "a node is not ready")
     time.sleep(SETTLE_S)
-    before, still = terms(), []
+    before, still = begun(), []
     for _ in range(count):
         since_s = time.time()
         ray.kill(fleets.supervisor(), no_restart=False)
@@ -127,7 +128,7 @@ def supervisor_killed(fleet: Fleet, count: int) -> dict[str, Any]:
         fleets.wait(lambda size=size: fleet.log.stat().st_size > size, LIMIT_S, "no line comes")  # type: ignore[misc]
         still.append(time.time() - since_s)
         time.sleep(4.0)
-    noticed = sum(after != before[name] for name, after in terms().items())
+    noticed = sum(after != before[name] for name, after in begun().items())
     return {"kills": count, "cameras_that_noticed": noticed, "log_stood_still_worst_s": max(still)}
 
 
@@ -225,7 +226,7 @@ def main() -> None:
         server = stack.enter_context(rtsp_server(folder))
         there = stack.enter_context(nodes(NODES, CORES))
         urls = [server.url(f"{i}.mp4") for i in range(options.cameras)]
-        site = fleets.write_site(folder / "site.toml", urls, precision=options.precision)
+        site = fleets.write_site(folder / "site.toml", urls, recognition=f"precision = {options.precision!r}")
         fleet = Fleet(there, server.port, folder / "fleet.jsonl")
         fleet.run("start", site, "--log", fleet.log)
         fleets.wait_for_answers(fleet.log, options.cameras, time.time(), LIMIT_S)

@@ -109,13 +109,14 @@ def take_turns(
 class Starts:
     """When live sources may begin: one after another, because the first steps of a stream cost twice the usual work."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._apart_s = START_S / threads if threads > 1 else 0.0
+        self._clock = clock
         self._last_s = -math.inf
 
     def may(self) -> bool:
         """Whether one begins now."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s - self._last_s < self._apart_s:
             return False
         self._last_s = now_s

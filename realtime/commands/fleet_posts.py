@@ -20,6 +20,8 @@ class Post:
     actor: Any
     asked: Any = None
     """A reference to the report that is awaited."""
+    told: int = 0
+    """Version of the site that it was asked with."""
 
 
 def belongs() -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NAME = "supervisor"
 BEAT_S = 0.25
+KNOWN_WITHIN_S = 2.0
+"""So long a change waits for a watcher that has heard of it: there may be none."""
 
 
 def models_of(plan: "Plan") -> set[str]:
@@ -55,6 +57,8 @@ class SupervisorActor:
         self._posts: dict[str, Post] = {}
         self._errors: dict[str, str] = {}
         """By node: why it has no watcher."""
+        self._known = 0
+        """Version of the newest site that a watcher has."""
         self._closing = threading.Event()
         self._failed: str | None = None
         self._unserved: str | None = None
@@ -169,10 +173,14 @@ class SupervisorActor:
         self._stack.close()
 
     def _change(self, **what: Any) -> None:
+        """Returns once a watcher knows, from which another supervisor would learn it."""
         with self._lock:
             site = self._supervisor.site
             version = max(site.version + 1, round(time.time() * 1000))
             self._supervisor.change(replace(site, version=version, **what))
+        until_s = time.monotonic() + KNOWN_WITHIN_S
+        while self._known < version and time.monotonic() < until_s:
+            time.sleep(BEAT_S / 4)
 
     def _check_camera(self, name: str) -> None:
         cameras = self.site().cameras
@@ -270,6 +278,7 @@ class SupervisorActor:
             try:
                 found[name] = ray.get(reference)
                 self._posts[name].asked = None
+                self._known = max(self._known, self._posts[name].told)
             except ray.exceptions.RayError as error:
                 if (missing := without_code(error, this_code())) is not None:
                     self._errors[name] = missing
@@ -280,4 +289,5 @@ class SupervisorActor:
     def _tell(self, name: str, orders: Orders) -> None:
         post = self._posts.get(name)
         if post is not None and post.asked is None:
+            post.told = orders.site.version
             post.asked = post.actor.tell.remote(orders)

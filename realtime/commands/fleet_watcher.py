@@ -15,7 +15,7 @@ from realtime.commands.prepare import Prepare
 from realtime.commands.run import mqtt_of
 from realtime.commands.sessions import Loaded, Plan, Sessions, load
 from realtime.errors import EngineError, I3DLiveError, UsageError, one_line
-from realtime.fleet.orders import Line, Numbered, Orders, Report, Site, Watched
+from realtime.fleet.orders import Line, Numbered, Orders, Report, Watched
 from realtime.pictures import to_jpeg
 from realtime.recognizer import Output
 from realtime.session import Session, Sink
@@ -77,8 +77,7 @@ class Watcher:
     """One for each node. `tell` comes from the supervisor, four times a second."""
 
     def __init__(self, code: str, belongs: Callable[[], bool]) -> None:
-        """`code`: `this_code` of the supervisor. `belongs`: whether this node is part of the cluster; may take long, or
-        raise."""
+        """`code`: `this_code` of the supervisor. `belongs`: whether this node is in the cluster; may be late, or raise."""
         not_nice()
         self._belongs = belongs
         self._error: str | None = None
@@ -110,6 +109,8 @@ class Watcher:
         """Do so from now on. Returns immediately, with all that is new."""
         with self._lock:
             before = self._orders
+            if not orders.known:
+                orders = replace(orders, terms=before.terms if before else {})
             if before is None or orders.site.version >= before.site.version:
                 self._orders = orders
             self._heard_s = time.monotonic()
@@ -203,17 +204,17 @@ class Watcher:
         orders = self._orders
         if orders is None or not self._fit:
             return
+        wanted = dict(orders.terms)
         if orders.site.version != self._obeyed:
             self._obeyed, self._error = orders.site.version, None
             self._prepare.models = orders.site.settings.models
-        elif dict(orders.terms) == self._running or (self._sessions is None and self._error is not None):
+        elif wanted == self._running or (self._sessions is None and self._error is not None):
             return
         if self._sessions is None:
             self._begin(orders.site.settings.plan, stack)
-        wanted = dict(orders.terms)
         keep = {name: term for name, term in self._running.items() if wanted.get(name) == term}
         for terms in (keep, wanted) if keep != self._running else (wanted,):
-            self._follow(orders.site, terms)
+            self._follow(orders, terms)
 
     def _begin(self, plan: Plan, stack: ExitStack) -> None:
         plan = replace(plan, log=LogOptions(), sources=())
@@ -227,13 +228,15 @@ class Watcher:
             plan, self._prepare, loaded, together(writers), None, lambda media_s: None, more_sinks=self._sinks
         )
 
-    def _follow(self, site: Site, terms: Mapping[str, int]) -> None:
+    def _follow(self, orders: Orders, terms: Mapping[str, int]) -> None:
         """Watch these cameras, as the site says it now. Where that cannot be, they go on as they did."""
         assert self._sessions is not None
+        site = orders.site
         with self._lock:
             for name, term in terms.items():
-                if self._running.get(name) != term:
-                    self._kept[name] = Kept(term)
+                if name not in self._kept or self._kept[name].term != term:
+                    newest = orders.written.get(name, (0, 0))  # numbers of the same term go on
+                    self._kept[name] = Kept(term, newest[1] if newest[0] == term else 0)
         sources = tuple(site.cameras[name] for name in terms if name in site.cameras)
         refused: str | None = None
         try:

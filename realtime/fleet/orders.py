@@ -47,6 +47,8 @@ class Orders:
     """By name: the cameras to watch there, each in its term."""
     written: Mapping[str, tuple[int, int]]
     """By camera: term and number of its newest line in the log."""
+    known: bool = True
+    """False: whoever asks has not heard yet what runs there, and all goes on as it is."""
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,7 @@ class Supervisor:
         terms = {
             camera: place.term for camera, place in self._places.items() if place.node == name and place.begun
         }
-        known = self._nodes[name].report
-        held = {*terms, *(known.cameras if known else ())}
-        return Orders(self.site, terms, self._journal.written(held))
+        report = self._nodes[name].report
+        if report is None:
+            return Orders(self.site, {}, {}, known=False)
+        return Orders(self.site, terms, self._journal.written({*terms, *report.cameras}))

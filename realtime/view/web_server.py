@@ -51,7 +51,9 @@ def serve_app(
 
 
 def _not_broken_off(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    if record.exc_info:
+        return not isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not record.getMessage().startswith("Cancel ")
 
 
 def uvicorn_config(app: App, password: str | None, local: bool) -> uvicorn.Config:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -43,13 +43,10 @@ def write_camera(clip: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def write_site(path: Path, urls: Sequence[str], *, precision: str | None = None, output: str = "") -> Path:
-    """cam1, cam2 and so on. Without `precision`, that which each machine takes by itself."""
+def write_site(path: Path, urls: Sequence[str], *, recognition: str = "", output: str = "") -> Path:
+    """cam1, cam2 and so on. `recognition`: more of that part of the file; `output`: what follows it."""
     cameras = [f'[[camera]]\nname = "cam{i}"\naddress = "{url}"' for i, url in enumerate(urls, start=1)]
-    look = ["[recognition]", 'model = "kinetics"']
-    if precision is not None:
-        look.append(f'precision = "{precision}"')
-    path.write_text("\n".join([*cameras, *look, "", output]))
+    path.write_text("\n".join([*cameras, '[recognition]\nmodel = "kinetics"', recognition, output]))
     return path
 
 
@@ -88,11 +85,11 @@ def answers_since(log: Path, since_s: float) -> dict[str, Line]:
 
 
 def wait_for_answers(log: Path, cameras: int, since_s: float, seconds: float) -> dict[str, Line]:
-    """By camera: its first prediction since then, of all cameras."""
+    """By camera: its first prediction since then, once so many cameras have one."""
 
     def all_of_them() -> dict[str, Line] | None:
         found = answers_since(log, since_s)
-        return found if len(found) == cameras else None
+        return found if len(found) >= cameras else None
 
     found: dict[str, Line] = wait(
         all_of_them, seconds, f"not all {cameras} cameras answer within {seconds} s"
@@ -100,16 +97,24 @@ def wait_for_answers(log: Path, cameras: int, since_s: float, seconds: float) ->
     return found
 
 
+def killed(line: Line, numbers: Mapping[tuple[str, int], list[int]]) -> bool:
+    """Whether a session begins in a new term, without a summary of the one before: its node was killed."""
+    return line["kind"] == "session" and (line["name"], line["term"]) not in numbers
+
+
 def check_log(lines: Sequence[Line]) -> None:
-    """Each is valid. No line is lost within a term, none is doubled, and each new term has a line that says for how
-    long nobody watched."""
+    """Each is valid. No line is lost within a term, none is doubled, what ended begins with its first line, and each new
+    term has a line that says for how long nobody watched."""
     validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
     for line in lines:
         validator.validate(line)
     numbers: dict[tuple[str, int], list[int]] = {}
     terms: dict[str, list[int]] = {}
+    ended: dict[str, bool] = {}
     for line in lines:
         if "number" in line:
+            assert ended.get(line["name"], True) == (line["kind"] == "session") or killed(line, numbers), line
+            ended[line["name"]] = line["kind"] == "summary"
             numbers.setdefault((line["name"], line["term"]), []).append(line["number"])
             seen = line["kind"] not in NOT_WATCHED
             if seen and line["term"] not in terms.setdefault(line["name"], []):

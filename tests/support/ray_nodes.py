@@ -67,6 +67,16 @@ def processes(node: Any) -> list[int]:
     return found
 
 
+def pids_of(title: str) -> set[int]:
+    """Of processes of this machine that are called so."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if title.encode() in (path / "cmdline").read_bytes():
+                found.add(int(path.name))
+    return found
+
+
 def _parent(path: Path) -> int:
     try:
         return int((path / "stat").read_text().rpartition(")")[2].split()[1])

@@ -50,13 +50,16 @@ class Served:
         return told
 
 
+NEVER_SAID = ("Traceback", "ERROR", "terminate called")
+
+
 @contextmanager
 def viewed(
     command: Sequence[str],
     *,
     ends_within_s: float,
     env: Mapping[str, str] | None = None,
-    never_said: Sequence[str] = ("Traceback",),
+    never_said: Sequence[str] = NEVER_SAID,
 ) -> Iterator[Served]:
     """`i3d-live view` by this command line, as a user starts it, until Ctrl-C.
 
@@ -69,9 +72,12 @@ def viewed(
         line = process.stdout.readline()
         found = re.fullmatch(r"Live view: http://127\.0\.0\.1:([0-9]+)/ +\(Ctrl-C stops it\)\n", line)
         assert found, line or process.communicate()[1]
-        yield Served(process, int(found[1]))
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=ends_within_s)
+        try:
+            yield Served(process, int(found[1]))
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=ends_within_s)
+        finally:
+            process.kill()  # if a test has failed it is still there, and would be waited for
     assert not [text for text in never_said if text in errors], errors
 
 

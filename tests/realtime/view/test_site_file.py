@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.pressing import failure, start, watching
-from tests.support.serving import Served, ask, viewed
+from tests.support.serving import NEVER_SAID, Served, ask, viewed
 
 CODE = (
     "from realtime import cli\nfrom engines.load import Engines\n"
@@ -43,16 +44,21 @@ record = "recorded"
 """
 
 
-@pytest.fixture(scope="module")
-def server(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@contextmanager
+def site_server(folder: Path, painted: Path) -> Iterator[Served]:
     """The port is typed, which wins over the file's."""
-    folder = tmp_path_factory.mktemp("site")
     (folder / "site.toml").write_text(SITE)
     (folder / "painted.mp4").symlink_to(painted)
     command = [sys.executable, "-c", CODE, "view", str(folder / "site.toml"), "--port", "0"]
     command += ["--zone", "bench=10%,20%,30%,40%"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "YARD_PASSWORD": "geheim"}
-    with viewed(command, ends_within_s=60, env=env, never_said=("Traceback", "geheim")) as served:
+    with viewed(command, ends_within_s=60, env=env, never_said=(*NEVER_SAID, "geheim")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def server(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with site_server(tmp_path_factory.mktemp("site"), painted) as served:
         yield served
 
 
@@ -113,3 +119,13 @@ def test_a_camera_that_cannot_be_reached_is_said_without_its_password(server: Se
     said = failure(server, token)
     assert "127.0.0.1" in said
     assert "geheim" not in said
+
+
+def test_ctrl_c_ends_it_without_an_error_while_a_page_is_open(
+    chromium: Any, painted: Path, tmp_path: Path
+) -> None:
+    page = chromium.new_page()
+    with site_server(tmp_path, painted) as server:
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_function("document.getElementById('phase-text')?.textContent.startsWith('Live')")
+    page.close()
