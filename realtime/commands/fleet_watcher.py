@@ -96,7 +96,7 @@ class Watcher:
         self._prepare = Installed({})
         self._sessions: Sessions | None = None
         self._running: dict[str, int] = {}
-        """Cameras that have a session, and their terms."""
+        """Cameras that have had a session since they were ordered, and their terms."""
         self._obeyed = 0
         """Version of the site that runs, or could not be begun."""
         self._measured = time.monotonic(), time.process_time()
@@ -187,14 +187,13 @@ class Watcher:
             while True:
                 try:
                     self._obey(stack)
-                    if self._sessions is None or not self._running:
+                    if self._sessions is None or not self._sessions.every:
                         time.sleep(IDLE_S)
                         continue
                     run_sessions(
                         self._sessions.every, self._failed, lambda: self._obey(stack), self._sessions.threads
                     )
                     self._sessions.every.clear()
-                    self._running.clear()
                 except I3DLiveError as error:
                     self._error = one_line(str(error))
                     time.sleep(1.0)

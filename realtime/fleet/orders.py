@@ -30,7 +30,7 @@ class Numbered:
 
     camera: str
     term: int
-    """Rises whenever the camera starts anew, wherever that is."""
+    """Rises whenever the camera is placed anew, wherever that is."""
     number: int
     """Within the term, from 1 on."""
     at_s: float
