@@ -162,7 +162,7 @@ class SupervisorActor:
         self._change(cameras={})
         until_s = time.monotonic() + 10.0
         while time.monotonic() < until_s and any(
-            each.report and each.report.cameras for each in self._supervisor.nodes.values()
+            each.report is None or each.report.cameras for each in self._supervisor.nodes.values()
         ):
             time.sleep(BEAT_S)
         self._closing.set()

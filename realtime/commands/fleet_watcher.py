@@ -77,7 +77,7 @@ class Watcher:
     """One for each node. `tell` comes from the supervisor, four times a second."""
 
     def __init__(self, code: str, belongs: Callable[[], bool]) -> None:
-        """`code`: `this_code` of the supervisor. `belongs`: whether this node is in the cluster; may be late, or raise."""
+        """`code`: the supervisor's. `belongs`: whether this node is part of the cluster; may take long, or raise."""
         not_nice()
         self._belongs = belongs
         self._error: str | None = None

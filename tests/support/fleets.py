@@ -103,8 +103,8 @@ def killed(line: Line, numbers: Mapping[tuple[str, int], list[int]]) -> bool:
 
 
 def check_log(lines: Sequence[Line]) -> None:
-    """Each is valid. No line is lost within a term, none is doubled, what ended begins with its first line, and each new
-    term has a line that says for how long nobody watched."""
+    """Each is valid. No line is lost within a term, none is doubled, what has ended begins with its first line, and
+    each new term has a line that says for how long nobody watched."""
     validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
     for line in lines:
         validator.validate(line)
