@@ -226,7 +226,7 @@ def main() -> None:
         server = stack.enter_context(rtsp_server(folder))
         there = stack.enter_context(nodes(NODES, CORES))
         urls = [server.url(f"{i}.mp4") for i in range(options.cameras)]
-        site = fleets.write_site(folder / "site.toml", urls, recognition=f"precision = {options.precision!r}")
+        site = fleets.write_site(folder / "site.toml", urls, precision=options.precision)
         fleet = Fleet(there, server.port, folder / "fleet.jsonl")
         fleet.run("start", site, "--log", fleet.log)
         fleets.wait_for_answers(fleet.log, options.cameras, time.time(), LIMIT_S)

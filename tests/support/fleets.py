@@ -43,10 +43,11 @@ def write_camera(clip: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def write_site(path: Path, urls: Sequence[str], *, recognition: str = "", output: str = "") -> Path:
-    """cam1, cam2 and so on. `recognition`: more of that part of the file; `output`: what follows it."""
+def write_site(path: Path, urls: Sequence[str], *, precision: str, output: str = "") -> Path:
+    """cam1, cam2 and so on."""
     cameras = [f'[[camera]]\nname = "cam{i}"\naddress = "{url}"' for i, url in enumerate(urls, start=1)]
-    path.write_text("\n".join([*cameras, '[recognition]\nmodel = "kinetics"', recognition, output]))
+    look = f'[recognition]\nmodel = "kinetics"\nprecision = "{precision}"\n'
+    path.write_text("\n".join([*cameras, look, output]))
     return path
 
 
@@ -85,11 +86,11 @@ def answers_since(log: Path, since_s: float) -> dict[str, Line]:
 
 
 def wait_for_answers(log: Path, cameras: int, since_s: float, seconds: float) -> dict[str, Line]:
-    """By camera: its first prediction since then, once so many cameras have one."""
+    """By camera: its first prediction since then, of all cameras."""
 
     def all_of_them() -> dict[str, Line] | None:
         found = answers_since(log, since_s)
-        return found if len(found) >= cameras else None
+        return found if len(found) == cameras else None
 
     found: dict[str, Line] = wait(
         all_of_them, seconds, f"not all {cameras} cameras answer within {seconds} s"

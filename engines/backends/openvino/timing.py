@@ -19,7 +19,7 @@ ROUNDS, STEPS = 6, 3
 HOPELESS = 1.25
 """A form that takes so many times what the fastest takes is not timed again."""
 LONGEST_S = 30.0
-"""After so long no turn begins: a window of 64 ticks takes 1.5 s with AVX2 on two cores."""
+"""After so long no turn begins: a window of 64 ticks takes 1.0 to 1.5 s with AVX2 on two cores."""
 ENOUGH = 0.98
 """A form must take less than this share of the usual one's time to be preferred."""
 LEAST_SHARE = 0.6

@@ -33,7 +33,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     wanted = plan(mode, channels, precision)
     wanted = replace(wanted, spec=replace(wanted.spec, crop_px=PX))
     if precision == "int8" and (mode, channels) != ("continual", 3):
-        wanted = replace(wanted, form=forms.NONE)  # NNCF takes half the time for it
+        wanted = replace(wanted, form=forms.NONE)  # made in two thirds of the time
     openvino.build(wanted, TENSORS[channels], folder, ticks[0])
     return openvino.load(wanted, folder, TENSORS[channels]), folder, ticks
 

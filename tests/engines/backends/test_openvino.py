@@ -36,7 +36,7 @@ GOLDEN_TOLERANCE = {"f32": 5e-3, "bf16": 0.4}
 """By the type that OpenVINO computes in."""
 TENSORS = {channels: random_tensors(channels) for channels in (3, 2)}
 PLAN_FOR_FILES = replace(plan("continual"), long_steps=True, form=forms.NONE)
-"""Of a form that compiles in a third of the time; that of the trained network is compared with torch in
+"""Of a form that is built and compiled in a tenth of the time; that of the trained network is compared with torch in
 tests/realtime/features."""
 Make = Callable[..., Engine]
 
